@@ -1,0 +1,98 @@
+import { z } from 'zod';
+
+/** Raised at start with every bad variable in one message, so that a person fixes all of them at once. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Parses the environment; an empty string counts as unset, as shells and compose files produce it. */
+export function parseConfig<S extends z.ZodType>(schema: S, env: Record<string, string | undefined>): z.infer<S> {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.') || '(environment)'}: ${issue.message}`);
+  throw new ConfigError(`The environment is not valid:\n${[...new Set(lines)].join('\n')}`);
+}
+
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
+const Port = wholeNumber(0, 65_535); // 0: any free port, for tests
+const onOff = z.enum(['on', 'off']).transform((value) => value === 'on');
+const url = (protocol: RegExp, what: string) =>
+  z.string({ error: `is required: ${what}` }).refine((value) => {
+    const parsed = URL.canParse(value) ? new URL(value) : undefined;
+    return parsed !== undefined && protocol.test(parsed.protocol);
+  }, `must be ${what}`);
+const PostgresUrl = url(/^postgres(ql)?:$/, 'a URL like postgres://user:password@host:5432/database');
+const RedisUrl = url(/^rediss?:$/, 'a URL like redis://:password@host:6379');
+
+const Common = {
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  API_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  DATABASE_PREPARED: onOff.default(true),
+  REDIS_URL: RedisUrl,
+  WORKFLOW_QUEUE_NAME: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'may hold letters, digits, _ . - only')
+    .default('workflow-runs'),
+  WORKFLOW_RETRY_ATTEMPTS: wholeNumber(1, 100).default(3),
+  WORKFLOW_RETRY_BACKOFF_MS: wholeNumber(0, 3_600_000).default(5_000),
+  SWEEP_INTERVAL_MS: wholeNumber(50, 60_000).default(1_000),
+};
+
+/** `TRUST_PROXY`: how many proxies stand in front (1..8), or the networks they live in; unset: none is believed. */
+const TrustProxy = z.union([
+  wholeNumber(1, 8),
+  z
+    .string()
+    .regex(/^[0-9a-fA-F.:/, ]+$/, 'must be a hop count or a list of CIDRs')
+    .transform((value) => value.split(',').map((part) => part.trim())),
+]);
+
+export const ApiConfig = z
+  .object({
+    ...Common,
+    API_DATABASE_URL: PostgresUrl,
+    API_HOST: z.string().default('127.0.0.1'),
+    API_PORT: Port.default(3001),
+    WEB_BASE_URL: url(/^https?:$/, 'the address people open, like https://millrace.example.com').default(
+      'http://localhost:3000',
+    ),
+    TRUST_PROXY: TrustProxy.optional(),
+    AUTH_SIGNING_KEYS: z.string({ error: 'is required: a JWKS of private Ed25519 keys' }),
+    AUTH_TOKEN_SECRET: z
+      .string({ error: 'is required: at least 32 random bytes' })
+      .refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes'),
+    ACCESS_TOKEN_TTL_SEC: wholeNumber(10, 86_400).default(900),
+    SESSION_TTL_SEC: wholeNumber(60, 31_536_000).default(604_800),
+    SESSION_MAX_SEC: wholeNumber(60, 31_536_000).default(2_592_000),
+    ORG_CONTEXT_ENFORCEMENT: z.enum(['warn', 'strict']).default('strict'),
+    ORG_CONTEXT_ENFORCEMENT_ACK: z.literal('1').optional(),
+  })
+  .superRefine((config, context) => {
+    // A forgotten `warn` would weaken production silently, so it takes a second, deliberate variable.
+    const isUnacknowledged = config.ORG_CONTEXT_ENFORCEMENT === 'warn' && config.ORG_CONTEXT_ENFORCEMENT_ACK !== '1';
+    if (config.NODE_ENV === 'production' && isUnacknowledged)
+      context.addIssue({
+        code: 'custom',
+        path: ['ORG_CONTEXT_ENFORCEMENT'],
+        message: 'warn needs ORG_CONTEXT_ENFORCEMENT_ACK=1 in production',
+      });
+  });
+export type ApiConfig = z.infer<typeof ApiConfig>;
+
+export const WorkerConfig = z.object({
+  ...Common,
+  WORKER_DATABASE_URL: PostgresUrl,
+  WORKFLOW_QUEUE_CONCURRENCY: wholeNumber(1, 500).default(50),
+  EGRESS_ALLOW_CIDRS: z.string().default(''),
+  // Where the platform itself listens: steps may never reach it, whatever EGRESS_ALLOW_CIDRS says.
+  API_HOST: z.string().default('127.0.0.1'),
+  API_PORT: Port.default(3001),
+  WEB_PORT: Port.default(3000),
+});
+export type WorkerConfig = z.infer<typeof WorkerConfig>;

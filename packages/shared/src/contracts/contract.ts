@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import type { ErrorCode } from '../errors.ts';
+import { Id } from '../ids.ts';
+import type { Permission } from '../permissions.ts';
+
+/**
+ * One endpoint as data. The API serves it, OpenAPI is printed from it, clients and tests call it: nothing about an
+ * endpoint is written twice.
+ */
+export interface Contract {
+  /** Unique verb + noun; the OpenAPI operation id. */
+  id: string;
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  path: `/${string}`;
+  summary: string;
+  tag: 'Auth' | 'Me' | 'Organizations' | 'Workflows' | 'Runs';
+  /** How a caller proves who they are. `cookie` routes are the only ones that read the refresh cookie. */
+  auth: 'public' | 'bearer' | 'cookie' | 'bearer-or-cookie';
+  /** What the caller's role in the organization of the path must hold: set on every path under /v1/orgs/:orgId. */
+  permission?: Permission;
+  params?: z.ZodObject;
+  query?: z.ZodObject;
+  body?: z.ZodType;
+  status: 200 | 201;
+  response: z.ZodType;
+  /** Codes beyond those every route of its kind can answer. */
+  errors?: readonly ErrorCode[];
+  /** Answers a repeated `Idempotency-Key` with the first answer. */
+  isIdempotent?: true;
+}
+
+/** Keeps the literal types of a contract, so that a handler's input and output are inferred from its schemas. */
+export function defineContract<const C extends Contract>(contract: C): C {
+  return contract;
+}
+
+type Parsed<S> = S extends z.ZodType ? z.infer<S> : undefined;
+export type ContractParams<C extends Contract> = Parsed<C['params']>;
+export type ContractQuery<C extends Contract> = Parsed<C['query']>;
+export type ContractBody<C extends Contract> = Parsed<C['body']>;
+/** What a handler returns: the response before the schema has stripped and checked it. */
+export type ContractResponse<C extends Contract> = z.input<C['response']>;
+
+export const OrgParams = z.strictObject({ orgId: Id });
+export const Time = z.iso.datetime();
+export const Done = z.object({ ok: z.literal(true) });
+
+/** `limit` arrives as text in a query; only plain whole numbers count. */
+const Limit = z
+  .string()
+  .regex(/^\d{1,3}$/, 'must be a whole number from 1 to 100')
+  .transform(Number)
+  .pipe(z.number().min(1).max(100))
+  .optional();
+export const PageQuery = z.strictObject({ limit: Limit, cursor: z.string().min(1).max(400).optional() });
+export const DEFAULT_PAGE_SIZE = 50;
+export const NextCursor = z.string().nullable();
+
+/** Text a person typed: trimmed, not empty, free of control characters (PostgreSQL refuses NUL). */
+export function personText(maxLength: number) {
+  return z
+    .string()
+    .trim()
+    .min(1, 'must not be empty')
+    .max(maxLength, `must be at most ${maxLength} characters`)
+    .refine((value) => !hasForbiddenCharacter(value), 'must not hold control characters or broken Unicode');
+}
+
+function hasForbiddenCharacter(value: string): boolean {
+  // A lone surrogate cannot be stored as UTF-8; control characters corrupt logs and terminals.
+  return (
+    !value.isWellFormed() || [...value].some((char) => (char.codePointAt(0) as number) < 0x20 || char === '\u007f')
+  );
+}

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { Id } from '../ids.ts';
+import { Email } from './auth.ts';
+import { Done, defineContract, OrgParams, Time } from './contract.ts';
+
+const InvitedRole = z.enum(['admin', 'member']);
+
+const Invitation = z.object({
+  id: Id,
+  organizationId: Id,
+  email: z.string(),
+  roleKey: InvitedRole,
+  status: z.enum(['pending', 'accepted', 'revoked', 'expired']),
+  expiresAt: Time,
+  createdAt: Time,
+});
+
+export const createInvitation = defineContract({
+  id: 'createInvitation',
+  method: 'POST',
+  path: '/v1/orgs/:orgId/invitations',
+  summary: 'Invite somebody by e-mail; the token is shown this once',
+  tag: 'Organizations',
+  auth: 'bearer',
+  permission: 'invitation:write',
+  params: OrgParams,
+  body: z.strictObject({ email: Email, roleKey: InvitedRole }),
+  status: 201,
+  response: z.object({ invitation: Invitation.extend({ token: z.string() }) }),
+  errors: ['CONFLICT'],
+});
+
+export const listInvitations = defineContract({
+  id: 'listInvitations',
+  method: 'GET',
+  path: '/v1/orgs/:orgId/invitations',
+  summary: 'The invitations that can still be accepted',
+  tag: 'Organizations',
+  auth: 'bearer',
+  permission: 'invitation:read',
+  params: OrgParams,
+  status: 200,
+  response: z.object({ invitations: z.array(Invitation) }),
+});
+
+export const revokeInvitation = defineContract({
+  id: 'revokeInvitation',
+  method: 'DELETE',
+  path: '/v1/orgs/:orgId/invitations/:invitationId',
+  summary: 'Revoke an invitation',
+  tag: 'Organizations',
+  auth: 'bearer',
+  permission: 'invitation:write',
+  params: OrgParams.extend({ invitationId: Id }),
+  status: 200,
+  response: Done,
+});
+
+export const acceptInvitation = defineContract({
+  id: 'acceptInvitation',
+  method: 'POST',
+  path: '/v1/invitations/:token/accept',
+  summary: 'Join the organization; the signed-in e-mail must be the invited one',
+  tag: 'Organizations',
+  auth: 'bearer',
+  params: z.strictObject({ token: z.string().min(1).max(200) }),
+  status: 200,
+  response: z.object({
+    result: z.object({ invitationId: Id, organizationId: Id, membershipId: Id, accepted: z.literal(true) }),
+  }),
+  errors: ['INVITATION_EXPIRED', 'INVITATION_USED', 'FORBIDDEN', 'NOT_FOUND'],
+});

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { Id } from '../ids.ts';
+import { defineContract, NextCursor, OrgParams, PageQuery, Time } from './contract.ts';
+import { WorkflowParams } from './workflows.ts';
+
+export const RunStatus = z.enum(['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled']);
+export type RunStatus = z.infer<typeof RunStatus>;
+
+const RunError = z.object({ code: z.string(), message: z.string(), stepId: z.string().optional() });
+
+export const Run = z.object({
+  id: Id,
+  organizationId: Id,
+  workflowId: Id,
+  version: z.int(),
+  triggerType: z.string(),
+  status: RunStatus,
+  attemptCount: z.int(),
+  maxAttempts: z.int(),
+  nextAttemptAt: Time.nullable(),
+  retryOfRunId: Id.nullable(),
+  requestedByUserId: Id.nullable(),
+  input: z.unknown(),
+  output: z.unknown(),
+  error: RunError.nullable(),
+  createdAt: Time,
+  startedAt: Time.nullable(),
+  finishedAt: Time.nullable(),
+});
+export type Run = z.infer<typeof Run>;
+
+const Step = z.object({
+  stepId: z.string(),
+  type: z.string(),
+  status: z.enum(['pending', 'running', 'waiting', 'succeeded', 'failed', 'skipped', 'cancelled']),
+  attempt: z.int(),
+  input: z.unknown(),
+  output: z.unknown(),
+  error: RunError.nullable(),
+  startedAt: Time.nullable(),
+  finishedAt: Time.nullable(),
+});
+export type Step = z.infer<typeof Step>;
+
+const WorkflowRuns = '/v1/orgs/:orgId/workflows/:workflowId/runs';
+const Filters = PageQuery.extend({
+  status: RunStatus.optional(),
+  from: Time.optional(),
+  to: Time.optional(),
+  /** The id of a run, or part of a workflow's name. */
+  search: z.string().max(120).optional(),
+});
+const RunPage = z.object({ runs: z.array(Run), nextCursor: NextCursor });
+const base = { tag: 'Runs', auth: 'bearer' } as const;
+
+export const createRun = defineContract({
+  ...base,
+  id: 'createRun',
+  method: 'POST',
+  path: WorkflowRuns,
+  summary: 'Start a run of the published version; 201 only when it is stored and a worker was woken',
+  permission: 'run:start',
+  params: WorkflowParams,
+  body: z.strictObject({ input: z.unknown().optional() }).optional(),
+  status: 201,
+  response: z.object({ run: Run }),
+  errors: ['CONFLICT', 'QUEUE_UNAVAILABLE'],
+  isIdempotent: true,
+});
+
+export const listWorkflowRuns = defineContract({
+  ...base,
+  id: 'listWorkflowRuns',
+  method: 'GET',
+  path: WorkflowRuns,
+  summary: 'The runs of one workflow, newest first',
+  permission: 'run:read',
+  params: WorkflowParams,
+  query: Filters,
+  status: 200,
+  response: RunPage,
+});
+
+export const listRuns = defineContract({
+  ...base,
+  id: 'listRuns',
+  method: 'GET',
+  path: '/v1/orgs/:orgId/runs',
+  summary: 'The runs of the organization, newest first',
+  permission: 'run:read',
+  params: OrgParams,
+  query: Filters.extend({ workflowId: Id.optional() }),
+  status: 200,
+  response: RunPage,
+});
+
+export const getRun = defineContract({
+  ...base,
+  id: 'getRun',
+  method: 'GET',
+  path: `${WorkflowRuns}/:runId`,
+  summary: 'A run and its steps',
+  permission: 'run:read',
+  params: WorkflowParams.extend({ runId: Id }),
+  status: 200,
+  response: z.object({ run: Run, steps: z.array(Step) }),
+});

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { Done, defineContract } from './contract.ts';
+import { WorkflowParams } from './workflows.ts';
+
+const StepError = z.object({ code: z.string(), message: z.string() });
+const PinParams = WorkflowParams.extend({ stepId: z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/) });
+const base = { tag: 'Workflows', auth: 'bearer', permission: 'workflow:write' } as const;
+
+export const testStep = defineContract({
+  ...base,
+  id: 'testStep',
+  method: 'POST',
+  path: '/v1/orgs/:orgId/workflows/:workflowId/test-step',
+  summary: 'Execute one step of a document with sample data, as the worker would; no run is stored',
+  params: WorkflowParams,
+  body: z.strictObject({
+    dsl: z.record(z.string(), z.unknown()),
+    stepId: z.string().max(64),
+    /** What the expressions see: the trigger's input, and outputs of earlier steps (pins fill what is missing). */
+    sample: z
+      .strictObject({ input: z.unknown().optional(), steps: z.record(z.string(), z.unknown()).optional() })
+      .default({}),
+  }),
+  status: 200,
+  response: z.object({
+    input: z.unknown(),
+    output: z.unknown(),
+    error: StepError.nullable(),
+    durationMs: z.int(),
+  }),
+  errors: ['WORKFLOW_INVALID', 'QUEUE_UNAVAILABLE'],
+});
+
+export const putPin = defineContract({
+  ...base,
+  id: 'putPin',
+  method: 'PUT',
+  path: '/v1/orgs/:orgId/workflows/:workflowId/pins/:stepId',
+  summary: "Pin a step's sample output, used by tests of later steps only",
+  params: PinParams,
+  body: z.strictObject({ output: z.unknown() }),
+  status: 200,
+  response: Done,
+});
+
+export const deletePin = defineContract({
+  ...base,
+  id: 'deletePin',
+  method: 'DELETE',
+  path: '/v1/orgs/:orgId/workflows/:workflowId/pins/:stepId',
+  summary: "Remove a step's pinned output",
+  params: PinParams,
+  status: 200,
+  response: Done,
+});

@@ -1,0 +1,94 @@
+/**
+ * The structured events of the platform: one JSON line each, with fixed names and fields that runbooks, alerts and
+ * trace checks rely on. Ids are fields, messages are the event's name; values of runs and secrets never appear.
+ */
+
+/** The part of a pino logger that events need. */
+export interface EventLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface RunRef {
+  orgId: string;
+  workflowId: string;
+  runId: string;
+}
+
+type Level = 'debug' | 'info' | 'warn' | 'error';
+
+/** A function that logs one event; declared as data so that a name and its fields stand in one place. */
+function event<Fields extends object>(name: string, level: Level) {
+  return (log: EventLog, fields: Fields): void => log[level]({ event: name, ...fields }, name);
+}
+
+type Request = { requestId: string };
+type RunStep = RunRef & { attemptCount: number };
+
+export const orgContextHeaderFallback = event<
+  Request & {
+    reason: 'ORG_CONTEXT_REQUIRED' | 'INVALID_ORG_CONTEXT';
+    userId: string;
+    routeOrgId: string;
+    headerOrgId: string | null;
+    path: string;
+    method: string;
+  }
+>('org_context_header_fallback', 'warn');
+
+export const orgContextAccessDenied = event<Request & { userId: string; orgId: string; path: string; method: string }>(
+  'org_context_access_denied',
+  'warn',
+);
+
+export const oauthCallbackFailed = event<Request & { provider: string; reasonCode: string; path: string }>(
+  'oauth_callback_failed',
+  'warn',
+);
+
+export const invitationAcceptFailed = event<
+  Request & { tokenPrefix: string; reasonCode: string; userId: string; path: string }
+>('invitation_accept_failed', 'warn');
+
+export const refreshTokenReused = event<Request & { sessionId: string; userId: string }>(
+  'refresh_token_reused',
+  'warn',
+);
+
+export const workflowRunEnqueued = event<RunRef & { requestId: string; userId: string }>(
+  'workflow_run_enqueued',
+  'info',
+);
+export const workflowRunStarted = event<RunStep>('workflow_run_started', 'info');
+export const workflowRunRetried = event<RunStep & { errorCode: string; nextAttemptAt: string; stepId: string }>(
+  'workflow_run_retried',
+  'warn',
+);
+export const workflowRunSucceeded = event<RunStep & { durationMs: number }>('workflow_run_succeeded', 'info');
+export const workflowRunFailed = event<RunStep & { durationMs: number; errorCode: string }>(
+  'workflow_run_failed',
+  'warn',
+);
+
+export const queueUnavailable = event<Partial<RunRef> & { requestId?: string; userId?: string; error: string }>(
+  'queue_unavailable',
+  'error',
+);
+
+/** A worker lost its lease: another one owns the run now, so this one stopped writing. */
+export const runLeaseLost = event<RunRef>('run_lease_lost', 'warn');
+/** What the sweeper woke: runs that were queued without a job, due, or abandoned by their worker. */
+export const runsSwept = event<{ count: number }>('runs_swept', 'info');
+
+export const programStarted = event<{ program: string; pid: number; detail?: object }>('program_started', 'info');
+export const programStopping = event<{ program: string; signal: string }>('program_stopping', 'info');
+export const programFailed = event<{ program: string; error: string; stack?: string }>('program_failed', 'error');
+export const programWarning = event<{ program: string; warning: string }>('program_warning', 'warn');
+export const dependencyFailed = event<{ dependency: string; error: string }>('dependency_failed', 'warn');
+/** A request that ended in a 5xx: the only place where a cause and its stack are written. */
+export const requestFailed = event<
+  Request & { path: string; method: string; code: string; error: string; stack?: string }
+>('request_failed', 'error');
+export const jobRejected = event<{ jobName: string; error: string }>('job_rejected', 'error');

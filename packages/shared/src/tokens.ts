@@ -1,0 +1,133 @@
+import {
+  type CryptoKey,
+  calculateJwkThumbprint,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
+import { z } from 'zod';
+import { Id, newId } from './ids.ts';
+
+const ALGORITHM = 'EdDSA';
+const TYPE = 'at+jwt'; // RFC 9068: an access token is not mistaken for any other JWT of ours
+const ISSUER = 'millrace';
+const AUDIENCE = 'millrace-api';
+const CLOCK_TOLERANCE_SEC = 5;
+
+/** Private keys, newest first: the first signs, all verify, so that a key can be rotated without signing anyone out. */
+export interface SigningKeys {
+  current: { kid: string; privateKey: CryptoKey };
+  publicKeys: Map<string, CryptoKey>;
+}
+
+export interface AccessClaims {
+  userId: string;
+  sessionId: string;
+  email: string;
+  issuedAt: number;
+  expiresAt: number;
+}
+
+const PrivateJwk = z.looseObject({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: z.string(),
+  d: z.string(),
+  kid: z.string().min(1),
+});
+const Jwks = z.object({ keys: z.array(PrivateJwk).min(1).max(8) });
+const Claims = z.object({ sub: Id, sid: Id, email: z.string(), iat: z.number(), exp: z.number(), jti: z.string() });
+
+/** A fresh key set as JSON for `AUTH_SIGNING_KEYS`: one Ed25519 private key whose `kid` is its RFC 7638 thumbprint. */
+export async function generateSigningKeys(): Promise<string> {
+  const { privateKey } = await generateKeyPair(ALGORITHM, { crv: 'Ed25519', extractable: true });
+  const jwk = await exportJWK(privateKey);
+  const kid = await calculateJwkThumbprint(jwk);
+  return JSON.stringify({ keys: [{ ...jwk, kid, alg: ALGORITHM, use: 'sig' }] });
+}
+
+/** Reads `AUTH_SIGNING_KEYS`. Throws with a sentence that never repeats the key. */
+export async function loadSigningKeys(text: string): Promise<SigningKeys> {
+  const parsed = Jwks.safeParse(parseJson(text));
+  if (!parsed.success)
+    throw new Error('AUTH_SIGNING_KEYS must be a JWKS ({"keys":[...]}) of private Ed25519 keys, each with a kid');
+  const publicKeys = new Map<string, CryptoKey>();
+  for (const { d: _private, ...jwk } of parsed.data.keys) {
+    if (publicKeys.has(jwk.kid)) throw new Error('AUTH_SIGNING_KEYS holds the same kid twice');
+    publicKeys.set(jwk.kid, await importKey(jwk));
+  }
+  const first = parsed.data.keys[0] as z.infer<typeof PrivateJwk>;
+  return { current: { kid: first.kid, privateKey: await importKey(first) }, publicKeys };
+}
+
+/**
+ * Signs a short-lived access token. It names a user and a session and deliberately no organization and no role:
+ * those are read at each request, so that a change counts at once.
+ */
+export async function signAccessToken(
+  keys: SigningKeys,
+  claims: Omit<AccessClaims, 'issuedAt' | 'expiresAt'>,
+  options: { nowSec: number; ttlSec: number },
+): Promise<string> {
+  return new SignJWT({ sid: claims.sessionId, email: claims.email })
+    .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid: keys.current.kid })
+    .setIssuer(ISSUER)
+    .setAudience(AUDIENCE)
+    .setSubject(claims.userId)
+    .setJti(newId())
+    .setIssuedAt(options.nowSec)
+    .setExpirationTime(options.nowSec + options.ttlSec)
+    .sign(keys.current.privateKey);
+}
+
+/** The claims of a valid token; undefined for anything else, without saying why (a reason would help only an attacker). */
+export async function verifyAccessToken(
+  keys: SigningKeys,
+  token: string,
+  nowSec: number,
+): Promise<AccessClaims | undefined> {
+  try {
+    const { payload } = await jwtVerify(token, ({ kid }) => publicKey(keys, kid), {
+      algorithms: [ALGORITHM],
+      typ: TYPE,
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      clockTolerance: CLOCK_TOLERANCE_SEC,
+      currentDate: new Date(nowSec * 1000),
+      requiredClaims: ['sub', 'sid', 'iat', 'exp', 'jti'],
+    });
+    const claims = Claims.parse(payload);
+    if (claims.iat > nowSec + CLOCK_TOLERANCE_SEC) return undefined;
+    return {
+      userId: claims.sub,
+      sessionId: claims.sid,
+      email: claims.email,
+      issuedAt: claims.iat,
+      expiresAt: claims.exp,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keys come from our own list by `kid` alone; a `jwk`, `jku` or `x5u` inside a token is never looked at. */
+function publicKey(keys: SigningKeys, kid: string | undefined): CryptoKey {
+  const key = kid === undefined ? undefined : keys.publicKeys.get(kid);
+  if (!key) throw new Error('unknown kid');
+  return key;
+}
+
+async function importKey(jwk: JWK): Promise<CryptoKey> {
+  return (await importJWK({ ...jwk, use: 'sig' }, ALGORITHM)) as CryptoKey;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
