@@ -1,0 +1,33 @@
+import { createServer } from 'node:net';
+import { SetupError } from './failure.ts';
+
+const NEIGHBOURS = 20;
+
+/**
+ * A TCP port of 127.0.0.1 that nobody listens on: `preferred`, one of the next twenty, or any. Nothing reserves it, so
+ * whoever binds it must cope with losing the race.
+ */
+export async function findFreePort(preferred: number): Promise<number> {
+  for (let port = preferred; port < preferred + NEIGHBOURS; port += 1) {
+    if ((await tryPort(port)) !== undefined) return port;
+  }
+  const port = await tryPort(0);
+  if (port === undefined) throw new SetupError('There is no free TCP port on 127.0.0.1.');
+  return port;
+}
+
+/** Whether nobody listens on this port of `host`. */
+export async function isPortFree(port: number, host: string): Promise<boolean> {
+  return (await tryPort(port, host)) !== undefined;
+}
+
+function tryPort(port: number, host = '127.0.0.1'): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(undefined));
+    server.listen({ port, host, exclusive: true }, () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : undefined));
+    });
+  });
+}

@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Host, prepareHost } from './host.ts';
+import { stopLeftover } from './managed-process.ts';
+import { startPostgres } from './postgres.ts';
+import { stopLeftoverPostgres } from './postgres-leftover.ts';
+import { identifyProcess } from './process-identity.ts';
+import { describeProcess, findLiving } from './process-note.ts';
+import { startRedis } from './redis.ts';
+
+/** Away from the ports that `npm start` prefers, so that tests never take one from it. */
+const POSTGRES_PORT = 15_433;
+const REDIS_PORT = 16_380;
+const OWNER_NOTE = 'owner.json';
+
+interface TestService {
+  url: string;
+  stop: () => Promise<void>;
+}
+
+export interface TestServices {
+  /** The url is that of the superuser. */
+  startPostgres: () => Promise<TestService>;
+  startRedis: () => Promise<TestService>;
+  /** Deletes everything the services wrote; stop them first. */
+  remove: () => void;
+}
+
+/**
+ * Throwaway services of one test run, in a folder of their own beside the clone's data. Cleans up after earlier runs that
+ * were killed: what they left running is stopped, their files are deleted.
+ */
+export async function prepareTestServices(cloneDir: string, say: (line: string) => void): Promise<TestServices> {
+  const clone = prepareHost(cloneDir, undefined, say);
+  const parent = join(clone.dataDir, 'tests');
+  await removeLeftovers(parent);
+  const folder = join(parent, `${process.pid}-${randomUUID().slice(0, 8)}`);
+  const host: Host = { ...prepareHost(cloneDir, folder, say), binariesDir: clone.binariesDir };
+  writeFileSync(join(host.runDir, OWNER_NOTE), describeProcess(process.pid));
+  return {
+    startPostgres: async () => {
+      const postgres = await startPostgres({ host, preferredPort: POSTGRES_PORT, isDurable: false, say });
+      return { url: postgres.urlOf('postgres'), stop: postgres.stop };
+    },
+    startRedis: () => startRedis({ host, preferredPort: REDIS_PORT, say }),
+    remove: () => rmSync(host.dataDir, { recursive: true, force: true }),
+  };
+}
+
+async function removeLeftovers(parent: string): Promise<void> {
+  for (const name of existsSync(parent) ? readdirSync(parent) : []) {
+    const folder = join(parent, name);
+    const runDir = join(folder, 'run');
+    if (isInUse(runDir, name)) continue;
+    await stopLeftoverPostgres(runDir, join(folder, 'postgres', 'data'));
+    await stopLeftover(runDir, 'Redis', 'SIGTERM');
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The folder's name begins with its owner's pid, for the moment before the owner has written its note. */
+function isInUse(runDir: string, name: string): boolean {
+  const note = join(runDir, OWNER_NOTE);
+  if (existsSync(note)) return findLiving(note) !== undefined;
+  return identifyProcess(Number.parseInt(name, 10)) !== undefined;
+}
