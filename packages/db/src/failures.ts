@@ -1,0 +1,54 @@
+import pg from 'pg';
+
+/** Reads what PostgreSQL or the way to it said through an error, also when a library wrapped it as its `cause`. */
+
+/** The name of the unique constraint or index that refused a row, null for any other error. */
+export function violatedUniqueKey(error: unknown): string | null {
+  const found = findDatabaseError(error);
+  return found?.code === '23505' ? (found.constraint ?? '') : null;
+}
+
+/** The SQLSTATE of the error, null when PostgreSQL did not answer it. */
+export function sqlStateOf(error: unknown): string | null {
+  return findDatabaseError(error)?.code ?? null;
+}
+
+/**
+ * Whether the database could not be reached or sent us away: the same call may work later. Covers refused and broken
+ * sockets, shutdown and start-up (class 57P), connection failures (class 08) and too many connections (53300).
+ */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  if (state !== null) return /^(08|57P0|53300)/.test(state);
+  return causes(error).some((cause) => SOCKET_CODES.has(codeOf(cause)) || CONNECTION_LOST.test(cause.message));
+}
+
+const SOCKET_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENOTFOUND',
+  'ENOENT',
+]);
+
+/** pg gives these two no code: a pool without a free connection in time, and a connection that ended under a query. */
+const CONNECTION_LOST =
+  /timeout exceeded when trying to connect|^Connection terminated|Client has encountered a connection error/;
+
+function findDatabaseError(error: unknown): pg.DatabaseError | null {
+  const found = causes(error).find((cause) => cause instanceof pg.DatabaseError);
+  return found instanceof pg.DatabaseError ? found : null;
+}
+
+/** The error and what caused it, outermost first; several refused addresses come as one AggregateError. */
+function causes(error: unknown): Error[] {
+  if (!(error instanceof Error)) return [];
+  const inner = error instanceof AggregateError ? error.errors : [error.cause];
+  return [error, ...inner.flatMap(causes)];
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : '';
+}

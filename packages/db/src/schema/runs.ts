@@ -1,0 +1,53 @@
+import { bigint, integer, jsonb, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
+import { app, instant, orgId } from './columns.ts';
+
+export type RunStatus = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
+export type StepStatus = 'pending' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'skipped' | 'cancelled';
+
+/** In output columns SQL null means "none"; a JSON null that a step returned is stored as such. Both read as null. */
+export const workflowRuns = app.table(
+  'workflow_runs',
+  {
+    orgId: orgId(),
+    id: uuid('id').notNull(),
+    workflowId: uuid('workflow_id').notNull(),
+    version: integer('version').notNull(),
+    triggerType: text('trigger_type').notNull(),
+    status: text('status').$type<RunStatus>().notNull().default('queued'),
+    state: jsonb('state'),
+    input: jsonb('input'),
+    output: jsonb('output'),
+    error: jsonb('error').$type<{ code: string; message: string; stepId?: string }>(),
+    attemptCount: integer('attempt_count').notNull().default(0),
+    maxAttempts: integer('max_attempts').notNull().default(1),
+    nextAttemptAt: instant('next_attempt_at'),
+    retryOfRunId: uuid('retry_of_run_id'),
+    requestedByUserId: uuid('requested_by_user_id'),
+    leaseToken: bigint('lease_token', { mode: 'number' }).notNull().default(0),
+    leaseUntil: instant('lease_until'),
+    lostClaims: integer('lost_claims').notNull().default(0),
+    nextSweepAt: instant('next_sweep_at'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    startedAt: instant('started_at'),
+    finishedAt: instant('finished_at'),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.id] })],
+);
+
+export const workflowRunSteps = app.table(
+  'workflow_run_steps',
+  {
+    orgId: orgId(),
+    runId: uuid('run_id').notNull(),
+    stepKey: text('step_key').notNull(),
+    type: text('type').notNull(),
+    status: text('status').$type<StepStatus>().notNull(),
+    attempt: integer('attempt').notNull().default(0),
+    input: jsonb('input'),
+    output: jsonb('output'),
+    error: jsonb('error').$type<{ code: string; message: string }>(),
+    startedAt: instant('started_at'),
+    finishedAt: instant('finished_at'),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.runId, table.stepKey] })],
+);

@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import { newId } from '@millrace/shared/ids';
+import type pg from 'pg';
+
+/** Rows for tests, written by a superuser: one organization with a row in every tenant table. */
+
+export interface SeededTenant {
+  orgId: string;
+  userId: string;
+  sessionId: string;
+  membershipId: string;
+  invitationId: string;
+  invitationTokenHash: Buffer;
+  workflowId: string;
+  /** A run that has ended. */
+  endedRunId: string;
+}
+
+export async function seedTenant(admin: pg.Pool): Promise<SeededTenant> {
+  const tenant: SeededTenant = {
+    orgId: newId(),
+    userId: newId(),
+    sessionId: newId(),
+    membershipId: newId(),
+    invitationId: newId(),
+    invitationTokenHash: randomBytes(32),
+    workflowId: newId(),
+    endedRunId: newId(),
+  };
+  await seedPeople(admin, tenant);
+  await seedWorkflow(admin, tenant);
+  return tenant;
+}
+
+/** A queued run of the tenant's workflow, stored `ageSec` ago. */
+export async function seedQueuedRun(admin: pg.Pool, tenant: SeededTenant, ageSec = 0): Promise<string> {
+  const runId = newId();
+  await admin.query(
+    `INSERT INTO app.workflow_runs (org_id, id, workflow_id, version, trigger_type, input, created_at, next_sweep_at)
+     VALUES ($1, $2, $3, 1, 'trigger.manual', '{"n": 1}', now() - $4 * interval '1 s', now() + (3 - $4) * interval '1 s')`,
+    [tenant.orgId, runId, tenant.workflowId, ageSec],
+  );
+  return runId;
+}
+
+async function seedPeople(admin: pg.Pool, tenant: SeededTenant): Promise<void> {
+  const { orgId, userId } = tenant;
+  await admin.query('INSERT INTO app.users (id, email) VALUES ($1, $2)', [userId, `${userId}@example.com`]);
+  await admin.query(
+    `INSERT INTO app.auth_sessions (id, user_id, refresh_salt, refresh_hash, idle_expires_at, absolute_expires_at)
+     VALUES ($1, $2, $3, $3, now() + interval '1 day', now() + interval '2 days')`,
+    [tenant.sessionId, userId, randomBytes(32)],
+  );
+  await admin.query('INSERT INTO app.organizations (id, slug, name) VALUES ($1, $2, $3)', [orgId, orgId, 'Org']);
+  await admin.query(`INSERT INTO app.memberships (org_id, id, user_id, role_key) VALUES ($1, $2, $3, 'owner')`, [
+    orgId,
+    tenant.membershipId,
+    userId,
+  ]);
+  await admin.query(
+    `INSERT INTO app.organization_invitations (org_id, id, email, role_key, token_hash, invited_by_user_id, expires_at)
+     VALUES ($1, $2, 'guest@example.com', 'member', $3, $4, now() + interval '7 days')`,
+    [orgId, tenant.invitationId, tenant.invitationTokenHash, userId],
+  );
+  await admin.query(
+    `INSERT INTO app.audit_log (org_id, seq, occurred_at, action, subject_type, data, hash)
+     VALUES ($1, 1, now(), 'organization.create', 'organization', '{}', $2)`,
+    [orgId, randomBytes(32)],
+  );
+  await admin.query(
+    `INSERT INTO app.idempotency_keys (org_id, key, scope, request_hash, expires_at)
+     VALUES ($1, 'key', 'POST /', $2, now() + interval '1 day')`,
+    [orgId, randomBytes(32)],
+  );
+}
+
+async function seedWorkflow(admin: pg.Pool, tenant: SeededTenant): Promise<void> {
+  const { orgId, workflowId, endedRunId } = tenant;
+  await admin.query(
+    `INSERT INTO app.workflows (org_id, id, name, draft_definition, version, status, published_at)
+     VALUES ($1, $2, 'Flow', '{"version": "v2"}', 1, 'published', now())`,
+    [orgId, workflowId],
+  );
+  await admin.query(
+    `INSERT INTO app.workflow_versions (org_id, workflow_id, version, definition) VALUES ($1, $2, 1, '{"version": "v2"}')`,
+    [orgId, workflowId],
+  );
+  await admin.query(
+    `INSERT INTO app.workflow_runs
+       (org_id, id, workflow_id, version, trigger_type, status, next_sweep_at, finished_at)
+     VALUES ($1, $2, $3, 1, 'trigger.manual', 'succeeded', NULL, now())`,
+    [orgId, endedRunId, workflowId],
+  );
+  await admin.query(
+    `INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status, finished_at)
+     VALUES ($1, $2, 'one', 'transform', 'succeeded', now())`,
+    [orgId, endedRunId],
+  );
+}
