@@ -69,8 +69,6 @@ export async function finishAnswer(db: Database, orgId: string, key: string, sta
 }
 
 /** Forgets a key whose work was taken back (503), so that the same key starts it again. */
-export async function forgetAnswer(db: Database, orgId: string, key: string): Promise<void> {
-  await withOrg(db, orgId, (tx) =>
-    tx.delete(idempotencyKeys).where(and(eq(idempotencyKeys.orgId, orgId), eq(idempotencyKeys.key, key))),
-  );
+export async function forgetAnswer(tx: OrgTx, key: string): Promise<void> {
+  await tx.delete(idempotencyKeys).where(and(eq(idempotencyKeys.orgId, tx.orgId), eq(idempotencyKeys.key, key)));
 }

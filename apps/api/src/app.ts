@@ -1,0 +1,84 @@
+import cookie from '@fastify/cookie';
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import { AppError } from '@millrace/shared/errors';
+import { newId } from '@millrace/shared/ids';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import type { Deps } from './deps.ts';
+import { serveAuth } from './features/auth/routes.ts';
+import { serveInvitations } from './features/invitations/routes.ts';
+import { serveMe } from './features/me/routes.ts';
+import { serveOrganizations } from './features/organizations/routes.ts';
+import { serveRuns } from './features/runs/routes.ts';
+import { serveWorkflows } from './features/workflows/routes.ts';
+import { answerError } from './http/errors.ts';
+import { serveHealth } from './http/health.ts';
+import { acceptOnlyJson } from './http/json-body.ts';
+import { refuseOtherMethods } from './http/methods.ts';
+import { serveOpenApi, serveOpenApiDocument } from './http/openapi.ts';
+
+const BODY_LIMIT_BYTES = 1024 * 1024;
+
+/** The whole API on top of `deps`, ready for `listen` or `inject`. */
+export async function buildApp(deps: Deps): Promise<FastifyInstance> {
+  const app = Fastify({
+    loggerInstance: deps.log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: BODY_LIMIT_BYTES,
+    trustProxy: trustedProxies(deps.config.TRUST_PROXY),
+    genReqId: () => newId(), // never the client's: an id in our logs must be ours
+    routerOptions: { maxParamLength: 300 },
+    frameworkErrors: (error, request, reply) => {
+      answerError(error, request as FastifyRequest, reply as FastifyReply);
+    },
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler(() => {
+    throw new AppError('NOT_FOUND');
+  });
+  acceptOnlyJson(app);
+  await setHeaders(app, deps);
+  await serveOpenApi(app);
+  const refuseMethods = refuseOtherMethods(app);
+  serveFeatures(app, deps);
+  refuseMethods();
+  await app.ready();
+  return app;
+}
+
+function serveFeatures(app: FastifyInstance, deps: Deps): void {
+  serveHealth(app, deps);
+  serveOpenApiDocument(app);
+  serveAuth(app, deps);
+  serveMe(app, deps);
+  serveOrganizations(app, deps);
+  serveInvitations(app, deps);
+  serveWorkflows(app, deps);
+  serveRuns(app, deps);
+}
+
+async function setHeaders(app: FastifyInstance, deps: Deps): Promise<void> {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id).header('cache-control', 'no-store');
+  });
+  await app.register(cookie);
+  await app.register(cors, {
+    origin: [new URL(deps.config.WEB_BASE_URL).origin],
+    credentials: true,
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    exposedHeaders: ['x-request-id', 'x-org-context-warning', 'idempotency-replayed', 'retry-after'],
+  });
+  await app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    referrerPolicy: { policy: 'no-referrer' },
+  });
+}
+
+/** Nobody is believed unless told so: a client could otherwise choose its own address for limits and logs. */
+function trustedProxies(setting: number | string[] | undefined) {
+  if (typeof setting !== 'number') return setting ?? false;
+  return (_address: string, hop: number) => hop < setting;
+}

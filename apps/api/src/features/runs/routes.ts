@@ -1,0 +1,17 @@
+import * as contracts from '@millrace/shared/contracts/runs';
+import type { FastifyInstance } from 'fastify';
+import type { Deps } from '../../deps.ts';
+import { route } from '../../http/route.ts';
+import { getRun, listRuns, listWorkflowRuns } from './queries.ts';
+import { startRun } from './service.ts';
+
+export function serveRuns(app: FastifyInstance, deps: Deps): void {
+  route(app, deps, contracts.createRun, (context, { params, body }) =>
+    startRun(context, params.workflowId, body?.input),
+  );
+  route(app, deps, contracts.listWorkflowRuns, (context, { params, query }) =>
+    listWorkflowRuns(context, params.workflowId, query),
+  );
+  route(app, deps, contracts.listRuns, (context, { query }) => listRuns(context, query));
+  route(app, deps, contracts.getRun, (context, { params }) => getRun(context, params.workflowId, params.runId));
+}

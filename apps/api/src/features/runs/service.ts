@@ -1,0 +1,84 @@
+import { forgetAnswer } from '@millrace/db/idempotency';
+import { discardQueuedRun, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
+import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
+import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import { AppError } from '@millrace/shared/errors';
+import { queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
+import { newId } from '@millrace/shared/ids';
+import type { WorkflowDefinition } from '@millrace/workflow/definition';
+import { planWorkflow } from '@millrace/workflow/plan';
+import { and, eq } from 'drizzle-orm';
+import type { OrgContext } from '../../context.ts';
+import { keepAnswer } from '../../http/idempotency.ts';
+import { toRun } from './rows.ts';
+
+/**
+ * Accepts a run of the published version (R7): the row is committed first and a worker is woken after, outside any
+ * transaction, so that a hanging queue never holds a database connection. When nobody could be woken the row is taken
+ * back and the caller hears 503, unless a worker was faster, which makes it an accepted run after all. A crash in
+ * between leaves a queued row that the sweeper finds.
+ */
+export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
+  const { deps, orgId, userId, requestId, log } = context;
+  const answer = await withOrg(deps.db, orgId, async (tx) => {
+    const run = toRun(await insertRun(context, tx, workflowId, input));
+    const stored = { run };
+    await keepAnswer(context, tx, stored);
+    return stored;
+  });
+  const runId = answer.run.id;
+  try {
+    await deps.queue.wakeRun({ orgId, runId });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    queueUnavailable(log, { requestId, userId, orgId, workflowId, runId, error: reason });
+    if (await takeBack(context, runId)) throw error;
+  }
+  workflowRunEnqueued(log, { requestId, userId, orgId, workflowId, runId });
+  return answer;
+}
+
+async function insertRun(context: OrgContext, tx: OrgTx, workflowId: string, input: unknown): Promise<RunRow> {
+  const [workflow] = await tx
+    .select({
+      version: workflows.version,
+      isEnabled: workflows.isEnabled,
+      definition: workflowVersions.definition,
+    })
+    .from(workflows)
+    .leftJoin(
+      workflowVersions,
+      and(
+        eq(workflowVersions.orgId, workflows.orgId),
+        eq(workflowVersions.workflowId, workflows.id),
+        eq(workflowVersions.version, workflows.version),
+      ),
+    )
+    .where(and(eq(workflows.orgId, tx.orgId), eq(workflows.id, workflowId)));
+  if (!workflow) throw new AppError('NOT_FOUND');
+  if (!workflow.definition) throw new AppError('CONFLICT', 'Publish the workflow before running it.');
+  if (!workflow.isEnabled) throw new AppError('CONFLICT', 'This workflow is disabled; enable it before running it.');
+  const { config } = context.deps;
+  const plan = planWorkflow(workflow.definition as WorkflowDefinition, {
+    maxAttempts: config.WORKFLOW_RETRY_ATTEMPTS,
+    backoffMs: config.WORKFLOW_RETRY_BACKOFF_MS,
+  });
+  return insertQueuedRun(tx, {
+    id: newId(),
+    workflowId,
+    version: workflow.version,
+    triggerType: 'manual',
+    input: input ?? null,
+    maxAttempts: plan.maxAttempts,
+    requestedByUserId: context.userId,
+  });
+}
+
+/** Removes the fresh run together with the idempotency key that points to it. False: a worker already has the run. */
+async function takeBack(context: OrgContext, runId: string): Promise<boolean> {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const isDiscarded = await discardQueuedRun(tx, runId);
+    if (isDiscarded && context.idempotency) await forgetAnswer(tx, context.idempotency.key);
+    return isDiscarded;
+  });
+}

@@ -1,0 +1,154 @@
+import { appendAudit } from '@millrace/db/audit';
+import { workflowRuns } from '@millrace/db/schema/runs';
+import { workflows } from '@millrace/db/schema/workflows';
+import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import { AppError } from '@millrace/shared/errors';
+import { newId } from '@millrace/shared/ids';
+import { and, desc, eq, ilike, inArray, sql } from 'drizzle-orm';
+import type { OrgContext } from '../../context.ts';
+import { keepAnswer } from '../../http/idempotency.ts';
+import { readPage, splitPage } from '../../http/page.ts';
+import { isWorkflow, lockWorkflow, readWorkflow, selectWorkflows, toWorkflow } from './rows.ts';
+
+type Draft = Record<string, unknown>;
+
+/** Stores a draft; it may be incomplete, since only publishing demands a valid document. */
+export async function createWorkflow(context: OrgContext, body: { name: string; dsl: Draft }) {
+  const { deps, orgId } = context;
+  return withOrg(deps.db, orgId, async (tx) => {
+    const workflow = await insertDraft(context, tx, body.name, body.dsl);
+    const answer = { workflow };
+    await keepAnswer(context, tx, answer);
+    return answer;
+  });
+}
+
+export async function listWorkflows(
+  context: OrgContext,
+  query: {
+    limit?: number | undefined;
+    cursor?: string | undefined;
+    search?: string | undefined;
+    status?: 'draft' | 'published' | undefined;
+  },
+) {
+  const { limit, after } = readPage(query);
+  const rows = await withOrg(context.deps.db, context.orgId, (tx) =>
+    selectWorkflows(tx)
+      .where(
+        and(
+          eq(workflows.orgId, tx.orgId),
+          query.status && eq(workflows.status, query.status),
+          query.search ? ilike(workflows.name, `%${escapeLike(query.search)}%`) : undefined,
+          after && sql`(${workflows.createdAt}, ${workflows.id}) < (${after.createdAt.toISOString()}, ${after.id})`,
+        ),
+      )
+      .orderBy(desc(workflows.createdAt), desc(workflows.id))
+      .limit(limit + 1),
+  );
+  const positions = rows.map((row) => ({ ...row, createdAt: row.workflow.createdAt, id: row.workflow.id }));
+  const { page, nextCursor } = splitPage(positions, limit);
+  return { workflows: page.map(toWorkflow), nextCursor };
+}
+
+export async function getWorkflow(context: OrgContext, workflowId: string) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => ({ workflow: await readWorkflow(tx, workflowId) }));
+}
+
+/** Saves name, draft or both. Throws 409 unless `revision` is the newest: somebody else saved in between. */
+export async function updateWorkflow(
+  context: OrgContext,
+  workflowId: string,
+  body: { name?: string | undefined; dsl?: Draft | undefined; revision: number },
+) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const current = await lockWorkflow(tx, workflowId);
+    if (current.revision !== body.revision)
+      throw new AppError(
+        'CONFLICT',
+        `This workflow was saved meanwhile (revision ${current.revision}); load it again.`,
+      );
+    const revision = current.revision + 1;
+    // A new name is no change of the document, so a published draft stays "without unpublished changes".
+    const isStillPublished = body.dsl === undefined && current.publishedRevision === current.revision;
+    await tx
+      .update(workflows)
+      .set({
+        name: body.name ?? current.name,
+        ...(body.dsl && { draftDefinition: body.dsl }),
+        revision,
+        ...(isStillPublished && { publishedRevision: revision }),
+        updatedAt: sql`now()`,
+      })
+      .where(isWorkflow(tx, workflowId));
+    await auditWorkflow(context, tx, 'workflow.update', workflowId, { revision });
+    return { workflow: await readWorkflow(tx, workflowId) };
+  });
+}
+
+/** Deletes the workflow with its versions and ended runs. Throws 409 while one of its runs has not ended. */
+export async function deleteWorkflow(context: OrgContext, workflowId: string) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const { name } = await lockWorkflow(tx, workflowId); // new runs refer to this row and wait for the lock
+    const open = await tx
+      .select({ id: workflowRuns.id })
+      .from(workflowRuns)
+      .where(
+        and(
+          eq(workflowRuns.orgId, tx.orgId),
+          eq(workflowRuns.workflowId, workflowId),
+          inArray(workflowRuns.status, ['queued', 'running', 'waiting']),
+        ),
+      )
+      .limit(1);
+    if (open.length > 0)
+      throw new AppError('CONFLICT', 'Runs of this workflow are under way; disable it and let them end first.');
+    await tx.delete(workflows).where(isWorkflow(tx, workflowId));
+    await auditWorkflow(context, tx, 'workflow.delete', workflowId, { name });
+    return { ok: true as const };
+  });
+}
+
+/** A disabled workflow accepts no new runs; those under way go on. */
+export async function setWorkflowEnabled(context: OrgContext, workflowId: string, isEnabled: boolean) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    await lockWorkflow(tx, workflowId);
+    await tx.update(workflows).set({ isEnabled, updatedAt: sql`now()` }).where(isWorkflow(tx, workflowId));
+    await auditWorkflow(context, tx, isEnabled ? 'workflow.enable' : 'workflow.disable', workflowId, {});
+    return { workflow: await readWorkflow(tx, workflowId) };
+  });
+}
+
+export async function duplicateWorkflow(context: OrgContext, workflowId: string) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const source = await readWorkflow(tx, workflowId);
+    const name = `${source.name.slice(0, 113)} (copy)`; // within the 120 characters of a name
+    return { workflow: await insertDraft(context, tx, name, source.dsl) };
+  });
+}
+
+async function insertDraft(context: OrgContext, tx: OrgTx, name: string, dsl: Draft) {
+  const id = newId();
+  await tx
+    .insert(workflows)
+    .values({ orgId: tx.orgId, id, name, draftDefinition: dsl, createdByUserId: context.userId });
+  await auditWorkflow(context, tx, 'workflow.create', id, { name });
+  return readWorkflow(tx, id);
+}
+
+/** One audit entry about a workflow, in the transaction of the change. */
+export async function auditWorkflow(
+  context: OrgContext,
+  tx: OrgTx,
+  action: string,
+  workflowId: string,
+  data: Record<string, unknown>,
+): Promise<void> {
+  const { userId } = context;
+  await appendAudit(tx, { actorUserId: userId, action, subjectType: 'workflow', subjectId: workflowId, data });
+}
+
+/** Text a person searches for, with the wildcards of LIKE taken literally. */
+export function escapeLike(text: string): string {
+  return text.replace(/[\\%_]/g, (char) => `\\${char}`);
+}

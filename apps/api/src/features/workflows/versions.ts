@@ -1,0 +1,114 @@
+import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
+import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import { AppError } from '@millrace/shared/errors';
+import { validateDefinition } from '@millrace/workflow/validate';
+import { and, desc, eq, lt, sql } from 'drizzle-orm';
+import type { OrgContext } from '../../context.ts';
+import { isWorkflow, lockWorkflow, readWorkflow } from './rows.ts';
+import { auditWorkflow } from './service.ts';
+
+/** Checks the draft and freezes it as the next version. Throws 422 with every problem and its path. */
+export async function publishWorkflow(context: OrgContext, workflowId: string, note: string | undefined) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const draft = await lockWorkflow(tx, workflowId);
+    const checked = validateDefinition(draft.draftDefinition);
+    if (!checked.ok) throw new AppError('WORKFLOW_INVALID', undefined, { details: checked.problems });
+    const version = draft.version + 1;
+    await tx.insert(workflowVersions).values({
+      orgId: tx.orgId,
+      workflowId,
+      version,
+      definition: draft.draftDefinition,
+      note: note ?? null,
+      publishedByUserId: context.userId,
+    });
+    await tx
+      .update(workflows)
+      .set({
+        version,
+        status: 'published',
+        publishedRevision: draft.revision,
+        publishedAt: sql`now()`,
+        updatedAt: sql`now()`,
+      })
+      .where(isWorkflow(tx, workflowId));
+    await auditWorkflow(context, tx, 'workflow.publish', workflowId, { version });
+    return { workflow: await readWorkflow(tx, workflowId) };
+  });
+}
+
+export async function listVersions(
+  context: OrgContext,
+  workflowId: string,
+  query: { limit?: number | undefined; cursor?: string | undefined },
+) {
+  const limit = query.limit ?? 50;
+  const before = query.cursor === undefined ? undefined : readVersionCursor(query.cursor);
+  const rows = await withOrg(context.deps.db, context.orgId, async (tx) => {
+    await readWorkflow(tx, workflowId); // 404 before an empty list
+    return tx
+      .select()
+      .from(workflowVersions)
+      .where(
+        and(
+          eq(workflowVersions.orgId, tx.orgId),
+          eq(workflowVersions.workflowId, workflowId),
+          before === undefined ? undefined : lt(workflowVersions.version, before),
+        ),
+      )
+      .orderBy(desc(workflowVersions.version))
+      .limit(limit + 1);
+  });
+  const page = rows.slice(0, limit);
+  const nextCursor = rows.length > limit ? String(page.at(-1)?.version) : null;
+  return { versions: page.map(toVersion), nextCursor };
+}
+
+export async function getVersion(context: OrgContext, workflowId: string, version: number) {
+  const row = await withOrg(context.deps.db, context.orgId, (tx) => readVersion(tx, workflowId, version));
+  return { version: { ...toVersion(row), dsl: row.definition as Record<string, unknown> } };
+}
+
+/** Makes a published version the draft again, as a new revision: nothing of the history is lost. */
+export async function restoreVersion(context: OrgContext, workflowId: string, version: number) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const { revision } = await lockWorkflow(tx, workflowId);
+    const { definition } = await readVersion(tx, workflowId, version);
+    await tx
+      .update(workflows)
+      .set({ draftDefinition: definition, revision: revision + 1, updatedAt: sql`now()` })
+      .where(isWorkflow(tx, workflowId));
+    await auditWorkflow(context, tx, 'workflow.restore', workflowId, { version });
+    return { workflow: await readWorkflow(tx, workflowId) };
+  });
+}
+
+async function readVersion(tx: OrgTx, workflowId: string, version: number) {
+  const [row] = await tx
+    .select()
+    .from(workflowVersions)
+    .where(
+      and(
+        eq(workflowVersions.orgId, tx.orgId),
+        eq(workflowVersions.workflowId, workflowId),
+        eq(workflowVersions.version, version),
+      ),
+    );
+  if (!row) throw new AppError('NOT_FOUND');
+  return row;
+}
+
+function toVersion(row: typeof workflowVersions.$inferSelect) {
+  return {
+    version: row.version,
+    note: row.note,
+    createdByUserId: row.publishedByUserId,
+    createdAt: row.createdAt.toISOString(),
+  };
+}
+
+function readVersionCursor(cursor: string): number {
+  if (/^[1-9]\d{0,8}$/.test(cursor)) return Number(cursor);
+  const message = 'must be a nextCursor of an earlier page';
+  throw new AppError('BAD_REQUEST', undefined, { details: [{ path: 'querystring.cursor', code: 'CURSOR', message }] });
+}

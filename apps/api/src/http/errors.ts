@@ -1,0 +1,101 @@
+import { AppError, ERROR_CATALOG, type ErrorDetail } from '@millrace/shared/errors';
+import { requestFailed } from '@millrace/shared/events';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+
+/** The one shape of every answer from 400 up. */
+export const ErrorEnvelope = z.object({
+  code: z.string(),
+  message: z.string(),
+  requestId: z.string(),
+  details: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
+});
+
+/** The one place where an error becomes an answer. Only errors of ours speak; all else is a 500 without a reason. */
+export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const appError = toAppError(error);
+  if (appError.status >= 500) logFailure(error, appError, request);
+  if (appError.retryAfterSec !== undefined) reply.header('retry-after', appError.retryAfterSec);
+  const envelope = {
+    code: appError.code,
+    message: appError.message,
+    requestId: request.id,
+    ...(appError.details && { details: appError.details }),
+  };
+  // Serialized here: an answer about a failure must not depend on the schema of the route that failed.
+  return reply.code(appError.status).type('application/json; charset=utf-8').send(JSON.stringify(envelope));
+}
+
+function toAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const fastifyError = error as FastifyError;
+    const where = fastifyError.validationContext ?? '';
+    return new AppError('BAD_REQUEST', undefined, {
+      details: error.validation.map((issue) => toDetail(where, issue)),
+      cause: error,
+    });
+  }
+  const database = databaseProblem(error);
+  if (database) return database;
+  const status = (error as Partial<FastifyError>)?.statusCode;
+  if (status === 413) return new AppError('PAYLOAD_TOO_LARGE', undefined, { cause: error });
+  if (status === 415) return new AppError('UNSUPPORTED_MEDIA_TYPE', undefined, { cause: error });
+  if (status !== undefined && status >= 400 && status < 500)
+    return new AppError('BAD_REQUEST', 'The request could not be read: it is not valid HTTP or JSON.', {
+      cause: error,
+    });
+  return new AppError('INTERNAL', undefined, { cause: error });
+}
+
+function toDetail(where: string, issue: { instancePath: string; keyword: string; message?: string }): ErrorDetail {
+  const path = issue.instancePath.replace(/^\//, '').replaceAll('/', '.');
+  const prefix = where === 'body' || where === '' ? '' : `${where}.`;
+  return {
+    path: `${prefix}${path}`.replace(/\.$/, ''),
+    code: issue.keyword.toUpperCase(),
+    message: issue.message ?? 'is not valid',
+  };
+}
+
+const SOCKET_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+  'EAI_AGAIN',
+]);
+/** SQLSTATEs that mean "the server is not there for us now": shutdown, starting up, too many connections, class 08. */
+const UNAVAILABLE = /^(57P0[1-3]|53300|08...)$/;
+const LOST_CONNECTION = /Connection terminated|timeout exceeded when trying to connect|Cannot use a pool after/;
+
+function databaseProblem(error: unknown): AppError | undefined {
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    const code = (at as { code?: unknown }).code;
+    const isDown = typeof code === 'string' && (SOCKET_CODES.has(code) || UNAVAILABLE.test(code));
+    if (isDown || LOST_CONNECTION.test(at.message))
+      return new AppError('DATABASE_UNAVAILABLE', undefined, { cause: error, retryAfterSec: 1 });
+  }
+  return undefined;
+}
+
+function logFailure(error: unknown, appError: AppError, request: FastifyRequest): void {
+  const thrown = error instanceof Error ? error : new Error(String(error));
+  const cause = thrown.cause instanceof Error ? thrown.cause : thrown;
+  requestFailed(request.log, {
+    requestId: request.id,
+    path: request.url.split('?')[0] ?? '',
+    method: request.method,
+    code: appError.code,
+    error: cause.message,
+    ...(appError.code === 'INTERNAL' && cause.stack && { stack: cause.stack }),
+  });
+}
+
+/** Codes that any route of a kind can answer, for the printed contract. */
+export function envelopeStatuses(codes: readonly (keyof typeof ERROR_CATALOG)[]): Record<number, typeof ErrorEnvelope> {
+  return Object.fromEntries(codes.map((code) => [ERROR_CATALOG[code].status, ErrorEnvelope]));
+}

@@ -1,0 +1,81 @@
+import { AppError, type ErrorDetail } from '@millrace/shared/errors';
+import type { FastifyInstance } from 'fastify';
+
+/** Deeper documents parse, but later code that recurses (JSON.stringify, structuredClone) would overflow its stack. */
+const MAX_DEPTH = 64;
+const MAX_KEYS = 10_000;
+
+/**
+ * JSON is the only body there is. Removing the text/plain parser also closes the one content type with which a
+ * foreign page could send a body without asking first (CORS "simple" requests).
+ */
+export function acceptOnlyJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    const text = body as string;
+    if (text.trim() === '') return done(null, undefined);
+    try {
+      assertShape(text);
+    } catch (error) {
+      return done(error as AppError);
+    }
+    parse(request, text, (error, value) => {
+      if (error) return done(error);
+      const problem = findUnstorable(value);
+      return problem ? done(badRequest(problem)) : done(null, value);
+    });
+  });
+}
+
+/** Bounds depth and number of keys in one pass over the text, before anything recursive touches it. */
+function assertShape(text: string): void {
+  let depth = 0;
+  let keys = 0;
+  let isInString = false;
+  for (let index = 0; index < text.length; index++) {
+    const char = text.charCodeAt(index);
+    if (isInString) {
+      if (char === 0x5c) index++;
+      else if (char === 0x22) isInString = false;
+    } else if (char === 0x22) isInString = true;
+    else if (char === 0x5b || char === 0x7b) depth++;
+    else if (char === 0x5d || char === 0x7d) depth--;
+    else if (char === 0x3a) keys++;
+    if (depth > MAX_DEPTH) throw badRequest({ path: '', code: 'TOO_DEEP', message: `nested deeper than ${MAX_DEPTH}` });
+    if (keys > MAX_KEYS) throw badRequest({ path: '', code: 'TOO_MANY_KEYS', message: `more than ${MAX_KEYS} keys` });
+  }
+}
+
+/**
+ * Values that JSON allows and PostgreSQL cannot keep as they are: NUL and lone surrogates in text, numbers that
+ * overflow to infinity. Refused here, so that nothing is silently changed on its way into a row.
+ */
+function findUnstorable(root: unknown): ErrorDetail | undefined {
+  const open: [path: string, value: unknown][] = [['', root]];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [path, value] = next;
+    if (typeof value === 'string' && !isStorableText(value)) return unstorableText(path);
+    if (typeof value === 'number' && !Number.isFinite(value))
+      return { path, code: 'NUMBER_TOO_LARGE', message: 'is too large for a number' };
+    if (typeof value !== 'object' || value === null) continue;
+    for (const [key, item] of Object.entries(value)) {
+      if (!isStorableText(key)) return unstorableText(path);
+      open.push([path === '' ? key : `${path}.${key}`, item]);
+    }
+  }
+  return undefined;
+}
+
+/** Whether PostgreSQL can store the text: well-formed Unicode without NUL. */
+export function isStorableText(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\u0000');
+}
+
+function unstorableText(path: string): ErrorDetail {
+  return { path, code: 'TEXT_NOT_STORABLE', message: 'must be well-formed Unicode without NUL characters' };
+}
+
+function badRequest(detail: ErrorDetail): AppError {
+  return new AppError('BAD_REQUEST', undefined, { details: [detail] });
+}

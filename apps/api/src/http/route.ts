@@ -1,0 +1,119 @@
+import type {
+  Contract,
+  ContractBody,
+  ContractParams,
+  ContractQuery,
+  ContractResponse,
+} from '@millrace/shared/contracts/contract';
+import { AppError, type ErrorCode } from '@millrace/shared/errors';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import type { OrgContext, PublicContext, UserContext } from '../context.ts';
+import type { Deps } from '../deps.ts';
+import { authenticateMember, authenticateUser } from './authenticate.ts';
+import { envelopeStatuses } from './errors.ts';
+import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
+import { isStorableText } from './json-body.ts';
+
+export type ContextOf<C extends Contract> = C extends { permission: string }
+  ? OrgContext
+  : C extends { auth: 'bearer' }
+    ? UserContext
+    : PublicContext;
+
+export interface Input<C extends Contract> {
+  params: ContractParams<C>;
+  query: ContractQuery<C>;
+  body: ContractBody<C>;
+}
+
+/** What only routes that set or read cookies, or redirect, may touch. */
+export interface Http {
+  request: FastifyRequest;
+  reply: FastifyReply;
+}
+
+export type Handler<C extends Contract> = (
+  context: ContextOf<C>,
+  input: Input<C>,
+  http: Http,
+) => Promise<ContractResponse<C> | FastifyReply>;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    actor?: PublicContext | UserContext | OrgContext;
+  }
+}
+
+const NoQuery = z.strictObject({});
+const NoBody = z.strictObject({}).optional();
+
+/**
+ * Serves one contract. The actor is known before a byte of the body is read; parameters, query and body are parsed by
+ * the contract's schemas; the answer leaves through its response schema, so undeclared fields cannot leave at all.
+ */
+export function route<C extends Contract>(app: FastifyInstance, deps: Deps, contract: C, handler: Handler<C>): void {
+  app.route({
+    method: contract.method,
+    url: contract.path,
+    schema: {
+      operationId: contract.id,
+      summary: contract.summary,
+      tags: [contract.tag],
+      ...(contract.params && { params: contract.params }),
+      querystring: contract.query ?? NoQuery,
+      ...(contract.method !== 'GET' && { body: contract.body ?? NoBody }),
+      response: { [contract.status]: contract.response, ...envelopeStatuses(possibleErrors(contract)) },
+      ...(contract.auth === 'bearer' && { security: [{ bearer: [] }] }),
+    } as object,
+    onRequest: async (request, reply) => {
+      request.actor = await findActor(deps, contract, request, reply);
+    },
+    preValidation: async (request) => refuseUnstorableText(request),
+    handler: async (request, reply) => {
+      const input = { params: request.params, query: request.query, body: request.body } as Input<C>;
+      const context = request.actor as ContextOf<C>;
+      reply.code(contract.status);
+      const idempotency = contract.isIdempotent && readIdempotencyKey(request);
+      if (!idempotency) return handler(context, input, { request, reply });
+      const orgContext = { ...(context as OrgContext), idempotency };
+      return answerIdempotently(orgContext, reply, () =>
+        handler(orgContext as ContextOf<C>, input, { request, reply }),
+      );
+    },
+  });
+}
+
+async function findActor(deps: Deps, contract: Contract, request: FastifyRequest, reply: FastifyReply) {
+  const context: PublicContext = {
+    deps,
+    requestId: request.id,
+    log: request.log as Logger,
+    path: request.url.split('?')[0] ?? '',
+    method: request.method,
+  };
+  if (contract.permission) return authenticateMember(context, request, reply, contract.permission);
+  if (contract.auth === 'bearer') return authenticateUser(context, request);
+  return context;
+}
+
+function refuseUnstorableText(request: FastifyRequest): void {
+  for (const [where, values] of Object.entries({ params: request.params, query: request.query })) {
+    for (const [name, value] of Object.entries((values ?? {}) as Record<string, unknown>)) {
+      if (typeof value !== 'string' || isStorableText(value)) continue;
+      const message = 'must be well-formed Unicode without NUL characters';
+      throw new AppError('BAD_REQUEST', undefined, {
+        details: [{ path: `${where}.${name}`, code: 'TEXT_NOT_STORABLE', message }],
+      });
+    }
+  }
+}
+
+function possibleErrors(contract: Contract): ErrorCode[] {
+  const codes: ErrorCode[] = ['BAD_REQUEST', 'DATABASE_UNAVAILABLE', ...(contract.errors ?? [])];
+  if (contract.auth !== 'public') codes.push('UNAUTHORIZED');
+  if (contract.permission) codes.push('ORG_ACCESS_DENIED', 'NOT_FOUND');
+  if (contract.method !== 'GET') codes.push('PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
+  return codes;
+}

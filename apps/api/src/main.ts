@@ -1,0 +1,46 @@
+import { assertRestrictedRole } from '@millrace/db/connect';
+import { findStuckRuns } from '@millrace/db/runs';
+import { startSweeper } from '@millrace/queue/sweeper';
+import { ApiConfig, parseConfig } from '@millrace/shared/config';
+import { dependencyFailed, programFailed, programStarted, programStopping, runsSwept } from '@millrace/shared/events';
+import { createLog } from '@millrace/shared/log';
+import { buildApp } from './app.ts';
+import { closeDeps, openDeps } from './deps.ts';
+
+const PROGRAM = 'api';
+const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
+
+try {
+  await start();
+} catch (error) {
+  programFailed(log, { program: PROGRAM, error: error instanceof Error ? error.message : String(error) });
+  process.exit(1);
+}
+
+async function start(): Promise<void> {
+  const config = parseConfig(ApiConfig, process.env);
+  const deps = await openDeps(config, log);
+  await assertRestrictedRole(deps.db);
+  const app = await buildApp(deps);
+  const sweeper = startSweeper({
+    intervalMs: config.SWEEP_INTERVAL_MS,
+    findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
+    wakeRun: (wake) => deps.queue.wakeRun(wake),
+    onSwept: (count) => runsSwept(log, { count }),
+    onError: (error) => dependencyFailed(log, { dependency: 'sweeper', error: error.message }),
+  });
+  await app.listen({ host: config.API_HOST, port: config.API_PORT });
+  const address = app.server.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  programStarted(log, { program: PROGRAM, pid: process.pid, detail: { host: config.API_HOST, port } });
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, async () => {
+      programStopping(log, { program: PROGRAM, signal });
+      await sweeper.stop();
+      await app.close(); // finishes the requests under way
+      await closeDeps(deps);
+      process.exit(0);
+    });
+  }
+}

@@ -1,0 +1,48 @@
+import type { RunWake } from './jobs.ts';
+
+/** How many runs one sweep wakes at most: bounded work, so that a large backlog cannot hold the loop. */
+const BATCH = 100;
+
+export interface SweeperOptions {
+  intervalMs: number;
+  findStuckRuns: (limit: number) => Promise<RunWake[]>;
+  wakeRun: (wake: RunWake) => Promise<void>;
+  onSwept: (count: number) => void;
+  onError: (error: Error) => void;
+}
+
+/**
+ * Rings again for runs that wait without a wake-up: accepted while the API died, due for a retry, or left behind by a
+ * dead worker (R3, R4). Runs in every API and worker process, so that it does not die with the process it watches; the
+ * database lets one at a time see the stuck runs. A failing sweep is reported and the next one tries again.
+ */
+export function startSweeper(options: SweeperOptions): { stop(): Promise<void> } {
+  let isStopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  let sweep: Promise<void> = Promise.resolve();
+  const schedule = () => {
+    if (isStopped) return;
+    timer = setTimeout(() => {
+      sweep = sweepOnce(options).then(schedule);
+    }, options.intervalMs);
+    timer.unref();
+  };
+  schedule();
+  return {
+    async stop() {
+      isStopped = true;
+      clearTimeout(timer);
+      await sweep;
+    },
+  };
+}
+
+async function sweepOnce({ findStuckRuns, wakeRun, onSwept, onError }: SweeperOptions): Promise<void> {
+  try {
+    const runs = await findStuckRuns(BATCH);
+    for (const run of runs) await wakeRun(run);
+    if (runs.length > 0) onSwept(runs.length);
+  } catch (error) {
+    onError(error instanceof Error ? error : new Error(String(error)));
+  }
+}
