@@ -1,0 +1,62 @@
+import type { z } from 'zod';
+import { openDeadline, untilAborted } from './deadline.ts';
+import { toJsonOutput } from './json-output.ts';
+import { type Action, ActionError, type HttpClient } from './sdk.ts';
+
+export type ActionCall = {
+  input: unknown;
+  http: HttpClient;
+  idempotencyKey: string;
+  /** Limit of this attempt; the action's own when absent. */
+  timeoutMs?: number;
+  /** Aborts when the run is cancelled. */
+  signal?: AbortSignal;
+};
+
+export type ActionFailure = { code: string; message: string; retryable: boolean; retryAfterMs?: number };
+export type ActionResult = { ok: true; output: unknown } | { ok: false; error: ActionFailure };
+
+/**
+ * Runs one attempt of an action: input parsed before anything is sent (INPUT_INVALID), everything within the deadline
+ * (TIMEOUT), output parsed (OUTPUT_INVALID), copied as JSON and at most 16 MiB (OUTPUT_TOO_LARGE). Never throws: what an
+ * action throws is the failure, and an error that is not an ActionError becomes ACTION_FAILED without its text, which
+ * could hold anything. An action that ignores its signal is not waited for.
+ */
+export async function runAction(action: Action, call: ActionCall): Promise<ActionResult> {
+  const input = action.input.safeParse(call.input);
+  if (!input.success) return failed(invalid('INPUT_INVALID', 'The input of the action is not valid', input.error));
+  const timeoutMs = call.timeoutMs ?? action.timeoutMs;
+  const { signal, close } = openDeadline(timeoutMs, call.signal);
+  // Every request of the action ends with the attempt, whatever the action passes on.
+  const http: HttpClient = (request) => call.http({ timeoutMs, ...request, signal });
+  try {
+    signal.throwIfAborted();
+    const running = action.run({ input: input.data, http, signal, idempotencyKey: call.idempotencyKey });
+    const output = action.output.safeParse(await untilAborted(running, signal));
+    if (!output.success) return failed(invalid('OUTPUT_INVALID', 'The action gave an unexpected output', output.error));
+    return { ok: true, output: toJsonOutput(output.data) };
+  } catch (error) {
+    return failed(error);
+  } finally {
+    close();
+  }
+}
+
+const MAX_NAMED_PROBLEMS = 5;
+
+function invalid(code: string, summary: string, error: z.ZodError): ActionError {
+  const problems = error.issues
+    .slice(0, MAX_NAMED_PROBLEMS)
+    .map((issue) => `${issue.path.map(String).join('.').slice(0, 100) || 'input'}: ${issue.message.slice(0, 200)}`);
+  return new ActionError(code, `${summary}: ${problems.join('; ')}`);
+}
+
+function failed(error: unknown): ActionResult {
+  if (!(error instanceof ActionError)) {
+    const name = error instanceof Error ? error.constructor.name : typeof error;
+    const message = `The action stopped with an unexpected error (${name}).`;
+    return { ok: false, error: { code: 'ACTION_FAILED', message, retryable: false } };
+  }
+  const { code, message, retryable, retryAfterMs } = error;
+  return { ok: false, error: { code, message, retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
+}

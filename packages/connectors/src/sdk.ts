@@ -1,0 +1,95 @@
+import type { z } from 'zod';
+
+/**
+ * How an action fails. `message` is a sentence a person can act on and never holds a secret: it is stored and shown.
+ * `retryable` says whether the same call may work later; `retryAfterMs` is the pause the other side asked for.
+ */
+export class ActionError extends Error {
+  override name = 'ActionError';
+  readonly code: string;
+  readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: string, message: string, options: { retryable?: boolean; retryAfterMs?: number } = {}) {
+    super(message);
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** For actions: "this went wrong for now". The engine tries again, after `retryAfterMs` at the earliest when given. */
+export class RetryableError extends ActionError {
+  override name = 'RetryableError';
+
+  constructor(message: string, retryAfterMs?: number) {
+    super('RETRYABLE', message, retryAfterMs === undefined ? { retryable: true } : { retryable: true, retryAfterMs });
+  }
+}
+
+export type HttpMethod = 'GET' | 'HEAD' | 'OPTIONS' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+export type HttpRequest = {
+  method: HttpMethod;
+  url: string;
+  headers?: Readonly<Record<string, string>>;
+  body?: string | Uint8Array;
+  /** For the whole exchange, redirects and body included. Default 30 s. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+};
+
+/** `headers` have lower-case names; `set-cookie` is a list, every other value one string. `body` is already decompressed. */
+export type HttpResponse = {
+  status: number;
+  headers: Record<string, string | string[]>;
+  body: Uint8Array;
+};
+
+/** The only way out for an action. Throws ActionError; any status is an answer, not an error. */
+export type HttpClient = (request: HttpRequest) => Promise<HttpResponse>;
+
+/** What an action gets. `http` already carries the call's deadline and cancellation. */
+export type ActionContext<Input> = {
+  input: Input;
+  http: HttpClient;
+  signal: AbortSignal;
+  /** The same for every attempt of one step, so the other side can recognise a repetition. */
+  idempotencyKey: string;
+};
+
+export type Action<Input extends z.ZodType = z.ZodType, Output extends z.ZodType = z.ZodType> = {
+  name: string;
+  displayName: string;
+  description: string;
+  input: Input;
+  output: Output;
+  effect: 'read' | 'write' | 'destructive';
+  /** `natural`: repeating changes nothing. `key`: the call carries the idempotency key. `none`: repeating does it twice. */
+  idempotency: 'natural' | 'key' | 'none';
+  /** The limit of one attempt when the workflow sets none. */
+  timeoutMs: number;
+  run(context: ActionContext<z.output<Input>>): Promise<z.input<Output>>;
+};
+
+export type Connector = {
+  id: string;
+  version: string;
+  displayName: string;
+  description: string;
+  actions: readonly Action[];
+};
+
+/** Ties the types of `run` to the schemas; the value is returned unchanged. */
+export function defineAction<Input extends z.ZodType, Output extends z.ZodType>(
+  action: Action<Input, Output>,
+): Action<Input, Output> {
+  return action;
+}
+
+/** @throws Error when two actions share a name: the second could never be called. */
+export function defineConnector(connector: Connector): Connector {
+  const names = connector.actions.map((action) => action.name);
+  if (new Set(names).size !== names.length) throw new Error(`connector ${connector.id} has two actions of one name`);
+  return connector;
+}
