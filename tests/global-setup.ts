@@ -14,8 +14,6 @@ export default async function startServices(): Promise<() => Promise<void>> {
   const cleanUp = async () => {
     for (const step of cleanups.splice(0).reverse()) await step();
   };
-  // Vitest ends at once on SIGTERM. What is left after SIGKILL is cleaned up by the next run.
-  process.once('SIGTERM', () => cleanUp().finally(() => process.exit(143)));
   try {
     await provideServices(cleanups);
     await prepareTemplate(process.env[DATABASE] ?? '');
@@ -31,6 +29,8 @@ async function provideServices(cleanups: (() => unknown)[]): Promise<void> {
   const say = (line: string) => process.stdout.write(`${line}\n`);
   const services = await prepareTestServices(dirname(import.meta.dirname), say);
   cleanups.push(services.remove);
+  // Vitest ends at once on SIGTERM, without tearing down. What SIGKILL leaves is cleaned up by the next run.
+  process.once('exit', services.abandon);
   for (const [variable, start] of [
     [DATABASE, services.startPostgres],
     [REDIS, services.startRedis],

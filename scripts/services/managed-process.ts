@@ -30,6 +30,8 @@ export interface ManagedProcess {
   isRunning: () => boolean;
 }
 
+const living = new Set<ManagedProcess>();
+
 /**
  * Starts a program in a session of its own, so that Ctrl-C in the terminal reaches only us and we stop things in order.
  * Output is appended to `logFile`. Leaves a note in `runDir` until the process ends. Throws when it cannot be started.
@@ -40,15 +42,21 @@ export async function startProcess(settings: ProcessSettings): Promise<ManagedPr
   if (pid === undefined) throw new SetupError(`${settings.name} could not be started: ${settings.command}`);
   const note = noteFile(settings.runDir, settings.name);
   writeFileSync(note, describeProcess(pid), { mode: 0o600 });
-  let running = true;
-  const ended = new Promise<string>((resolve) => {
-    child.once('exit', (code, signal) => {
-      running = false;
-      rmSync(note, { force: true });
-      resolve(signal === null ? `code ${code}` : `signal ${signal}`);
-    });
+  const { promise: ended, resolve: end } = Promise.withResolvers<string>();
+  const isRunning = () => living.has(managed);
+  const managed: ManagedProcess = { name: settings.name, pid, logFile: settings.logFile, ended, isRunning };
+  living.add(managed);
+  child.once('exit', (code, signal) => {
+    living.delete(managed);
+    rmSync(note, { force: true });
+    end(signal === null ? `code ${code}` : `signal ${signal}`);
   });
-  return { name: settings.name, pid, logFile: settings.logFile, ended, isRunning: () => running };
+  return managed;
+}
+
+/** Everything started by this process that has not ended, the newest first; also what is not ready yet. */
+export function livingProcesses(): ManagedProcess[] {
+  return [...living].reverse();
 }
 
 /** Asks a process to end; after `graceMs` it is killed, with everything in its process group. */

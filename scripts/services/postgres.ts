@@ -21,6 +21,8 @@ const PORT_ATTEMPTS = 5;
 export interface PostgresSettings {
   host: Host;
   preferredPort: number;
+  /** True: this port or none, for a restart under programs that know it already. */
+  isPortFixed?: boolean;
   /** False gives up crash safety for speed: for tests, whose data nobody needs. */
   isDurable: boolean;
   say: (line: string) => void;
@@ -60,7 +62,7 @@ async function listen(
   password: string,
 ): Promise<Postgres> {
   for (let attempt = 1; ; attempt += 1) {
-    const port = await findFreePort(settings.preferredPort);
+    const port = settings.isPortFixed ? settings.preferredPort : await findFreePort(settings.preferredPort);
     const managed = await startProcess(processSettings(settings, binaries, dataDir, port));
     const urlOf = (database: string) => `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`;
     const version = await waitUntilReady(managed, urlOf('postgres'));
@@ -68,7 +70,7 @@ async function listen(
     const stop = () => stopProcess(managed, 'SIGINT', STOP_TIMEOUT_MS);
     if (version !== undefined) return { process: managed, port, version, urlOf, stop };
     const log = lastLines(managed.logFile, 20);
-    const lostPort = log.includes('could not bind') && attempt < PORT_ATTEMPTS;
+    const lostPort = log.includes('could not bind') && !settings.isPortFixed && attempt < PORT_ATTEMPTS;
     if (!lostPort) throw new SetupError(`PostgreSQL did not start. The end of ${managed.logFile}:\n${log}`);
   }
 }

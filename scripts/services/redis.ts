@@ -17,6 +17,8 @@ const PORT_ATTEMPTS = 5;
 export interface RedisSettings {
   host: Host;
   preferredPort: number;
+  /** True: this port or none, for a restart under programs that know it already. */
+  isPortFixed?: boolean;
   say: (line: string) => void;
 }
 
@@ -41,7 +43,7 @@ export async function startRedis(settings: RedisSettings): Promise<Redis> {
   if (await stopLeftover(host.runDir, 'Redis', 'SIGTERM')) say('Stopped the Redis of an earlier start.');
   const password = await loadOrCreateSecret(host.secretsDir, 'redis-password');
   for (let attempt = 1; ; attempt += 1) {
-    const port = await findFreePort(settings.preferredPort);
+    const port = settings.isPortFixed ? settings.preferredPort : await findFreePort(settings.preferredPort);
     const config = writeConfig({ folder, port, password, user: host.user });
     const managed = await startProcess({ ...processSettings(host, program.path), args: [config], cwd: folder });
     const url = `redis://:${password}@127.0.0.1:${port}/0`;
@@ -50,7 +52,7 @@ export async function startRedis(settings: RedisSettings): Promise<Redis> {
       return { process: managed, port, version: program.version, url, stop };
     await stop();
     const log = lastLines(managed.logFile, 20);
-    const lostPort = log.includes('Address already in use') && attempt < PORT_ATTEMPTS;
+    const lostPort = log.includes('Address already in use') && !settings.isPortFixed && attempt < PORT_ATTEMPTS;
     if (!lostPort) throw new SetupError(`Redis did not start. The end of ${managed.logFile}:\n${log}`);
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Host, prepareHost } from './host.ts';
-import { stopLeftover } from './managed-process.ts';
+import { killProcess, type ManagedProcess, stopLeftover } from './managed-process.ts';
 import { startPostgres } from './postgres.ts';
 import { stopLeftoverPostgres } from './postgres-leftover.ts';
 import { identifyProcess } from './process-identity.ts';
@@ -25,6 +25,8 @@ export interface TestServices {
   startRedis: () => Promise<TestService>;
   /** Deletes everything the services wrote; stop them first. */
   remove: () => void;
+  /** For a process that is about to exit and cannot wait: tells what still runs to end at once. */
+  abandon: () => void;
 }
 
 /**
@@ -38,13 +40,21 @@ export async function prepareTestServices(cloneDir: string, say: (line: string) 
   const folder = join(parent, `${process.pid}-${randomUUID().slice(0, 8)}`);
   const host: Host = { ...prepareHost(cloneDir, folder, say), binariesDir: clone.binariesDir };
   writeFileSync(join(host.runDir, OWNER_NOTE), describeProcess(process.pid));
+  const started: ManagedProcess[] = [];
   return {
     startPostgres: async () => {
       const postgres = await startPostgres({ host, preferredPort: POSTGRES_PORT, isDurable: false, say });
+      started.push(postgres.process);
       return { url: postgres.urlOf('postgres'), stop: postgres.stop };
     },
-    startRedis: () => startRedis({ host, preferredPort: REDIS_PORT, say }),
+    startRedis: async () => {
+      const redis = await startRedis({ host, preferredPort: REDIS_PORT, say });
+      started.push(redis.process);
+      return redis;
+    },
     remove: () => rmSync(host.dataDir, { recursive: true, force: true }),
+    // SIGQUIT is PostgreSQL's immediate shutdown, and ends a Redis too.
+    abandon: () => started.map((service) => killProcess(service, 'SIGQUIT')),
   };
 }
 

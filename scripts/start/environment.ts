@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto';
+import { generateSigningKeys } from '../../packages/shared/src/tokens.ts';
+import { loadOrCreateSecret } from '../services/secrets.ts';
+
+interface EnvironmentSettings {
+  base: NodeJS.ProcessEnv;
+  secretsDir: string;
+  apiDatabaseUrl: string;
+  workerDatabaseUrl: string;
+  redisUrl: string;
+  apiHost: string;
+  apiPort: number;
+  /** Added to EGRESS_ALLOW_CIDRS, for the demo only. */
+  egressRule: string | undefined;
+}
+
+/** Each program gets what it needs; these are what only one of them may know. */
+const SECRETS = ['DATABASE_URL', 'API_DATABASE_URL', 'WORKER_DATABASE_URL', 'AUTH_SIGNING_KEYS', 'AUTH_TOKEN_SECRET'];
+
+export interface ProgramEnvironments {
+  api: NodeJS.ProcessEnv;
+  worker: NodeJS.ProcessEnv;
+}
+
+/** The environments of the API and the worker; secrets that the given environment lacks are made once and kept. */
+export async function createEnvironments(settings: EnvironmentSettings): Promise<ProgramEnvironments> {
+  const { base, secretsDir } = settings;
+  const shared: NodeJS.ProcessEnv = {
+    ...base,
+    REDIS_URL: settings.redisUrl,
+    API_HOST: settings.apiHost,
+    API_PORT: String(settings.apiPort),
+  };
+  for (const name of SECRETS) delete shared[name];
+  const egress = [base.EGRESS_ALLOW_CIDRS, settings.egressRule].filter(Boolean).join(',');
+  return {
+    api: {
+      ...shared,
+      API_DATABASE_URL: settings.apiDatabaseUrl,
+      AUTH_SIGNING_KEYS:
+        base.AUTH_SIGNING_KEYS || (await loadOrCreateSecret(secretsDir, 'auth-signing-keys.json', generateSigningKeys)),
+      AUTH_TOKEN_SECRET:
+        base.AUTH_TOKEN_SECRET || (await loadOrCreateSecret(secretsDir, 'auth-token-secret', createTokenSecret)),
+    },
+    worker: { ...shared, WORKER_DATABASE_URL: settings.workerDatabaseUrl, EGRESS_ALLOW_CIDRS: egress },
+  };
+}
+
+function createTokenSecret(): string {
+  return randomBytes(64).toString('base64url');
+}

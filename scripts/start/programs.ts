@@ -1,0 +1,100 @@
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SetupError } from '../services/failure.ts';
+import type { Host } from '../services/host.ts';
+import {
+  lastLines,
+  type ManagedProcess,
+  startProcess,
+  stopLeftover,
+  stopProcess,
+} from '../services/managed-process.ts';
+import type { Running } from './supervisor.ts';
+
+const READY_TIMEOUT_MS = 60_000;
+/** Requests and steps under way may finish. */
+const STOP_TIMEOUT_MS = 20_000;
+
+interface ProgramSettings {
+  name: 'API' | 'Worker';
+  cloneDir: string;
+  host: Host;
+  env: NodeJS.ProcessEnv;
+}
+
+/** Starts the API and waits until it says that it is ready for requests. Throws with the end of its log. */
+export function startApi(settings: Omit<ProgramSettings, 'name'>, url: string): Promise<Running> {
+  return startProgram({ ...settings, name: 'API' }, () => isReady(`${url}/readyz`));
+}
+
+/** Starts the worker and waits until it logs that it has started. Throws with the end of its log. */
+export async function startWorker(settings: Omit<ProgramSettings, 'name'>): Promise<Running> {
+  return startProgram({ ...settings, name: 'Worker' }, async ({ logFile, pid }, start) =>
+    readFrom(logFile, start)
+      .split('\n')
+      .some((line) => isStartEvent(line, pid)),
+  );
+}
+
+/** Stops the programs that a start left behind when it was killed: they would serve and work beside the new ones. */
+export async function stopLeftoverPrograms(runDir: string, say: (line: string) => void): Promise<void> {
+  for (const name of ['Worker', 'API']) {
+    if (await stopLeftover(runDir, name, 'SIGTERM')) say(`Stopped the ${name} of an earlier start.`);
+  }
+}
+
+type ReadyCheck = (managed: ManagedProcess, logStart: number) => Promise<boolean>;
+
+async function startProgram({ name, cloneDir, host, env }: ProgramSettings, isUp: ReadyCheck): Promise<Running> {
+  const folder = name.toLowerCase();
+  const logFile = join(host.logsDir, `${folder}.log`);
+  const logStart = existsSync(logFile) ? statSync(logFile).size : 0;
+  const managed = await startProcess({
+    name,
+    command: process.execPath,
+    args: [join(cloneDir, 'apps', folder, 'src', 'main.ts')],
+    env,
+    cwd: cloneDir,
+    runDir: host.runDir,
+    logFile,
+  });
+  const deadline = Date.now() + READY_TIMEOUT_MS;
+  while (managed.isRunning() && Date.now() < deadline) {
+    if (await isUp(managed, logStart)) {
+      return { process: managed, stop: () => stopProcess(managed, 'SIGTERM', STOP_TIMEOUT_MS) };
+    }
+    await delay(50);
+  }
+  const how = managed.isRunning() ? 'did not become ready' : `ended with ${await managed.ended}`;
+  await stopProcess(managed, 'SIGTERM', 1_000);
+  throw new SetupError(`The ${name} ${how}. The end of ${logFile}:\n${lastLines(logFile, 30)}`);
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+function isStartEvent(line: string, pid: number): boolean {
+  return line.includes('"program_started"') && line.includes(`"pid":${pid}`);
+}
+
+/** What was written to the log since `start`; a log that was rotated since is read from its beginning. */
+function readFrom(logFile: string, start: number): string {
+  const file = openSync(logFile, 'r');
+  try {
+    const size = statSync(logFile).size;
+    const from = start <= size ? start : 0;
+    const buffer = Buffer.alloc(size - from);
+    readSync(file, buffer, 0, buffer.length, from);
+    return buffer.toString('utf8');
+  } finally {
+    closeSync(file);
+  }
+}
