@@ -12,6 +12,12 @@ BEGIN
     BEGIN
       IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = v_role) THEN
         EXECUTE format('CREATE ROLE %I %s', v_role, v_login);
+        IF v_login LIKE 'LOGIN%' THEN
+          -- A program that freezes in a transaction must not hold its locks for ever. Settings of the role also hold
+          -- behind a pooler, and an operator can change them: they are set once, when the role is made.
+          EXECUTE format($q$ALTER ROLE %I SET idle_in_transaction_session_timeout = '60s'$q$, v_role);
+          EXECUTE format($q$ALTER ROLE %I SET statement_timeout = '60s'$q$, v_role);
+        END IF;
       END IF;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN
       NULL; -- another database of this cluster is being migrated at the same moment

@@ -50,10 +50,11 @@ export async function appendAudit(tx: OrgTx, entry: AuditEntry): Promise<StoredA
 
 /** SHA-256 over the previous hash and the canonical JSON of the entry (keys sorted, since jsonb keeps no key order). */
 export function hashAuditEntry(entry: Omit<StoredAuditEntry, 'hash'>): Buffer {
-  const { prevHash, ...fields } = entry;
+  const { orgId, seq, occurredAt, actorUserId, action, subjectType, subjectId, data, prevHash } = entry;
+  const storedData = sortKeys(JSON.parse(JSON.stringify(data)));
   return createHash('sha256')
     .update(prevHash ?? Buffer.alloc(0))
-    .update(JSON.stringify(sortKeys(JSON.parse(JSON.stringify(fields)))))
+    .update(JSON.stringify([orgId, seq, occurredAt, actorUserId, action, subjectType, subjectId, storedData]))
     .digest();
 }
 

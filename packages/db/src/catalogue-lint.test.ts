@@ -1,0 +1,162 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lintCatalogue } from './catalogue-lint.ts';
+import { createTestDatabase, type TestDatabase } from './testing.ts';
+
+let database: TestDatabase;
+let client: pg.Client;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  client = new pg.Client({ connectionString: database.adminUrl });
+  await client.connect();
+});
+
+afterAll(async () => {
+  await client.end();
+  await database.drop();
+});
+
+it('finds nothing in the migrated database', async () => {
+  expect(await lintCatalogue(client)).toEqual([]);
+});
+
+/** Everything a tenant table needs, so that each fault below is the only one. */
+const GOOD_TABLE = `
+  SET LOCAL ROLE app_owner;
+  CREATE TABLE app.things (org_id uuid NOT NULL, id uuid NOT NULL, PRIMARY KEY (org_id, id));
+  ALTER TABLE app.things ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+  CREATE POLICY tenant ON app.things FOR ALL TO app_api USING (org_id = (SELECT app.current_org_id()));`;
+
+const FAULTS: [fault: string, plant: string, problem: RegExp][] = [
+  [
+    'a table without row-level security',
+    `${GOOD_TABLE} ALTER TABLE app.things DISABLE ROW LEVEL SECURITY`,
+    /^things lacks/,
+  ],
+  [
+    'a table whose owner is exempt',
+    `${GOOD_TABLE} ALTER TABLE app.things NO FORCE ROW LEVEL SECURITY`,
+    /^things lacks/,
+  ],
+  [
+    'an existing table that lost FORCE',
+    'ALTER TABLE app.workflow_runs NO FORCE ROW LEVEL SECURITY',
+    /^workflow_runs lacks/,
+  ],
+  [
+    'a table without an organization',
+    `SET LOCAL ROLE app_owner; CREATE TABLE app.things (id uuid PRIMARY KEY);
+     ALTER TABLE app.things ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY`,
+    /^things has no organization column/,
+  ],
+  [
+    'a nullable organization',
+    `${GOOD_TABLE} ALTER TABLE app.things DROP CONSTRAINT things_pkey; ALTER TABLE app.things ALTER org_id DROP NOT NULL`,
+    /^things has no organization column/,
+  ],
+  [
+    'an object of another owner',
+    `${GOOD_TABLE} RESET ROLE; ALTER TABLE app.things OWNER TO SESSION_USER`,
+    /things is not owned/,
+  ],
+  ['a schema of another owner', 'ALTER SCHEMA sys OWNER TO SESSION_USER', /^schema sys is not owned/],
+  [
+    'a view with its owner’s rights',
+    'CREATE VIEW app.v AS SELECT 1 AS one; ALTER VIEW app.v OWNER TO app_owner',
+    /^app\.v is a view/,
+  ],
+  [
+    'a materialized view',
+    'CREATE MATERIALIZED VIEW app.m AS SELECT 1 AS one; ALTER MATERIALIZED VIEW app.m OWNER TO app_owner',
+    /^app\.m is a materialized view/,
+  ],
+  ['a shared sequence', 'SET LOCAL ROLE app_owner; CREATE SEQUENCE app.s', /^app\.s is a sequence/],
+  [
+    'a foreign key on the id alone',
+    `${GOOD_TABLE} ALTER TABLE app.things ADD CONSTRAINT loose UNIQUE (id);
+     ALTER TABLE app.things ADD parent uuid REFERENCES app.things (id)`,
+    /foreign key things_parent_fkey does not carry/,
+  ],
+  [
+    'a foreign key with the organization in the wrong place',
+    `${GOOD_TABLE} ALTER TABLE app.things ADD other uuid;
+     ALTER TABLE app.things ADD CONSTRAINT crossed FOREIGN KEY (other, id) REFERENCES app.things (org_id, id)`,
+    /foreign key crossed does not carry/,
+  ],
+  [
+    'a unique key across organizations',
+    `${GOOD_TABLE} CREATE UNIQUE INDEX loose ON app.things (id)`,
+    /loose is unique but/,
+  ],
+  [
+    'a policy without the context',
+    `${GOOD_TABLE} CREATE POLICY open ON app.things FOR SELECT TO app_api USING (true)`,
+    /^things: policy open does not ask/,
+  ],
+  [
+    'a policy that checks reads but not writes',
+    `${GOOD_TABLE} ALTER POLICY tenant ON app.things WITH CHECK (true)`,
+    /^things: policy tenant does not ask/,
+  ],
+  [
+    'a policy that asks once per row',
+    `${GOOD_TABLE} ALTER POLICY tenant ON app.things USING (org_id = app.current_org_id())`,
+    /^things: policy tenant does not ask/,
+  ],
+  [
+    'a policy for everybody',
+    `${GOOD_TABLE} ALTER POLICY tenant ON app.things TO PUBLIC`,
+    /policy tenant is for PUBLIC/,
+  ],
+  ['a program with BYPASSRLS', 'ALTER ROLE app_api BYPASSRLS', /^app_api has SUPERUSER/],
+  ['a program that is a superuser', 'ALTER ROLE app_worker SUPERUSER', /^app_worker has SUPERUSER/],
+  ['an owner that makes roles', 'ALTER ROLE app_owner CREATEROLE', /^app_owner has SUPERUSER/],
+  ['a program that may become the owner', 'GRANT app_owner TO app_worker', /^app_worker is a member of app_owner/],
+  [
+    'a look-up without search_path',
+    'ALTER FUNCTION sys.orgs_of_user(uuid) RESET search_path',
+    /orgs_of_user.* search_path/,
+  ],
+  ['a look-up for everybody', 'GRANT EXECUTE ON FUNCTION sys.orgs_of_user(uuid) TO PUBLIC', /orgs_of_user.* by PUBLIC/],
+  [
+    'a function with its owner’s rights among the rows',
+    'ALTER FUNCTION app.heartbeat_run(uuid, uuid, bigint, integer) SECURITY DEFINER',
+    /heartbeat_run.* outside sys/,
+  ],
+  [
+    'a look-up that runs as the owner',
+    'ALTER FUNCTION sys.stuck_runs(integer) OWNER TO app_owner',
+    /stuck_runs.* wrong owner/,
+  ],
+  ['TRUNCATE', 'GRANT TRUNCATE ON app.workflows TO app_api', /^workflows: TRUNCATE is granted to app_api/],
+  ['REFERENCES', 'GRANT REFERENCES ON app.workflows TO app_worker', /^workflows: REFERENCES is granted/],
+  ['TRIGGER', 'GRANT TRIGGER ON app.workflows TO app_api', /^workflows: TRIGGER is granted/],
+  ['a grant to PUBLIC', 'GRANT SELECT ON app.roles TO PUBLIC', /^roles: SELECT is granted to PUBLIC/],
+  ['people in the worker’s reach', 'GRANT SELECT (email) ON app.users TO app_worker', /^users is open to app_worker/],
+  ['temporary objects', 'GRANT TEMPORARY ON DATABASE %database% TO PUBLIC', /^app_api may make temporary objects/],
+  ['a schema to create in', 'GRANT CREATE ON SCHEMA app TO app_api', /^app_api may create objects in schema app/],
+];
+
+describe('a planted fault is found', () => {
+  it.each(FAULTS)('%s', async (_fault, plant, problem) => {
+    await client.query('BEGIN');
+    try {
+      await client.query(plant.replace('%database%', database.name));
+      await client.query('RESET ROLE');
+      const problems = await lintCatalogue(client);
+      expect(problems).toContainEqual(expect.stringMatching(problem));
+    } finally {
+      await client.query('ROLLBACK');
+    }
+    expect(await lintCatalogue(client)).toEqual([]);
+  });
+
+  it('but a table that keeps every rule is not', async () => {
+    await client.query('BEGIN');
+    await client.query(GOOD_TABLE);
+    await client.query('RESET ROLE');
+    expect(await lintCatalogue(client)).toEqual([]);
+    await client.query('ROLLBACK');
+  });
+});

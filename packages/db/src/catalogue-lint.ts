@@ -1,0 +1,117 @@
+/**
+ * Reads the system catalogues and names everything that would weaken the separation of organizations. A new table,
+ * policy, key or function that forgets one of the rules fails the test that calls this.
+ */
+
+interface Queryable {
+  query(text: string): Promise<{ rows: { problem: string }[] }>;
+}
+
+/** One sentence per problem; empty when the database keeps all rules. Ask as a superuser or as the owner. */
+export async function lintCatalogue(client: Queryable): Promise<string[]> {
+  const problems: string[] = [];
+  for (const rule of RULES) {
+    const { rows } = await client.query(rule);
+    problems.push(...rows.map((row) => row.problem));
+  }
+  return problems.sort();
+}
+
+/** Tables of schema app that belong to nobody's organization: people, their sessions, and the list of roles. */
+const WITHOUT_ORG = `('users', 'auth_sessions', 'roles')`;
+
+/** Unique across organizations on purpose: the organization itself, its address, and a 256-bit hash. */
+const GLOBAL_KEYS = `('organizations_pkey', 'organizations_slug_key', 'organization_invitations_token_key')`;
+
+const PROGRAMS = `('app_api', 'app_worker')`;
+
+/** A tenant table and its organization column; organizations is keyed by its own id. */
+const TENANT = `
+  SELECT c.oid, c.relname, c.relrowsecurity, c.relforcerowsecurity, a.attnum AS org_column, a.attnotnull
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
+    AND a.attname = CASE c.relname WHEN 'organizations' THEN 'id' ELSE 'org_id' END
+  WHERE n.nspname = 'app' AND c.relkind IN ('r', 'p') AND c.relname NOT IN ${WITHOUT_ORG}`;
+
+const OUR_FUNCTIONS = `
+  SELECT p.*, n.nspname, p.oid::regprocedure::text AS signature
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname IN ('app', 'sys')`;
+
+const TABLE_RULES = [
+  `SELECT relname || ' has no organization column that is not null' AS problem
+   FROM (${TENANT}) t WHERE attnotnull IS NOT TRUE`,
+  `SELECT relname || ' lacks enabled and forced row-level security' AS problem
+   FROM (${TENANT}) t WHERE NOT (relrowsecurity AND relforcerowsecurity)`,
+  `SELECT conrelid::regclass || ': foreign key ' || conname || ' does not carry the organization' AS problem
+   FROM pg_constraint k JOIN (${TENANT}) s ON s.oid = k.conrelid JOIN (${TENANT}) t ON t.oid = k.confrelid
+   WHERE contype = 'f' AND NOT EXISTS (
+     SELECT FROM unnest(conkey, confkey) AS pair (own, other)
+     WHERE pair.own = s.org_column AND pair.other = t.org_column)`,
+  `SELECT i.indexrelid::regclass || ' is unique but not led by the organization' AS problem
+   FROM pg_index i JOIN (${TENANT}) t ON t.oid = i.indrelid JOIN pg_class c ON c.oid = i.indexrelid
+   WHERE i.indisunique AND i.indkey[0] IS DISTINCT FROM t.org_column AND c.relname NOT IN ${GLOBAL_KEYS}`,
+  `SELECT n.nspname || '.' || c.relname || CASE c.relkind
+     WHEN 'v' THEN ' is a view without security_invoker'
+     WHEN 'm' THEN ' is a materialized view, which row-level security does not cover'
+     ELSE ' is a sequence, which tells volumes across organizations' END AS problem
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname IN ('app', 'sys') AND (c.relkind IN ('m', 'S')
+     OR (c.relkind = 'v' AND NOT coalesce(c.reloptions::text LIKE '%security_invoker=true%', false)))`,
+];
+
+const POLICY_RULES = [
+  `SELECT tablename || ': policy ' || policyname || ' is for PUBLIC' AS problem
+   FROM pg_policies WHERE schemaname = 'app' AND 'public' = ANY (roles)`,
+  `SELECT tablename || ': policy ' || policyname || ' does not ask (SELECT app.current_org_id())' AS problem
+   FROM pg_policies
+   WHERE schemaname = 'app' AND roles <> ARRAY['app_resolver']::name[]
+     AND (coalesce(qual, with_check) NOT LIKE '%( SELECT app.current_org_id()%'
+       OR coalesce(with_check, qual) NOT LIKE '%( SELECT app.current_org_id()%')`,
+];
+
+const FUNCTION_RULES = [
+  `SELECT signature || ' does not fix its search_path' AS problem FROM (${OUR_FUNCTIONS}) f
+   WHERE NOT coalesce(array_to_string(proconfig, ',') LIKE '%search_path=%', false)`,
+  `SELECT signature || ' may be executed by PUBLIC' AS problem FROM (${OUR_FUNCTIONS}) f
+   WHERE proacl IS NULL OR EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee = 0)`,
+  `SELECT signature || ' is SECURITY DEFINER outside sys' AS problem FROM (${OUR_FUNCTIONS}) f
+   WHERE prosecdef AND nspname <> 'sys'`,
+];
+
+const OWNER_RULES = [
+  `SELECT n.nspname || '.' || c.relname || ' is not owned by app_owner' AS problem
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname IN ('app', 'sys') AND c.relowner <> 'app_owner'::regrole`,
+  `SELECT 'schema ' || nspname || ' is not owned by app_owner' AS problem
+   FROM pg_namespace WHERE nspname IN ('app', 'sys') AND nspowner <> 'app_owner'::regrole`,
+  `SELECT signature || ' has the wrong owner' AS problem FROM (${OUR_FUNCTIONS}) f
+   WHERE proowner <> CASE nspname WHEN 'sys' THEN 'app_resolver'::regrole ELSE 'app_owner'::regrole END`,
+];
+
+const ROLE_RULES = [
+  `SELECT rolname || ' has SUPERUSER, BYPASSRLS, CREATEROLE, CREATEDB or REPLICATION' AS problem FROM pg_roles
+   WHERE rolname IN ('app_owner', 'app_resolver', 'app_api', 'app_worker')
+     AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)`,
+  `SELECT member::regrole || ' is a member of ' || roleid::regrole AS problem
+   FROM pg_auth_members WHERE member::regrole::text IN ('app_owner', 'app_resolver', 'app_api', 'app_worker')`,
+];
+
+const GRANT_RULES = [
+  `SELECT c.relname || ': ' || g.privilege_type || ' is granted to ' ||
+     CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS problem
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) g
+   WHERE n.nspname IN ('app', 'sys') AND (g.grantee = 0 OR g.is_grantable OR (
+     g.grantee <> c.relowner AND g.privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')))`,
+  `SELECT c.relname || ' is open to app_worker' AS problem
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = 'app' AND c.relname IN ('users', 'auth_sessions', 'memberships', 'organization_invitations')
+     AND (has_table_privilege('app_worker', c.oid, 'SELECT, INSERT, UPDATE, DELETE')
+       OR has_any_column_privilege('app_worker', c.oid, 'SELECT, INSERT, UPDATE'))`,
+  `SELECT r.rolname || ' may make temporary objects' AS problem FROM pg_roles r
+   WHERE r.rolname IN ${PROGRAMS} AND has_database_privilege(r.rolname, current_database(), 'TEMPORARY')`,
+  `SELECT r.rolname || ' may create objects in schema ' || n.nspname AS problem FROM pg_roles r, pg_namespace n
+   WHERE r.rolname IN ('app_resolver', 'app_api', 'app_worker') AND n.nspname IN ('app', 'sys', 'public')
+     AND has_schema_privilege(r.rolname, n.oid, 'CREATE')`,
+];
+
+const RULES = [...TABLE_RULES, ...POLICY_RULES, ...FUNCTION_RULES, ...OWNER_RULES, ...ROLE_RULES, ...GRANT_RULES];

@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto';
+import { newId } from '@millrace/shared/ids';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { closeDatabase, connectDatabase, type Database } from './connect.ts';
+import { sqlStateOf } from './failures.ts';
+import { authorize, findInvitationByTokenHash, listOrganizationsOfUser } from './lookups.ts';
+import { createTestDatabase, type TestDatabase } from './testing.ts';
+import { type SeededTenant, seedTenant } from './testing-rows.ts';
+
+let database: TestDatabase;
+let admin: pg.Pool;
+let api: Database;
+let tenant: SeededTenant;
+let other: SeededTenant;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  admin = new pg.Pool({ connectionString: database.adminUrl, max: 2 });
+  api = connectDatabase({ url: database.apiUrl, poolSize: 2, applicationName: 'lookups-test', onError: () => {} });
+  tenant = await seedTenant(admin);
+  other = await seedTenant(admin);
+});
+
+afterAll(async () => {
+  await Promise.all([admin.end(), closeDatabase(api)]);
+  await database.drop();
+});
+
+describe('authorize', () => {
+  const ask = (change: Partial<{ sessionId: string; userId: string; orgId: string | null }> = {}) =>
+    authorize(api, { sessionId: tenant.sessionId, userId: tenant.userId, orgId: tenant.orgId, ...change });
+
+  it('answers whether the session lives and which role its user has', async () => {
+    expect(await ask()).toEqual({ isSessionActive: true, roleKey: 'owner' });
+    expect(await ask({ orgId: null })).toEqual({ isSessionActive: true, roleKey: null });
+    expect(await ask({ orgId: other.orgId })).toEqual({ isSessionActive: true, roleKey: null });
+    expect(await ask({ orgId: newId() })).toEqual({ isSessionActive: true, roleKey: null });
+  });
+
+  it('refuses an unknown session and a session of somebody else', async () => {
+    expect((await ask({ sessionId: newId() })).isSessionActive).toBe(false);
+    expect((await ask({ sessionId: other.sessionId })).isSessionActive).toBe(false);
+    expect((await ask({ userId: other.userId })).isSessionActive).toBe(false);
+    await expect(ask({ sessionId: 'x' })).rejects.toThrow(TypeError);
+  });
+
+  it.each(['revoked_at = now()', 'idle_expires_at = now()', 'absolute_expires_at = now()'])(
+    'refuses a session at once when %s',
+    async (change) => {
+      const fresh = await seedTenant(admin);
+      const askFresh = () => authorize(api, { sessionId: fresh.sessionId, userId: fresh.userId, orgId: fresh.orgId });
+      expect((await askFresh()).isSessionActive).toBe(true);
+      await admin.query(`UPDATE app.auth_sessions SET ${change} WHERE id = $1`, [fresh.sessionId]);
+      expect((await askFresh()).isSessionActive).toBe(false);
+    },
+  );
+
+  it('sees a changed role and a removed member at once', async () => {
+    const fresh = await seedTenant(admin);
+    const role = async () =>
+      (await authorize(api, { sessionId: fresh.sessionId, userId: fresh.userId, orgId: fresh.orgId })).roleKey;
+    await admin.query(`UPDATE app.memberships SET role_key = 'member' WHERE id = $1`, [fresh.membershipId]);
+    expect(await role()).toBe('member');
+    await admin.query('DELETE FROM app.memberships WHERE id = $1', [fresh.membershipId]);
+    expect(await role()).toBeNull();
+  });
+});
+
+describe('listOrganizationsOfUser', () => {
+  it('lists the organizations of this user alone', async () => {
+    await admin.query(`INSERT INTO app.memberships (org_id, id, user_id, role_key) VALUES ($1, $2, $3, 'member')`, [
+      other.orgId,
+      newId(),
+      tenant.userId,
+    ]);
+    expect(await listOrganizationsOfUser(api, tenant.userId)).toEqual([
+      { id: tenant.orgId, slug: tenant.orgId, name: 'Org', createdAt: expect.any(Date), roleKey: 'owner' },
+      { id: other.orgId, slug: other.orgId, name: 'Org', createdAt: expect.any(Date), roleKey: 'member' },
+    ]);
+    expect(await listOrganizationsOfUser(api, other.userId)).toHaveLength(1);
+    expect(await listOrganizationsOfUser(api, newId())).toEqual([]);
+  });
+});
+
+describe('findInvitationByTokenHash', () => {
+  it('finds exactly the invitation of this token, whatever has become of it', async () => {
+    const found = { orgId: tenant.orgId, id: tenant.invitationId };
+    expect(await findInvitationByTokenHash(api, tenant.invitationTokenHash)).toEqual(found);
+    await admin.query('UPDATE app.organization_invitations SET expires_at = now(), accepted_at = now() WHERE id = $1', [
+      tenant.invitationId,
+    ]);
+    expect(await findInvitationByTokenHash(api, tenant.invitationTokenHash)).toEqual(found);
+    expect(await findInvitationByTokenHash(api, randomBytes(32))).toBeNull();
+    expect(await findInvitationByTokenHash(api, Buffer.alloc(0))).toBeNull();
+  });
+});
+
+describe('the look-up functions', () => {
+  it('may be executed by those who need them and nobody else, and answer only these columns', async () => {
+    const { rows } = await admin.query(`
+      SELECT p.proname AS name, pg_get_function_result(p.oid) AS answer,
+        array(SELECT r.rolname::text FROM pg_roles r
+              WHERE r.rolname IN ('app_api', 'app_worker') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+              ORDER BY 1) AS callers
+      FROM pg_proc p WHERE p.pronamespace = 'sys'::regnamespace ORDER BY 1`);
+    expect(rows).toEqual([
+      { name: 'authorize', answer: 'TABLE(is_session_active boolean, role_key text)', callers: ['app_api'] },
+      { name: 'invitation_by_token', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api'] },
+      {
+        name: 'orgs_of_user',
+        answer: 'TABLE(id uuid, slug text, name text, created_at timestamp with time zone, role_key text)',
+        callers: ['app_api'],
+      },
+      { name: 'stuck_runs', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api', 'app_worker'] },
+    ]);
+  });
+
+  it('are refused to the worker when it tries', async () => {
+    const worker = new pg.Client({ connectionString: database.workerUrl });
+    await worker.connect();
+    for (const call of [
+      `sys.authorize('${tenant.sessionId}', '${tenant.userId}', NULL)`,
+      `sys.orgs_of_user('${tenant.userId}')`,
+      `sys.invitation_by_token('\\x00')`,
+      `app.discard_queued_run('${tenant.orgId}', '${tenant.endedRunId}')`,
+    ]) {
+      const refused = await worker.query(`SELECT * FROM ${call}`).catch((error: unknown) => error);
+      expect({ call, state: sqlStateOf(refused) }).toEqual({ call, state: '42501' });
+    }
+    await worker.end();
+  });
+
+  it('belong to a role that can read only what they need and write only the sweeper’s stamp', async () => {
+    const client = await admin.connect();
+    await client.query('SET ROLE app_resolver');
+    const refused = [
+      'SELECT email FROM app.users',
+      'SELECT refresh_hash FROM app.auth_sessions',
+      'SELECT email FROM app.organization_invitations',
+      'SELECT input FROM app.workflow_runs',
+      'SELECT count(*) FROM app.workflow_versions',
+      `UPDATE app.workflow_runs SET status = 'queued'`,
+      `UPDATE app.memberships SET role_key = 'owner'`,
+      'DELETE FROM app.workflow_runs',
+      `INSERT INTO app.roles VALUES ('root', 9)`,
+      'CREATE TABLE sys.t (a integer)',
+    ];
+    for (const text of refused) {
+      const error = await client.query(text).catch((cause: unknown) => cause);
+      expect({ text, state: sqlStateOf(error) }).toEqual({ text, state: '42501' });
+    }
+    await client.query('RESET ROLE');
+    client.release();
+  });
+});

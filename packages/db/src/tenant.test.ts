@@ -1,0 +1,114 @@
+import { newId } from '@millrace/shared/ids';
+import { eq } from 'drizzle-orm';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { closeDatabase, connectDatabase, type Database } from './connect.ts';
+import { sqlStateOf } from './failures.ts';
+import { users } from './schema/users.ts';
+import { workflows } from './schema/workflows.ts';
+import { withOrg, withoutOrg } from './tenant.ts';
+import { createTestDatabase, type TestDatabase } from './testing.ts';
+import { type SeededTenant, seedTenant } from './testing-rows.ts';
+
+let database: TestDatabase;
+let admin: pg.Pool;
+let db: Database;
+let first: SeededTenant;
+let second: SeededTenant;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  admin = new pg.Pool({ connectionString: database.adminUrl, max: 2 });
+  db = connectDatabase({ url: database.apiUrl, poolSize: 2, applicationName: 'tenant-test', onError: () => {} });
+  first = await seedTenant(admin);
+  second = await seedTenant(admin);
+});
+
+afterAll(async () => {
+  await Promise.all([admin.end(), closeDatabase(db)]);
+  await database.drop();
+});
+
+const idsOf = (orgId: string) => withOrg(db, orgId, (tx) => tx.select({ id: workflows.id }).from(workflows));
+
+it('shows one organization at a time, also to calls that run side by side', async () => {
+  const orgs = Array.from({ length: 40 }, (_, index) => (index % 2 === 0 ? first : second));
+  const seen = await Promise.all(orgs.map((org) => idsOf(org.orgId)));
+  expect(seen).toEqual(orgs.map((org) => [{ id: org.workflowId }]));
+});
+
+it('leaves no organization behind on the connection', async () => {
+  const one = connectDatabase({ url: database.apiUrl, poolSize: 1, applicationName: 'one', onError: () => {} });
+  await withOrg(one, first.orgId, (tx) => tx.select().from(workflows));
+  const bare = await one.drizzle
+    .select()
+    .from(workflows)
+    .catch((error: unknown) => error);
+  expect(sqlStateOf(bare)).toBe('WF001');
+  await closeDatabase(one);
+});
+
+it('commits what it resolves with and rolls back when it throws', async () => {
+  const rename = (name: string) =>
+    withOrg(db, first.orgId, async (tx) => {
+      await tx.update(workflows).set({ name });
+      if (name === 'bad') throw new Error('changed my mind');
+      return name;
+    });
+  expect(await rename('good')).toBe('good');
+  await expect(rename('bad')).rejects.toThrow('changed my mind');
+  const { rows } = await admin.query('SELECT org_id, name FROM app.workflows ORDER BY org_id');
+  expect(rows).toEqual(
+    [
+      { org_id: first.orgId, name: 'good' },
+      { org_id: second.orgId, name: 'Flow' },
+    ].toSorted((a, b) => (a.org_id < b.org_id ? -1 : 1)),
+  );
+});
+
+it('refuses an id that is not a UUID before it opens a transaction', async () => {
+  for (const orgId of ['', 'garbage', `${first.orgId} `, `${first.orgId}' --`, '{}']) {
+    await expect(withOrg(db, orgId, async () => 1)).rejects.toThrow(TypeError);
+  }
+});
+
+it('joins the outer transaction for the same organization', async () => {
+  const seen = await withOrg(db, first.orgId, async (tx) => {
+    await tx.update(workflows).set({ name: 'seen inside' });
+    return await withOrg(db, first.orgId, (inner) => inner.select({ name: workflows.name }).from(workflows));
+  });
+  expect(seen).toEqual([{ name: 'seen inside' }]);
+});
+
+it('refuses another organization inside a transaction, and the outer one stays what it was', async () => {
+  const seen = await withOrg(db, first.orgId, async (tx) => {
+    await expect(withOrg(db, second.orgId, async () => 1)).rejects.toThrow(/inside a transaction of another/);
+    await expect(withoutOrg(db, async () => 1)).rejects.toThrow(/inside another transaction/);
+    return await tx.select({ id: workflows.id }).from(workflows);
+  });
+  expect(seen).toEqual([{ id: first.workflowId }]);
+});
+
+it('treats work that outlives its transaction as outside of it', async () => {
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let later: Promise<unknown> = Promise.resolve();
+  await withOrg(db, first.orgId, async () => {
+    later = gate.then(() => idsOf(second.orgId));
+  });
+  release();
+  expect(await later).toEqual([{ id: second.workflowId }]);
+});
+
+it('reaches people without an organization, and no tenant row', async () => {
+  const id = newId();
+  await withoutOrg(db, (tx) => tx.insert(users).values({ id, email: 'New@example.com' }));
+  const found = await withoutOrg(db, (tx) => tx.select({ email: users.email }).from(users).where(eq(users.id, id)));
+  expect(found).toEqual([{ email: 'New@example.com' }]);
+  const bare = withoutOrg(db, (tx) => tx.select().from(workflows));
+  expect(sqlStateOf(await bare.catch((error: unknown) => error))).toBe('WF001');
+  const nested = withoutOrg(db, () => withOrg(db, first.orgId, async () => 1));
+  await expect(nested).rejects.toThrow(/of none/);
+});
