@@ -1,0 +1,3 @@
+import { SECOND } from './second.ts';
+
+export const FIRST = () => SECOND;

@@ -1,0 +1,3 @@
+import { FIRST } from './first.ts';
+
+export const SECOND = () => FIRST;

@@ -1,0 +1,3 @@
+import { openQueue } from '@millrace/queue/queue';
+
+export const open = openQueue;

@@ -1,0 +1,3 @@
+const idle = 1;
+
+export const VALUE = 2;

@@ -1,0 +1,3 @@
+import { RedisOptions } from 'ioredis';
+
+export const OPTIONS: RedisOptions = {};
