@@ -1,0 +1,119 @@
+import type { Json } from './json.ts';
+import { evaluateJsonata } from './jsonata.ts';
+import { toExpressionFault } from './jsonata-errors.ts';
+import { evaluatePlain } from './plain-path.ts';
+import { createRandom } from './random.ts';
+import { type ExpressionError, fillTree, type LocatedExpression, listExpressions } from './template-tree.ts';
+
+/**
+ * Bytes of JSON that the bindings of one request may have when any of its expressions is not plain. Whoever sends the
+ * request checks it and fails with EXPRESSION_INPUT_TOO_LARGE; plain paths work at any size.
+ */
+export const EXPRESSION_INPUT_MAX_BYTES = 1_000_000;
+
+/** What expressions can read of a step. No `output` key means no value, as for a skipped step. */
+export type StepBinding = { readonly status: string; readonly output?: Json; readonly error?: Json };
+
+/** The names of expressions without their `$`. Only the steps a tree refers to need to be present. */
+export type ExpressionBindings = {
+  readonly trigger: { readonly type: string; readonly input: Json; readonly at: string };
+  readonly run: {
+    readonly id: string;
+    readonly workflowId: string;
+    readonly version: number;
+    readonly startedAt: string;
+  };
+  readonly constants: Record<string, Json>;
+  readonly steps: Record<string, StepBinding>;
+};
+
+export type ExpressionRequest = {
+  /** A config or output tree of a validated definition. */
+  readonly templates: unknown;
+  /** Path of the tree in the document, the beginning of the paths in errors: `config`, `output`. */
+  readonly path: string;
+  readonly bindings: ExpressionBindings;
+  /** Epoch milliseconds for `$now` and `$millis`. */
+  readonly now: number;
+  /** Decides `$random` and `$shuffle`, so that a repeated evaluation repeats its result: `<runId>:<stepKey>`. */
+  readonly seed: string;
+};
+
+export type ExpressionResult =
+  | { readonly ok: true; readonly value: Json }
+  | { readonly ok: false; readonly error: ExpressionError };
+
+/** True when every expression of the tree is plain, so that `evaluateTemplate` can evaluate it in this process. */
+export function isPlain(tree: unknown): boolean {
+  return listExpressions(tree, '').every((expression) => expression.plain !== null);
+}
+
+/**
+ * Evaluates a tree whose expressions are all plain (`isPlain`), with the same result as `evaluateExpressions`.
+ * Throws only when the tree is not plain, which is a mistake of the caller.
+ */
+export function evaluateTemplate(
+  request: Pick<ExpressionRequest, 'templates' | 'path' | 'bindings'>,
+): ExpressionResult {
+  const { templates, path, bindings } = request;
+  const expressions = listExpressions(templates, path);
+  if (expressions.some((expression) => expression.plain === null)) {
+    throw new Error('evaluateTemplate was given an expression that needs JSONata');
+  }
+  const values: unknown[] = [];
+  for (const expression of expressions) {
+    try {
+      values.push(evaluateInProcess(expression, bindings));
+    } catch (error) {
+      return failure(error, expression.path, expression.offset);
+    }
+  }
+  return fill(templates, path, values);
+}
+
+/**
+ * Evaluates a whole tree, one expression after the other; never rejects. The request and the result are plain data
+ * that can cross a process boundary. Non-plain expressions run whatever a tenant wrote: call this only in a process
+ * that can be killed (see `evaluateJsonata`).
+ */
+export async function evaluateExpressions(request: ExpressionRequest): Promise<ExpressionResult> {
+  const { templates, path, bindings, now } = request;
+  const context = { now, random: createRandom(`${request.seed}@${now}`) };
+  const values: unknown[] = [];
+  for (const expression of listExpressions(templates, path)) {
+    try {
+      const isPlainOne = expression.plain !== null;
+      const value = isPlainOne
+        ? evaluateInProcess(expression, bindings)
+        : await evaluateJsonata(expression.source, bindings, context);
+      values.push(value);
+    } catch (error) {
+      return failure(error, expression.path, expression.offset);
+    }
+  }
+  return fill(templates, path, values);
+}
+
+function evaluateInProcess(expression: LocatedExpression, bindings: ExpressionBindings): unknown {
+  return expression.plain === null ? undefined : evaluatePlain(expression.plain, bindings);
+}
+
+function fill(templates: unknown, path: string, values: readonly unknown[]): ExpressionResult {
+  let at = path;
+  let offset = 0;
+  try {
+    const value = fillTree(templates, path, values, (nextPath, nextOffset) => {
+      at = nextPath;
+      offset = nextOffset;
+    });
+    return { ok: true, value };
+  } catch (error) {
+    return failure(error, at, offset);
+  }
+}
+
+function failure(error: unknown, path: string, offset: number): ExpressionResult {
+  const fault = toExpressionFault(error);
+  const position = offset + (fault.position ?? 0);
+  return { ok: false, error: { code: fault.code, path, position, message: fault.message } };
+}

@@ -1,0 +1,158 @@
+import { ExpressionFault } from './expression-fault.ts';
+import { isRecord } from './json.ts';
+import { parseExpression } from './jsonata.ts';
+import { rememberRecent } from './recent.ts';
+import { compileLinear } from './regex-engine.ts';
+
+/** Something wrong in one expression; `position` is an offset in its source. */
+export type ExpressionProblem = { readonly code: string; readonly message: string; readonly position?: number };
+
+export type ExpressionAnalysis = {
+  /** The steps the expression reads, in written order; an id may appear more than once. */
+  readonly steps: readonly { readonly id: string; readonly position?: number }[];
+  readonly problems: readonly ExpressionProblem[];
+};
+
+/** What an expression reads and what is wrong with it, found without evaluating it. Never throws. */
+export const analyzeExpression: (source: string) => ExpressionAnalysis = rememberRecent(1000, analyze);
+
+const ROOTS = new Set(['trigger', 'steps', 'run', 'constants']);
+const LATER_ROOTS = new Set(['vars', 'item', 'itemIndex']);
+
+/** JSONata 2.2's functions but `$eval`. A name that is none of these and bound nowhere would silently be no value. */
+const FUNCTIONS = new Set(
+  `sum count max min average string substring substringBefore substringAfter lowercase uppercase length trim pad match
+  contains replace split join formatNumber formatBase formatInteger parseInteger number floor ceil round abs sqrt power
+  random boolean not map zip filter single reduce sift keys lookup append exists spread merge reverse each error assert
+  type sort shuffle distinct base64encode base64decode encodeUrlComponent encodeUrl decodeUrlComponent decodeUrl
+  toMillis fromMillis clone now millis`.split(/\s+/),
+);
+
+type Node = Record<string, unknown>;
+type Found = { steps: { id: string; position?: number }[]; problems: ExpressionProblem[] };
+
+function analyze(source: string): ExpressionAnalysis {
+  try {
+    const nodes = listNodes(parseExpression(source));
+    const stepsNodes = new Set<unknown>();
+    const found: Found = { steps: [], problems: [] };
+    for (const node of nodes) {
+      collectStepReference(node, stepsNodes, found);
+    }
+    const bound = new Set(nodes.flatMap(namesBoundBy));
+    const called = new Set(nodes.filter((node) => node.type === 'function').map((node) => node.procedure));
+    for (const node of nodes) {
+      checkNode(node, { bound, isStepPath: stepsNodes.has(node), isCalled: called.has(node) }, found);
+    }
+    return { steps: unique(found.steps), problems: unique(found.problems) };
+  } catch (error) {
+    return { steps: [], problems: [asProblem(error)] };
+  }
+}
+
+/** Every object of the tree once, without recursion. JSONata shares and nests nodes under many names. */
+function listNodes(tree: unknown): Node[] {
+  const seen = new Set<unknown>();
+  const nodes: Node[] = [];
+  const stack = [tree];
+  while (stack.length > 0) {
+    const value = stack.pop();
+    if (typeof value !== 'object' || value === null || value instanceof RegExp || seen.has(value)) {
+      continue;
+    }
+    seen.add(value);
+    if (isRecord(value)) {
+      nodes.push(value);
+    }
+    stack.push(...Object.values(value).reverse());
+  }
+  return nodes;
+}
+
+function collectStepReference(node: Node, stepsNodes: Set<unknown>, found: Found): void {
+  if (node.type !== 'path' || !Array.isArray(node.steps)) {
+    return;
+  }
+  const [root, id]: unknown[] = node.steps;
+  if (!isRecord(root) || !isVariable(root, 'steps') || !isRecord(id) || id.type !== 'name') {
+    return;
+  }
+  const isBare = ['predicate', 'stages', 'group', 'focus', 'index'].every((key) => root[key] === undefined);
+  if (isBare && typeof id.value === 'string') {
+    stepsNodes.add(root);
+    found.steps.push({ id: id.value, ...positionOf(id) });
+  }
+}
+
+function isVariable(node: Node, name: string): boolean {
+  return node.type === 'variable' && node.value === name;
+}
+
+function namesBoundBy(node: Node): string[] {
+  const parameters = node.type === 'lambda' && Array.isArray(node.arguments) ? node.arguments : [];
+  const target = node.type === 'bind' ? [node.lhs] : [];
+  const variables = [...parameters, ...target].flatMap((variable) => (isRecord(variable) ? [variable.value] : []));
+  return [...variables, node.focus, node.index].filter((name) => typeof name === 'string');
+}
+
+type NodeContext = { readonly bound: Set<string>; readonly isStepPath: boolean; readonly isCalled: boolean };
+
+function checkNode(node: Node, context: NodeContext, found: Found): void {
+  for (const name of namesBoundBy(node)) {
+    if (ROOTS.has(name)) {
+      const message = `$${name} cannot be given another meaning.`;
+      found.problems.push({ code: 'EXPRESSION_NAME', message, ...positionOf(node) });
+    }
+  }
+  if (node.type === 'variable' && typeof node.value === 'string') {
+    const problem = checkVariable(node.value, context);
+    found.problems.push(...(problem === null ? [] : [{ ...problem, ...positionOf(node) }]));
+  }
+  if (node.type === 'regex' && node.value instanceof RegExp && !isLinear(node.value)) {
+    const message = 'This regular expression cannot be run in linear time (no look-around, no back references).';
+    found.problems.push({ code: 'EXPRESSION_SYNTAX', message, ...positionOf(node) });
+  }
+}
+
+function checkVariable(name: string, { bound, isStepPath, isCalled }: NodeContext): ExpressionProblem | null {
+  if (name === 'steps') {
+    const message = '$steps must be followed by the id of a step, as in $steps.fetch or $steps.`my-step`.';
+    return isStepPath ? null : { code: 'EXPRESSION_NAME', message };
+  }
+  if (name === '' || name === '$' || ROOTS.has(name) || bound.has(name)) {
+    return null;
+  }
+  if (LATER_ROOTS.has(name) || (name === 'error' && !isCalled)) {
+    return { code: 'UNSUPPORTED', message: `$${name} is not supported yet.` };
+  }
+  if (name === 'eval') {
+    return { code: 'EXPRESSION_NAME', message: '$eval is not available.' };
+  }
+  return FUNCTIONS.has(name) ? null : { code: 'UNKNOWN_NAME', message: `$${name.slice(0, 60)} is not a known name.` };
+}
+
+function isLinear(pattern: RegExp): boolean {
+  try {
+    compileLinear(pattern);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function positionOf(node: Node): { position?: number } {
+  return typeof node.position === 'number' ? { position: node.position } : {};
+}
+
+/** `??` copies its left side into the tree, so the same finding may turn up several times. */
+function unique<T>(items: readonly T[]): T[] {
+  return [...new Map(items.map((item) => [JSON.stringify(item), item])).values()];
+}
+
+function asProblem(error: unknown): ExpressionProblem {
+  if (!(error instanceof ExpressionFault)) {
+    return { code: 'EXPRESSION_SYNTAX', message: 'This is not a valid expression.' };
+  }
+  const { code, message, position } = error;
+  return position === undefined ? { code, message } : { code, message, position };
+}
