@@ -92,7 +92,7 @@ BEGIN
       WHEN v_ended THEN NULL
       WHEN NOT v_released THEN r.next_sweep_at
       WHEN p_status = 'waiting' THEN p_next
-      ELSE coalesce(p_next, now()) END,
+      ELSE coalesce(p_next, date_trunc('milliseconds', now())) END, -- the column would round up, into the future
     finished_at = CASE WHEN v_ended THEN now() END
   WHERE r.org_id = p_org AND r.id = p_run AND r.lease_token = p_token AND r.status = 'running';
   v_recorded := FOUND;

@@ -221,6 +221,19 @@ describe('keys between tables', () => {
 });
 
 describe('rows that never change', () => {
+  it('let go of the run they retried when it is deleted, and of nothing else', async () => {
+    const tenant = await seedTenant(admin);
+    const { rows } = await admin.query(
+      `INSERT INTO app.workflow_runs (org_id, id, workflow_id, version, trigger_type, retry_of_run_id, status, finished_at)
+       SELECT org_id, gen_random_uuid(), workflow_id, 1, trigger_type, id, 'failed', now()
+       FROM app.workflow_runs WHERE id = $1 RETURNING *`,
+      [tenant.endedRunId],
+    );
+    await admin.query('DELETE FROM app.workflow_runs WHERE id = $1', [tenant.endedRunId]);
+    const after = await admin.query('SELECT * FROM app.workflow_runs WHERE id = $1', [rows[0].id]);
+    expect(after.rows).toEqual([{ ...rows[0], retry_of_run_id: null }]);
+  });
+
   it('keep a published version as it is, even for a superuser', async () => {
     const change = admin.query(`UPDATE app.workflow_versions SET note = 'x' WHERE org_id = $1`, [mine.orgId]);
     expect(sqlStateOf(await change.catch((error: unknown) => error))).toBe('WF002');

@@ -45,16 +45,17 @@ describe('authorize', () => {
     await expect(ask({ sessionId: 'x' })).rejects.toThrow(TypeError);
   });
 
-  it.each(['revoked_at = now()', 'idle_expires_at = now()', 'absolute_expires_at = now()'])(
-    'refuses a session at once when %s',
-    async (change) => {
-      const fresh = await seedTenant(admin);
-      const askFresh = () => authorize(api, { sessionId: fresh.sessionId, userId: fresh.userId, orgId: fresh.orgId });
-      expect((await askFresh()).isSessionActive).toBe(true);
-      await admin.query(`UPDATE app.auth_sessions SET ${change} WHERE id = $1`, [fresh.sessionId]);
-      expect((await askFresh()).isSessionActive).toBe(false);
-    },
-  );
+  it.each([
+    "revoked_at = now() - interval '1 ms'",
+    "idle_expires_at = now() - interval '1 ms'",
+    "absolute_expires_at = now() - interval '1 ms'",
+  ])('refuses a session at once when %s', async (change) => {
+    const fresh = await seedTenant(admin);
+    const askFresh = () => authorize(api, { sessionId: fresh.sessionId, userId: fresh.userId, orgId: fresh.orgId });
+    expect((await askFresh()).isSessionActive).toBe(true);
+    await admin.query(`UPDATE app.auth_sessions SET ${change} WHERE id = $1`, [fresh.sessionId]);
+    expect((await askFresh()).isSessionActive).toBe(false);
+  });
 
   it('sees a changed role and a removed member at once', async () => {
     const fresh = await seedTenant(admin);

@@ -244,6 +244,17 @@ describe('recordRun', () => {
     ]);
   });
 
+  it('takes a null error for none, in the run and in its steps', async () => {
+    const run = await claimed(await seedQueuedRun(admin, tenant));
+    await record(run, { error: null, steps: [step('a', { error: null })] });
+    const { rows } = await admin.query(
+      `SELECT r.error IS NULL AS run, s.error IS NULL AS step FROM app.workflow_runs r
+       JOIN app.workflow_run_steps s ON s.run_id = r.id WHERE r.id = $1`,
+      [run.runId],
+    );
+    expect(rows).toEqual([{ run: true, step: true }]);
+  });
+
   it('keeps the stored state and step input where the record has none', async () => {
     const run = await claimed(await seedQueuedRun(admin, tenant));
     await record(run, { state: { seen: 1 }, steps: [step('a', { status: 'running', input: { url: 'x' } })] });
@@ -427,15 +438,24 @@ describe('findStuckRuns', () => {
     expect(await stuck(3)).toEqual([]);
   });
 
+  it('looks first at what has waited longest for a look', async () => {
+    await seedQueuedRun(admin, tenant, 10);
+    const longest = await seedQueuedRun(admin, tenant, 50);
+    await seedQueuedRun(admin, tenant, 20);
+    expect(await stuck(1)).toEqual([longest]);
+  });
+
   it('answers nothing while another sweeper is at it', async () => {
     await seedQueuedRun(admin, tenant, 5);
     const client = await admin.connect();
-    await client.query('BEGIN');
-    await client.query('SELECT * FROM sys.stuck_runs(0)');
-    await client.query('SELECT pg_advisory_xact_lock(7303001)');
-    expect(await stuck()).toEqual([]);
-    await client.query('ROLLBACK');
-    client.release();
+    try {
+      await client.query('BEGIN');
+      await client.query('SELECT pg_advisory_xact_lock(7303001)');
+      expect(await stuck()).toEqual([]);
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
     expect(await stuck()).toHaveLength(1);
   });
 });
