@@ -10,10 +10,13 @@ const wake = { orgId: '0198c0de-0000-7000-8000-000000000001', runId: '0198c0de-0
 const queueName = 'workflow-runs';
 
 // Both wait for real time-outs (a lock of 8 s, a socket of 12 s), so they wait side by side.
-it.concurrent('delivers a wake-up again when the process that handled it is killed', async () => {
+it.concurrent('delivers a wake-up again when the process that handled it is killed', async ({ onTestFinished }) => {
   const redis = await startTestRedis();
+  onTestFinished(() => redis.stop());
   const queue = openQueue({ redisUrl: redis.url, queueName });
+  onTestFinished(() => queue.close());
   const victim = spawnStuckWorker(redis.url);
+  onTestFinished(() => void victim.kill('SIGKILL'));
   await eventually('the queue is ready', () => queue.isReady());
   await queue.wakeRun(wake);
   await once(victim.stdout ?? victim, 'data');
@@ -31,18 +34,19 @@ it.concurrent('delivers a wake-up again when the process that handled it is kill
     },
     onProblem: () => {},
   });
+  onTestFinished(() => survivor.close(1000).then(() => {}));
   await eventually('it is handled again', () => handled.length > 0, 17_000);
   expect(new Set(handled)).toEqual(new Set([wake.runId]));
   expect(performance.now() - killedAt).toBeLessThan(16_500);
-  await survivor.close(1000);
-  await queue.close();
-  await redis.stop();
 });
 
-it.concurrent('goes on alone after the network swallowed its connections', async () => {
+it.concurrent('goes on alone after the network swallowed its connections', async ({ onTestFinished }) => {
   const redis = await startTestRedis();
+  onTestFinished(() => redis.stop());
   const proxy = await startFaultProxy(redis.port);
+  onTestFinished(() => proxy.stop());
   const queue = openQueue({ redisUrl: redis.url, queueName });
+  onTestFinished(() => queue.close());
   const handled: string[] = [];
   const consumer = consumeRuns({
     redisUrl: `redis://127.0.0.1:${proxy.port}`,
@@ -54,6 +58,7 @@ it.concurrent('goes on alone after the network swallowed its connections', async
     },
     onProblem: () => {},
   });
+  onTestFinished(() => consumer.close(1000).then(() => {}));
   await eventually('the queue is ready', () => queue.isReady());
   await queue.wakeRun(wake);
   await eventually('the first is handled', () => handled.length === 1);
@@ -62,10 +67,6 @@ it.concurrent('goes on alone after the network swallowed its connections', async
   await eventually('the connections are given up', () => !consumer.isReady(), 17_000);
   await proxy.setFault({ type: 'none' });
   await eventually('the second is handled', () => handled.length >= 2, 12_000);
-  await consumer.close(1000);
-  await queue.close();
-  await proxy.stop();
-  await redis.stop();
 });
 
 /** A process that takes one wake-up, prints a line and never comes to an end. */

@@ -1,6 +1,7 @@
 /** Real Redis servers and a faulty network for tests: everything on loopback, everything ended by its own pid. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -119,15 +120,19 @@ async function launch(
       () => false,
     );
     if (!isRunning) continue;
-    endWithThisProcess(server);
+    endWithThisProcess(server, folder);
     await eventually(`${program} answers on port ${port}`, () => answersPing(port, until), START_TIMEOUT_MS);
     return server;
   }
   throw new Error('neither redis-server nor valkey-server is on the PATH');
 }
 
-function endWithThisProcess(server: ChildProcess): void {
-  const killServer = () => void server.kill('SIGKILL');
+/** For tests that fail or forget; a test process that is itself killed leaves its server behind. */
+function endWithThisProcess(server: ChildProcess, folder: string): void {
+  const killServer = () => {
+    server.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  };
   process.once('exit', killServer);
   server.once('exit', () => process.removeListener('exit', killServer));
 }
