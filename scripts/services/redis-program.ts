@@ -4,8 +4,6 @@ import { delimiter, join } from 'node:path';
 import { SetupError } from './failure.ts';
 
 const PROGRAMS = ['redis-server', 'valkey-server'];
-/** Package managers may add programs to folders that a service's PATH lacks. */
-const MORE_FOLDERS = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin', '/opt/homebrew/bin'];
 /** BullMQ's minimum. */
 const OLDEST_VERSION = [6, 2];
 
@@ -30,11 +28,11 @@ export function findOrInstallRedis(say: (line: string) => void): RedisProgram {
 const ADVICE = 'Install redis-server or valkey-server, or set REDIS_URL to a server of yours.';
 
 function findRedis(): string | undefined {
-  return PROGRAMS.map((name) => findProgram(name, MORE_FOLDERS)).find((path) => path !== undefined);
+  return PROGRAMS.map((name) => findProgram(name)).find((path) => path !== undefined);
 }
 
-function findProgram(name: string, moreFolders: string[] = []): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...moreFolders];
+function findProgram(name: string): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
   return folders.map((folder) => join(folder, name)).find(isExecutable);
 }
 
