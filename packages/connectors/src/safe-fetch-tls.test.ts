@@ -81,7 +81,7 @@ function makeCertificate(name: string): { key: string; pem: string } {
   const signature = der(0x03, Buffer.from([0]), sign('sha256', toBeSigned, privateKey));
   const base64 = der(0x30, toBeSigned, ecdsaWithSha256, signature).toString('base64');
   return {
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    key: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
     pem: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`,
   };
 }

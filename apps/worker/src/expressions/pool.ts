@@ -1,0 +1,201 @@
+import {
+  EXPRESSION_INPUT_MAX_BYTES,
+  type ExpressionRequest,
+  type ExpressionResult,
+} from '@millrace/workflow/expression';
+import { z } from 'zod';
+import { type Child, startChild } from './child.ts';
+import { CHILD_HEAP_MB } from './child-flags.ts';
+
+export type ExpressionPool = {
+  /**
+   * Evaluates a tree in a child process; whatever the expressions do ends as a result: EXPRESSION_INPUT_TOO_LARGE (more
+   * than 1 MB of bindings), EXPRESSION_TIMEOUT, EXPRESSION_LIMIT (the child died of it), or what the evaluation says.
+   * Requests are served in the order they come.
+   * @throws Error when no child can be started or the pool is closed: the request itself may be fine.
+   */
+  evaluate(request: ExpressionRequest): Promise<ExpressionResult>;
+  /** Kills the children; what is still open is rejected. Resolves when all of them are gone. */
+  close(): Promise<void>;
+};
+
+export type ExpressionPoolOptions = {
+  /** Children, all started at once and kept warm. */
+  size: number;
+  /** Milliseconds a child may work on one request before it is killed (1000). Waiting for a free child does not count. */
+  deadlineMs?: number;
+};
+
+/** Starts the children in the background; they keep this process alive only while they start or work. */
+export function openExpressionPool({ size, deadlineMs = 1000 }: ExpressionPoolOptions): ExpressionPool {
+  const pool: Pool = { size, deadlineMs, queue: [], seats: new Set(), closing: null };
+  fillSeats(pool);
+  return {
+    evaluate: (request) => submit(pool, request),
+    close: () => close(pool),
+  };
+}
+
+/** Loading takes a fraction of a second; this is for a machine that stands still. */
+const START_DEADLINE_MS = 30_000;
+/** Signals by which others end processes; no expression dies of them, so its request gets a second child. */
+const OUTSIDE_SIGNALS = new Set<NodeJS.Signals | null>(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
+
+const ResultShape = z.union([
+  z.object({ ok: z.literal(true), value: z.unknown() }),
+  z.object({ ok: z.literal(false), error: z.object({ code: z.string(), path: z.string(), message: z.string() }) }),
+]);
+
+type Job = {
+  path: string;
+  message: { request: string; bindings: string };
+  isSecondTry: boolean;
+  resolve(result: ExpressionResult): void;
+  reject(error: Error): void;
+};
+type Seat = { child: Child; isReady: boolean; job: Job | null; timer: NodeJS.Timeout | undefined };
+type Pool = {
+  size: number;
+  deadlineMs: number;
+  queue: Job[];
+  seats: Set<Seat>;
+  closing: { promise: Promise<void>; resolve(): void } | null;
+};
+
+async function submit(pool: Pool, { bindings, ...rest }: ExpressionRequest): Promise<ExpressionResult> {
+  if (pool.closing !== null) throw closedError();
+  const message = { request: JSON.stringify(rest), bindings: JSON.stringify(bindings) };
+  if (Buffer.byteLength(message.bindings) > EXPRESSION_INPUT_MAX_BYTES) {
+    const limit = `${EXPRESSION_INPUT_MAX_BYTES / 1_000_000} MB`;
+    const text = `The expressions read more than ${limit} of data together; only plain paths work at any size.`;
+    return failure('EXPRESSION_INPUT_TOO_LARGE', rest.path, text);
+  }
+  const { promise, resolve, reject } = Promise.withResolvers<ExpressionResult>();
+  pool.queue.push({ path: rest.path, message, isSecondTry: false, resolve, reject });
+  fillSeats(pool);
+  giveWork(pool);
+  return promise;
+}
+
+/** Also the second chance for children that could not start: they are not started again before someone asks. */
+function fillSeats(pool: Pool): void {
+  while (pool.seats.size < pool.size) openSeat(pool);
+}
+
+function openSeat(pool: Pool): void {
+  const seat: Seat = {
+    child: startChild({
+      onReady() {
+        seat.isReady = true;
+        setIdle(seat);
+        giveWork(pool);
+      },
+      onAnswer: (text) => takeAnswer(pool, seat, text),
+      onExit: (signal, report) => loseChild(pool, seat, signal, report),
+    }),
+    isReady: false,
+    job: null,
+    timer: setTimeout(() => seat.child.kill(), START_DEADLINE_MS),
+  };
+  pool.seats.add(seat);
+}
+
+function setIdle(seat: Seat): void {
+  clearTimeout(seat.timer);
+  seat.timer = undefined;
+  seat.job = null;
+  seat.child.hold(false);
+}
+
+function giveWork(pool: Pool): void {
+  for (const seat of pool.seats) {
+    if (!seat.isReady || seat.job !== null || seat.timer !== undefined) continue;
+    const job = pool.queue.shift();
+    if (job === undefined) return;
+    seat.job = job;
+    seat.child.hold(true);
+    // An answer may be waiting in the pipe when this process was busy itself; setImmediate lets it in first.
+    seat.timer = setTimeout(() => setImmediate(() => expire(pool, seat, job)), pool.deadlineMs);
+    seat.child.send(job.message);
+  }
+}
+
+function takeAnswer(pool: Pool, seat: Seat, text: string): void {
+  const { job } = seat;
+  if (job === null) return;
+  const result = readResult(text);
+  // A child that answers nonsense is not trusted with another request; losing it decides what becomes of this one.
+  if (result === null) {
+    seat.child.kill();
+    return;
+  }
+  setIdle(seat);
+  job.resolve(result);
+  giveWork(pool);
+}
+
+function readResult(text: string): ExpressionResult | null {
+  try {
+    const result: ExpressionResult = JSON.parse(text);
+    return ResultShape.safeParse(result).success ? result : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The timer stays set, so the seat gets no work until the child is gone and replaced. */
+function expire(pool: Pool, seat: Seat, job: Job): void {
+  if (seat.job !== job) return;
+  seat.job = null;
+  seat.child.kill();
+  job.resolve(failure('EXPRESSION_TIMEOUT', job.path, `The expressions took longer than ${pool.deadlineMs} ms.`));
+}
+
+function loseChild(pool: Pool, seat: Seat, signal: NodeJS.Signals | null, report: string): void {
+  clearTimeout(seat.timer);
+  pool.seats.delete(seat);
+  if (seat.job !== null) settleLost(pool, seat.job, signal);
+  if (pool.closing !== null) {
+    if (pool.seats.size === 0) pool.closing.resolve();
+    return;
+  }
+  if (seat.isReady) fillSeats(pool);
+  if (pool.seats.size === 0) rejectAll(pool, new Error(`no expression child could be started: ${report.trim()}`));
+  giveWork(pool);
+}
+
+function settleLost(pool: Pool, job: Job, signal: NodeJS.Signals | null): void {
+  if (pool.closing !== null) {
+    job.reject(closedError());
+  } else if (OUTSIDE_SIGNALS.has(signal) && !job.isSecondTry) {
+    pool.queue.unshift({ ...job, isSecondTry: true });
+  } else {
+    const text = `The expressions need more than ${CHILD_HEAP_MB} MB of memory.`;
+    job.resolve(failure('EXPRESSION_LIMIT', job.path, text));
+  }
+}
+
+function close(pool: Pool): Promise<void> {
+  if (pool.closing === null) {
+    pool.closing = Promise.withResolvers<void>();
+    if (pool.seats.size === 0) pool.closing.resolve();
+    rejectAll(pool, closedError());
+    for (const seat of pool.seats) {
+      seat.child.hold(true);
+      seat.child.kill();
+    }
+  }
+  return pool.closing.promise;
+}
+
+function rejectAll(pool: Pool, error: Error): void {
+  for (const job of pool.queue.splice(0)) job.reject(error);
+}
+
+function closedError(): Error {
+  return new Error('the expression pool is closed');
+}
+
+function failure(code: string, path: string, message: string): ExpressionResult {
+  return { ok: false, error: { code, path, message } };
+}
