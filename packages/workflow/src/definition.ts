@@ -57,9 +57,9 @@ const Trigger = z.strictObject({ type: z.literal('trigger.manual'), config: z.st
 
 /**
  * The shape of a document, version 2 of the language. The shape alone does not make a document valid: see
- * `validateDefinition`, the only way to obtain a Definition.
+ * `validateDefinition`, the only way to obtain a WorkflowDefinition.
  */
-export const Definition = z.strictObject({
+export const WorkflowDefinition = z.strictObject({
   version: z.literal('v2'),
   trigger: Trigger,
   nodes: z.array(Node).min(1).max(MAX_NODES),
@@ -68,8 +68,8 @@ export const Definition = z.strictObject({
   constants: z.record(z.string(), z.unknown()).optional(),
 });
 
-export type Definition = z.infer<typeof Definition>;
-export type DefinitionNode = Definition['nodes'][number];
+export type WorkflowDefinition = z.infer<typeof WorkflowDefinition>;
+export type DefinitionNode = WorkflowDefinition['nodes'][number];
 export type RetryOptions = z.infer<typeof Retry>;
 
 /** A document while it is being edited: any JSON object of bounded size, however incomplete. */

@@ -4,6 +4,7 @@ import { ExpressionFault } from './expression-fault.ts';
 import { copyResult } from './expression-value.ts';
 import type { Json } from './json.ts';
 import { evaluateJsonata } from './jsonata.ts';
+import { JSONATA_FUNCTIONS } from './jsonata-functions.ts';
 import { compilePlain, evaluatePlain } from './plain-path.ts';
 
 /** Few names, so that random paths hit random data; among them every name that means something inside JSONata. */
@@ -128,5 +129,12 @@ test('a plain path never leaves own properties', () => {
   ]) {
     const plain = compilePlain(text);
     expect(plain === null ? 'declined' : evaluatePlain(plain, bindings)).toBeUndefined();
+  }
+});
+
+test('a name that JSONata binds itself is not taken for a missing value', async () => {
+  for (const name of JSONATA_FUNCTIONS) {
+    expect([name, compilePlain(`$${name}`)]).toStrictEqual([name, null]);
+    expect(await evaluateJsonata(`$exists($${name})`, {}, { now: 0 })).toBe(true);
   }
 });

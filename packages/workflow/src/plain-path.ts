@@ -1,4 +1,5 @@
 import { getOwn, isRecord, type Json } from './json.ts';
+import { JSONATA_FUNCTIONS } from './jsonata-functions.ts';
 
 type PathStep = { readonly name: string; readonly indexes: readonly number[] };
 
@@ -16,7 +17,8 @@ const LITERALS = new Map<string, Json>([
 
 /**
  * Compiles a literal or a plain path; null for anything else, which then belongs to JSONata. It declines whenever its
- * meaning could differ from JSONata's: escapes in strings, exponents, blanks inside a path, words of the grammar.
+ * meaning could differ from JSONata's: escapes in strings, exponents, blanks inside a path, words of the grammar, names
+ * of functions.
  */
 export function compilePlain(source: string): PlainExpression | null {
   const text = source.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '');
@@ -80,7 +82,7 @@ function compilePath(text: string): PlainExpression | null {
     }
   }
   const [root, ...steps] = path;
-  return root === undefined ? null : { type: 'path', root, steps };
+  return root === undefined || JSONATA_FUNCTIONS.has(root.name) ? null : { type: 'path', root, steps };
 }
 
 /**

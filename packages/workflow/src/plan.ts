@@ -1,4 +1,4 @@
-import type { Definition, DefinitionNode } from './definition.ts';
+import type { DefinitionNode, WorkflowDefinition } from './definition.ts';
 import { isPlain } from './expression.ts';
 import { ancestorsIn, leadsOnlyTo } from './reachability.ts';
 import { analyzeExpression } from './references.ts';
@@ -42,7 +42,7 @@ export type Plan = {
 const ALL_EDGES: Gate = { needed: 'all', cancelRest: false };
 
 /** Prepares a validated definition. Throws only for a definition that `validateDefinition` would refuse. */
-export function planWorkflow(definition: Definition, defaults: RetryDefaults): Plan {
+export function planWorkflow(definition: WorkflowDefinition, defaults: RetryDefaults): Plan {
   const edges = planEdges(definition);
   const nodes = new Map(definition.nodes.map((node) => [node.id, planNode(node, edges, defaults)]));
   return {
@@ -53,7 +53,7 @@ export function planWorkflow(definition: Definition, defaults: RetryDefaults): P
   };
 }
 
-function planEdges({ nodes, edges }: Definition): PlannedEdge[] {
+function planEdges({ nodes, edges }: WorkflowDefinition): PlannedEdge[] {
   if (edges !== undefined) {
     return edges.map(({ from, to, branch }) => ({ from, to, branch: branch ?? null }));
   }

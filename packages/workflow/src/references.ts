@@ -1,6 +1,7 @@
 import { ExpressionFault } from './expression-fault.ts';
 import { isRecord } from './json.ts';
 import { parseExpression } from './jsonata.ts';
+import { JSONATA_FUNCTIONS } from './jsonata-functions.ts';
 import { rememberRecent } from './recent.ts';
 import { compileLinear } from './regex-engine.ts';
 
@@ -18,15 +19,6 @@ export const analyzeExpression: (source: string) => ExpressionAnalysis = remembe
 
 const ROOTS = new Set(['trigger', 'steps', 'run', 'constants']);
 const LATER_ROOTS = new Set(['vars', 'item', 'itemIndex']);
-
-/** JSONata 2.2's functions but `$eval`. A name that is none of these and bound nowhere would silently be no value. */
-const FUNCTIONS = new Set(
-  `sum count max min average string substring substringBefore substringAfter lowercase uppercase length trim pad match
-  contains replace split join formatNumber formatBase formatInteger parseInteger number floor ceil round abs sqrt power
-  random boolean not map zip filter single reduce sift keys lookup append exists spread merge reverse each error assert
-  type sort shuffle distinct base64encode base64decode encodeUrlComponent encodeUrl decodeUrlComponent decodeUrl
-  toMillis fromMillis clone now millis`.split(/\s+/),
-);
 
 type Node = Record<string, unknown>;
 type Found = { steps: { id: string; position?: number }[]; problems: ExpressionProblem[] };
@@ -117,7 +109,7 @@ function checkNode(node: Node, context: NodeContext, found: Found): void {
 function checkVariable(name: string, { bound, isStepPath, isCalled }: NodeContext): ExpressionProblem | null {
   if (name === 'steps') {
     const message = '$steps must be followed by the id of a step, as in $steps.fetch or $steps.`my-step`.';
-    return isStepPath ? null : { code: 'EXPRESSION_NAME', message };
+    return isStepPath || bound.has(name) ? null : { code: 'EXPRESSION_NAME', message };
   }
   if (name === '' || name === '$' || ROOTS.has(name) || bound.has(name)) {
     return null;
@@ -128,7 +120,10 @@ function checkVariable(name: string, { bound, isStepPath, isCalled }: NodeContex
   if (name === 'eval') {
     return { code: 'EXPRESSION_NAME', message: '$eval is not available.' };
   }
-  return FUNCTIONS.has(name) ? null : { code: 'UNKNOWN_NAME', message: `$${name.slice(0, 60)} is not a known name.` };
+  // Anything else would silently be no value.
+  return JSONATA_FUNCTIONS.has(name)
+    ? null
+    : { code: 'UNKNOWN_NAME', message: `$${name.slice(0, 60)} is not a known name.` };
 }
 
 function isLinear(pattern: RegExp): boolean {

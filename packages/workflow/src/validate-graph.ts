@@ -16,7 +16,7 @@ export function checkGraph(outline: Outline): Problem[] {
     ...(outline.edges ?? []).flatMap((edge) => checkBranch(edge, byId.get(edge.from))),
     ...checkErrorEdges(outline.nodes, edges),
     ...checkIsolated(outline),
-    ...checkCycles(byId, edges),
+    ...checkCycles(byId, outline.edges ?? []),
     ...outline.nodes.flatMap((node) => checkJoin(node, edges)),
   ];
 }

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { checkBounds } from './bounds.ts';
-import { Definition, MAX_EDGES, MAX_NODES } from './definition.ts';
+import { MAX_EDGES, MAX_NODES, WorkflowDefinition } from './definition.ts';
 import { isRecord } from './json.ts';
 import { readOutline } from './outline.ts';
 import { joinPath, type Problem } from './problem.ts';
@@ -9,7 +9,7 @@ import { checkExpressions } from './validate-expressions.ts';
 import { checkGraph } from './validate-graph.ts';
 
 export type Validation =
-  | { readonly ok: true; readonly definition: Definition }
+  | { readonly ok: true; readonly definition: WorkflowDefinition }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** Keys of the full language that this version refuses by name, by the shape of their path. */
@@ -31,7 +31,7 @@ export function validateDefinition(input: unknown): Validation {
   if (oversized.length > 0) {
     return { ok: false, problems: [...bounds.problems, ...oversized] };
   }
-  const parsed = Definition.safeParse(input);
+  const parsed = WorkflowDefinition.safeParse(input);
   const expressionProblems = checkExpressions(input);
   const misplaced = new Set(expressionProblems.map((problem) => problem.path));
   const shapeProblems = [...issuesOf(parsed, '', input), ...checkKinds(input)];
