@@ -12,6 +12,7 @@ import { startRedis } from './redis.ts';
 /** Away from the ports that `npm start` prefers, so that tests never take one from it. */
 const POSTGRES_PORT = 15_433;
 const REDIS_PORT = 16_380;
+const FOLDER = 'tests';
 const OWNER_NOTE = 'owner.json';
 
 interface TestService {
@@ -35,9 +36,8 @@ export interface TestServices {
  */
 export async function prepareTestServices(cloneDir: string, say: (line: string) => void): Promise<TestServices> {
   const clone = prepareHost(cloneDir, undefined, say);
-  const parent = join(clone.dataDir, 'tests');
-  await removeLeftovers(parent);
-  const folder = join(parent, `${process.pid}-${randomUUID().slice(0, 8)}`);
+  await removeLeftovers(join(clone.dataDir, FOLDER));
+  const folder = newTestFolder(clone.dataDir);
   const host: Host = { ...prepareHost(cloneDir, folder, say), binariesDir: clone.binariesDir };
   writeFileSync(join(host.runDir, OWNER_NOTE), describeProcess(process.pid));
   const started: ManagedProcess[] = [];
@@ -58,18 +58,23 @@ export async function prepareTestServices(cloneDir: string, say: (line: string) 
   };
 }
 
+/** A path for the throwaway data of this process; its name says whose it is. */
+export function newTestFolder(cloneDataDir: string): string {
+  return join(cloneDataDir, FOLDER, `${process.pid}-${randomUUID().slice(0, 8)}`);
+}
+
 async function removeLeftovers(parent: string): Promise<void> {
   for (const name of existsSync(parent) ? readdirSync(parent) : []) {
     const folder = join(parent, name);
     const runDir = join(folder, 'run');
     if (isInUse(runDir, name)) continue;
+    for (const program of ['Worker', 'API', 'Redis']) await stopLeftover(runDir, program, 'SIGTERM');
     await stopLeftoverPostgres(runDir, join(folder, 'postgres', 'data'));
-    await stopLeftover(runDir, 'Redis', 'SIGTERM');
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** The folder's name begins with its owner's pid, for the moment before the owner has written its note. */
+/** The note also tells a later process with the same pid apart; folders of single tests have only their name. */
 function isInUse(runDir: string, name: string): boolean {
   const note = join(runDir, OWNER_NOTE);
   if (existsSync(note)) return findLiving(note) !== undefined;

@@ -1,14 +1,17 @@
-import { randomUUID } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Host, prepareHost } from './host.ts';
+import { newTestFolder } from './test-services.ts';
 
 const cloneDir = dirname(dirname(import.meta.dirname));
 
-/** A path that does not exist yet, where the system user can come: folders made by mkdtemp are closed to it. */
+/**
+ * A path that does not exist yet, where the system user can come and where the next test run looks for what a killed one
+ * left behind.
+ */
 export function newDataDir(): string {
-  return join(tmpdir(), `millrace-test-${randomUUID()}`);
+  return newTestFolder(prepareHost(cloneDir, undefined, () => {}).dataDir);
 }
 
 /** A host with an empty data folder; delete `dataDir` at the end. PostgreSQL's programs are copied once, not every time. */
