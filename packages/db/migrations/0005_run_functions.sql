@@ -1,18 +1,5 @@
 -- The hot path: one call per change of a run. Each function names its organization for this transaction, does its work
 -- under the caller's own grants and policies, and clears the name at the end, so nothing can ride on it afterwards.
-CREATE FUNCTION app.discard_queued_run(p_org uuid, p_run uuid) RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
-DECLARE
-  v_found boolean;
-BEGIN
-  PERFORM set_config('app.current_org_id', p_org::text, true);
-  DELETE FROM app.workflow_runs
-  WHERE org_id = p_org AND id = p_run AND status = 'queued' AND lease_token = 0;
-  v_found := FOUND;
-  PERFORM set_config('app.current_org_id', '', true);
-  RETURN v_found;
-END $$;
-
 -- One row when claimed or when somebody else's business (busy, notDue), none when there is nothing left to do.
 -- A running run without a lease was handed back and is free; one whose lease ran out was lost by its owner.
 CREATE FUNCTION app.claim_run(p_org uuid, p_run uuid, p_lease_ms integer)
@@ -128,7 +115,6 @@ BEGIN
   RETURN v_found;
 END $$;
 
-GRANT EXECUTE ON FUNCTION app.discard_queued_run(uuid, uuid) TO app_api;
 GRANT EXECUTE ON FUNCTION app.claim_run(uuid, uuid, integer) TO app_worker;
 GRANT EXECUTE ON FUNCTION app.load_steps(uuid, uuid, text[]) TO app_worker;
 GRANT EXECUTE ON FUNCTION app.record_run(uuid, uuid, bigint, integer, text, jsonb, timestamptz, integer, jsonb, jsonb,

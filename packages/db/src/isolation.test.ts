@@ -10,6 +10,7 @@ const TENANT_TABLES = [
   'memberships',
   'organization_invitations',
   'organizations',
+  'workflow_pins',
   'workflow_run_steps',
   'workflow_runs',
   'workflow_versions',

@@ -124,7 +124,6 @@ describe('the look-up functions', () => {
       `sys.authorize('${tenant.sessionId}', '${tenant.userId}', NULL)`,
       `sys.orgs_of_user('${tenant.userId}')`,
       `sys.invitation_by_token('\\x00')`,
-      `app.discard_queued_run('${tenant.orgId}', '${tenant.endedRunId}')`,
     ]) {
       const refused = await worker.query(`SELECT * FROM ${call}`).catch((error: unknown) => error);
       expect({ call, state: sqlStateOf(refused) }).toEqual({ call, state: '42501' });

@@ -365,26 +365,28 @@ describe('fencing (R1)', () => {
 });
 
 describe('discardQueuedRun (R7)', () => {
+  const discard = (orgId: string, runId: string) => withOrg(api, orgId, (tx) => discardQueuedRun(tx, runId));
+
   it('removes a run that no worker has claimed, once, and only for its own organization', async () => {
     const other = await seedTenant(admin);
     const runId = await seedQueuedRun(admin, tenant);
-    expect(await discardQueuedRun(api, other.orgId, runId)).toBe(false);
-    expect(await discardQueuedRun(api, tenant.orgId, runId)).toBe(true);
-    expect(await discardQueuedRun(api, tenant.orgId, runId)).toBe(false);
-    expect(await discardQueuedRun(api, tenant.orgId, tenant.endedRunId)).toBe(false);
+    expect(await discard(other.orgId, runId)).toBe(false);
+    expect(await discard(tenant.orgId, runId)).toBe(true);
+    expect(await discard(tenant.orgId, runId)).toBe(false);
+    expect(await discard(tenant.orgId, tenant.endedRunId)).toBe(false);
   });
 
   it('leaves a run alone that was claimed before, even while it waits for a retry', async () => {
     const run = await claimed(await seedQueuedRun(admin, tenant));
     await record(run, { status: 'queued', nextAttemptAt: new Date(), release: true });
-    expect(await discardQueuedRun(api, tenant.orgId, run.runId)).toBe(false);
+    expect(await discard(tenant.orgId, run.runId)).toBe(false);
   });
 
   it('lets exactly one of discard and claim win, 200 times', async () => {
     const winners = { claim: 0, discard: 0 };
     for (let round = 0; round < 200; round += 1) {
       const runId = await seedQueuedRun(admin, tenant);
-      const both = [() => claim(runId), () => discardQueuedRun(api, tenant.orgId, runId)] as const;
+      const both = [() => claim(runId), () => discard(tenant.orgId, runId)] as const;
       const first = round % 2 === 0 ? both[0]() : both[1]();
       const second = round % 2 === 0 ? both[1]() : both[0]();
       const answers = await Promise.all([first, second]);

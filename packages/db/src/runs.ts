@@ -1,4 +1,4 @@
-import { type SQL, sql } from 'drizzle-orm';
+import { and, eq, type SQL, sql } from 'drizzle-orm';
 import { type Database, queryHot } from './connect.ts';
 import { toJsonText } from './json-text.ts';
 import { type RunStatus, type StepStatus, workflowRuns } from './schema/runs.ts';
@@ -37,10 +37,13 @@ export async function insertQueuedRun(tx: OrgTx, run: NewRun): Promise<Run> {
  * Takes back a run that nobody could be woken for (R7). False means that a worker had it first, or that it is gone:
  * the delete and the claim meet on one row lock, so exactly one of them wins.
  */
-export async function discardQueuedRun(db: Database, orgId: string, runId: string): Promise<boolean> {
-  assertRunId(orgId, runId);
-  const rows = await queryHot<{ done: boolean }>(db, DISCARD, [orgId, runId]);
-  return rows[0]?.done ?? false;
+export async function discardQueuedRun(tx: OrgTx, runId: string): Promise<boolean> {
+  const { orgId, id, status, leaseToken } = workflowRuns;
+  const rows = await tx
+    .delete(workflowRuns)
+    .where(and(eq(orgId, tx.orgId), eq(id, runId), eq(status, 'queued'), eq(leaseToken, 0)))
+    .returning({ id });
+  return rows.length > 0;
 }
 
 export interface ClaimedRun {
@@ -213,7 +216,6 @@ function jsonb(value: unknown): SQL {
   return sql`${toJsonText(value)}::jsonb`;
 }
 
-const DISCARD = { name: 'discard-run', text: 'SELECT app.discard_queued_run($1::uuid, $2::uuid) AS done' };
 const CLAIM = {
   name: 'claim-run',
   text: `SELECT outcome, now_ms AS "nowMs", workflow_id AS "workflowId", version, definition, state, input,

@@ -86,6 +86,10 @@ async function seedWorkflow(admin: pg.Pool, tenant: SeededTenant): Promise<void>
     [orgId, workflowId],
   );
   await admin.query(
+    `INSERT INTO app.workflow_pins (org_id, workflow_id, step_id, output) VALUES ($1, $2, 'fetch', '{"n": 1}')`,
+    [orgId, workflowId],
+  );
+  await admin.query(
     `INSERT INTO app.workflow_runs
        (org_id, id, workflow_id, version, trigger_type, status, next_sweep_at, finished_at)
      VALUES ($1, $2, $3, 1, 'trigger.manual', 'succeeded', NULL, now())`,

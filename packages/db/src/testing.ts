@@ -60,7 +60,7 @@ export async function createTestDatabase(adminUrl: string = testClusterUrl()): P
     adminUrl: withDatabase(adminUrl, name),
     apiUrl: withDatabase(adminUrl, name, { user: 'app_api', password: API_PASSWORD }),
     workerUrl: withDatabase(adminUrl, name, { user: 'app_worker', password: WORKER_PASSWORD }),
-    drop: () => withClient(adminUrl, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
+    drop: () => withClient(adminUrl, (client) => dropDatabase(client, name)),
   };
 }
 
@@ -69,6 +69,19 @@ export function testClusterUrl(): string {
   const url = process.env.MILLRACE_TEST_DATABASE_URL;
   if (!url) throw new Error('MILLRACE_TEST_DATABASE_URL is not set: run the tests with npm test');
   return url;
+}
+
+/**
+ * A closed connection lives on in the server for a moment; cutting it then would reach its client as an error that nobody
+ * waits for. So connections get time to go by themselves before the rest is cut.
+ */
+async function dropDatabase(client: pg.Client, name: string): Promise<void> {
+  for (let tries = 1; tries <= 40; tries += 1) {
+    const { rows } = await client.query('SELECT FROM pg_stat_activity WHERE datname = $1 LIMIT 1', [name]);
+    if (rows.length === 0) break;
+    await delay(50);
+  }
+  await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
 }
 
 async function copyTemplate(client: pg.Client, template: string, name: string): Promise<void> {

@@ -46,7 +46,7 @@ export interface ErrorDetail {
 }
 
 export interface AppErrorOptions {
-  details?: ErrorDetail[];
+  details?: readonly ErrorDetail[];
   retryAfterSec?: number;
   cause?: unknown;
 }
@@ -58,7 +58,7 @@ export interface AppErrorOptions {
 export class AppError extends Error {
   readonly code: ErrorCode;
   readonly status: number;
-  readonly details: ErrorDetail[] | undefined;
+  readonly details: readonly ErrorDetail[] | undefined;
   readonly retryAfterSec: number | undefined;
 
   constructor(code: ErrorCode, message?: string, options: AppErrorOptions = {}) {

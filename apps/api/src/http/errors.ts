@@ -1,3 +1,4 @@
+import { isDatabaseUnavailable } from '@millrace/db/failures';
 import { AppError, ERROR_CATALOG, type ErrorDetail } from '@millrace/shared/errors';
 import { requestFailed } from '@millrace/shared/events';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
@@ -37,8 +38,8 @@ function toAppError(error: unknown): AppError {
       cause: error,
     });
   }
-  const database = databaseProblem(error);
-  if (database) return database;
+  if (isDatabaseUnavailable(error))
+    return new AppError('DATABASE_UNAVAILABLE', undefined, { cause: error, retryAfterSec: 1 });
   const status = (error as Partial<FastifyError>)?.statusCode;
   if (status === 413) return new AppError('PAYLOAD_TOO_LARGE', undefined, { cause: error });
   if (status === 415) return new AppError('UNSUPPORTED_MEDIA_TYPE', undefined, { cause: error });
@@ -57,29 +58,6 @@ function toDetail(where: string, issue: { instancePath: string; keyword: string;
     code: issue.keyword.toUpperCase(),
     message: issue.message ?? 'is not valid',
   };
-}
-
-const SOCKET_CODES = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ETIMEDOUT',
-  'EPIPE',
-  'ENOTFOUND',
-  'EHOSTUNREACH',
-  'EAI_AGAIN',
-]);
-/** SQLSTATEs that mean "the server is not there for us now": shutdown, starting up, too many connections, class 08. */
-const UNAVAILABLE = /^(57P0[1-3]|53300|08...)$/;
-const LOST_CONNECTION = /Connection terminated|timeout exceeded when trying to connect|Cannot use a pool after/;
-
-function databaseProblem(error: unknown): AppError | undefined {
-  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    const code = (at as { code?: unknown }).code;
-    const isDown = typeof code === 'string' && (SOCKET_CODES.has(code) || UNAVAILABLE.test(code));
-    if (isDown || LOST_CONNECTION.test(at.message))
-      return new AppError('DATABASE_UNAVAILABLE', undefined, { cause: error, retryAfterSec: 1 });
-  }
-  return undefined;
 }
 
 function logFailure(error: unknown, appError: AppError, request: FastifyRequest): void {

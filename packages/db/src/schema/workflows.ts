@@ -37,3 +37,15 @@ export const workflowVersions = app.table(
   },
   (table) => [primaryKey({ columns: [table.orgId, table.workflowId, table.version] })],
 );
+
+export const workflowPins = app.table(
+  'workflow_pins',
+  {
+    orgId: orgId(),
+    workflowId: uuid('workflow_id').notNull(),
+    stepId: text('step_id').notNull(),
+    output: jsonb('output').notNull(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.workflowId, table.stepId] })],
+);

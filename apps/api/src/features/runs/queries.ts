@@ -1,11 +1,10 @@
-import { loadSteps } from '@millrace/db/runs';
-import { workflowRuns } from '@millrace/db/schema/runs';
+import { workflowRunSteps, workflowRuns } from '@millrace/db/schema/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import type { RunStatus } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { Id } from '@millrace/shared/ids';
-import { and, desc, eq, gte, ilike, inArray, lt, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gte, ilike, inArray, lt, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { readPage, splitPage } from '../../http/page.ts';
 import { escapeLike } from '../workflows/service.ts';
@@ -25,16 +24,21 @@ export interface RunFilters {
 
 /** The run and its steps so far. Throws 404 unless the run belongs to this workflow of this organization. */
 export async function getRun(context: OrgContext, workflowId: string, runId: string) {
-  const { deps, orgId } = context;
-  const [run] = await withOrg(deps.db, orgId, (tx) =>
-    tx
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const [run] = await tx
       .select()
       .from(workflowRuns)
-      .where(and(eq(workflowRuns.orgId, orgId), eq(workflowRuns.id, runId), eq(workflowRuns.workflowId, workflowId))),
-  );
-  if (!run) throw new AppError('NOT_FOUND');
-  const steps = await loadSteps(deps.db, orgId, runId);
-  return { run: toRun(run), steps: steps.map(toStep) };
+      .where(
+        and(eq(workflowRuns.orgId, tx.orgId), eq(workflowRuns.id, runId), eq(workflowRuns.workflowId, workflowId)),
+      );
+    if (!run) throw new AppError('NOT_FOUND');
+    const steps = await tx
+      .select()
+      .from(workflowRunSteps)
+      .where(and(eq(workflowRunSteps.orgId, tx.orgId), eq(workflowRunSteps.runId, runId)))
+      .orderBy(asc(workflowRunSteps.startedAt), asc(workflowRunSteps.stepKey));
+    return { run: toRun(run), steps: steps.map(toStep) };
+  });
 }
 
 /** Newest first, one keyset page. */

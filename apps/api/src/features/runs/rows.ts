@@ -1,29 +1,7 @@
-import type { StoredStep } from '@millrace/db/runs';
-import type { workflowRuns } from '@millrace/db/schema/runs';
+import type { workflowRunSteps, workflowRuns } from '@millrace/db/schema/runs';
 import type { Run, Step } from '@millrace/shared/contracts/runs';
 
-type RunRow = Pick<
-  typeof workflowRuns.$inferSelect,
-  | 'id'
-  | 'orgId'
-  | 'workflowId'
-  | 'version'
-  | 'triggerType'
-  | 'status'
-  | 'attemptCount'
-  | 'maxAttempts'
-  | 'nextAttemptAt'
-  | 'retryOfRunId'
-  | 'requestedByUserId'
-  | 'input'
-  | 'output'
-  | 'error'
-  | 'createdAt'
-  | 'startedAt'
-  | 'finishedAt'
->;
-
-export function toRun(row: RunRow): Run {
+export function toRun(row: typeof workflowRuns.$inferSelect): Run {
   return {
     id: row.id,
     organizationId: row.orgId,
@@ -45,7 +23,7 @@ export function toRun(row: RunRow): Run {
   };
 }
 
-export function toStep(row: StoredStep): Step {
+export function toStep(row: typeof workflowRunSteps.$inferSelect): Step {
   return {
     stepId: row.stepKey,
     type: row.type,
@@ -53,7 +31,7 @@ export function toStep(row: StoredStep): Step {
     attempt: row.attempt,
     input: row.input ?? null,
     output: row.output ?? null,
-    error: (row.error ?? null) as Step['error'],
+    error: row.error ?? null,
     startedAt: row.startedAt?.toISOString() ?? null,
     finishedAt: row.finishedAt?.toISOString() ?? null,
   };

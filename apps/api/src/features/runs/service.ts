@@ -5,11 +5,10 @@ import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
-import type { WorkflowDefinition } from '@millrace/workflow/definition';
-import { planWorkflow } from '@millrace/workflow/plan';
 import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { keepAnswer } from '../../http/idempotency.ts';
+import { maxAttemptsOf } from './max-attempts.ts';
 import { toRun } from './rows.ts';
 
 /**
@@ -58,18 +57,13 @@ async function insertRun(context: OrgContext, tx: OrgTx, workflowId: string, inp
   if (!workflow) throw new AppError('NOT_FOUND');
   if (!workflow.definition) throw new AppError('CONFLICT', 'Publish the workflow before running it.');
   if (!workflow.isEnabled) throw new AppError('CONFLICT', 'This workflow is disabled; enable it before running it.');
-  const { config } = context.deps;
-  const plan = planWorkflow(workflow.definition as WorkflowDefinition, {
-    maxAttempts: config.WORKFLOW_RETRY_ATTEMPTS,
-    backoffMs: config.WORKFLOW_RETRY_BACKOFF_MS,
-  });
   return insertQueuedRun(tx, {
     id: newId(),
     workflowId,
     version: workflow.version,
     triggerType: 'manual',
     input: input ?? null,
-    maxAttempts: plan.maxAttempts,
+    maxAttempts: maxAttemptsOf(workflowId, workflow.version, workflow.definition, context.deps.config),
     requestedByUserId: context.userId,
   });
 }

@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { livingProcesses } from '../scripts/services/managed-process.ts';
+
+export interface Usage {
+  name: string;
+  cpuMs: number;
+  rssMib: number;
+}
+
+/** Clock ticks per second of /proc/<pid>/stat: 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+/** CPU time and memory of each part with all its child processes, from /proc; empty where there is none. */
+export function measureParts(): Usage[] {
+  const processes = readProcesses();
+  return livingProcesses().map(({ name, pid }) => {
+    const family = processes.filter((process) => isInFamily(process.pid, pid, processes));
+    const sum = (pick: (process: ProcessStat) => number) => family.reduce((total, one) => total + pick(one), 0);
+    // PostgreSQL's processes share their buffers: only memory of their own is added up.
+    const rssMib = sum((process) => process.ownMib);
+    return { name, cpuMs: (sum((process) => process.ticks) * 1000) / TICKS_PER_SECOND, rssMib };
+  });
+}
+
+interface ProcessStat {
+  pid: number;
+  parent: number;
+  ticks: number;
+  ownMib: number;
+}
+
+function readProcesses(): ProcessStat[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => {
+      try {
+        return [readProcess(Number(entry))];
+      } catch {
+        return []; // it ended while we were reading
+      }
+    });
+}
+
+/** Fields by number as in proc_pid_stat(5); the name in parentheses may hold spaces, so reading starts behind it. */
+function readProcess(pid: number): ProcessStat {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const kib = Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+  return { pid, parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]), ownMib: kib / 1024 };
+}
+
+function isInFamily(pid: number, root: number, processes: ProcessStat[]): boolean {
+  for (let at = pid; at > 1; at = processes.find((process) => process.pid === at)?.parent ?? 0)
+    if (at === root) return true;
+  return false;
+}

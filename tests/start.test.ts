@@ -1,0 +1,232 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createTestDatabase } from '../packages/db/src/testing.ts';
+import { identifyProcess, sendSignal } from '../scripts/services/process-identity.ts';
+import { createPrivateFolder, newDataDir } from '../scripts/services/testing.ts';
+
+/** A copy of the project in a folder that only its owner can enter; as root, PostgreSQL's user cannot. */
+let clone: string;
+const started: Start[] = [];
+const dataDirs = new Set<string>();
+
+beforeAll(() => {
+  clone = createPrivateFolder();
+  const project = dirname(import.meta.dirname);
+  for (const part of ['apps', 'packages', 'scripts', 'package.json', 'package-lock.json']) {
+    cpSync(join(project, part), join(clone, part), { recursive: true, verbatimSymlinks: true });
+  }
+  symlinkSync(join(project, 'node_modules'), join(clone, 'node_modules'));
+});
+afterEach(async () => {
+  for (const start of started.splice(0)) await start.stop();
+});
+afterAll(() => {
+  for (const folder of [clone, ...dataDirs]) rmSync(folder, { recursive: true, force: true });
+});
+
+interface Start {
+  child: ChildProcess;
+  text: () => string;
+  shows: (pattern: RegExp) => Promise<string>;
+  ended: Promise<[code: number | null, signal: string | null]>;
+  stop: () => Promise<void>;
+}
+
+/** What `npm start` runs, without the developer's own settings. */
+function start(args: string[] = [], settings: NodeJS.ProcessEnv = {}): Start {
+  // As under npm, whose death ends everything: a killed test run leaves no platform behind.
+  const env = { PATH: process.env.PATH, HOME: process.env.HOME, npm_lifecycle_event: 'start', ...settings };
+  const child = spawn(process.execPath, [join(clone, 'scripts', 'start.mjs'), ...args], {
+    env,
+    cwd: '/',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk));
+  const ended = once(child, 'close') as Start['ended'];
+  const shows = async (pattern: RegExp) => {
+    await expect.poll(() => text, { timeout: 60_000, interval: 50 }).toMatch(pattern);
+    return pattern.exec(text)?.[1] ?? '';
+  };
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    await ended;
+  };
+  const self = { child, text: () => text, shows, ended, stop };
+  started.push(self);
+  return self;
+}
+
+async function startToEnd(args: string[] = [], settings: NodeJS.ProcessEnv = {}) {
+  const self = start(args, settings);
+  const [code] = await self.ended;
+  return { code, text: self.text() };
+}
+
+/** Waits until the platform runs; answers what it tells the person at the terminal. */
+async function untilRunning(self: Start) {
+  const dataDir = await self.shows(/Data, logs +(.+)/);
+  dataDirs.add(dataDir);
+  return { dataDir, api: await self.shows(/ API +(http.+)/), pids: pidsOf(dataDir) };
+}
+
+function pidsOf(dataDir: string): Record<string, number> {
+  const notes = readdirSync(join(dataDir, 'run')).filter((name) => name.endsWith('.json'));
+  const read = (name: string) => JSON.parse(readFileSync(join(dataDir, 'run', name), 'utf8')).pid as number;
+  return Object.fromEntries(notes.map((name) => [name.replace('.json', ''), read(name)]));
+}
+
+const isAlive = (pid: number) => identifyProcess(pid) !== undefined;
+const isReady = (api: string) =>
+  fetch(`${api}/readyz`).then(
+    (response) => response.ok,
+    () => false,
+  );
+const askEcho = async (url: string) => {
+  const answer = (await (await fetch(url)).json()) as { secretOfThisStart: string };
+  return answer.secretOfThisStart;
+};
+
+describe('in a clone that nobody else can enter', () => {
+  test('the first start runs a workflow whose request reached a server of this very start, and Ctrl-C leaves nothing', async () => {
+    const first = start();
+    const { pids } = await untilRunning(first);
+    const echoUrl = await first.shows(/Demo server +(http.+)/);
+    expect(await first.shows(/Output: (.+)/)).toContain(await askEcho(echoUrl));
+    expect(first.text()).toMatch(/✓ Demo run [0-9a-f-]{36} succeeded/);
+    expect(first.text()).toMatch(/password \S{16} \(shown only now\)/);
+    expect(first.text()).toContain(
+      `steps may reach 127.0.0.1/32:${new URL(echoUrl).port} and no other private address`,
+    );
+
+    first.child.kill('SIGINT');
+    expect(await first.ended).toEqual([0, null]);
+    const stopped = [...first.text().matchAll(/✓ (\w+) stopped/g)].map((match) => match[1]);
+    expect(stopped).toEqual(['Worker', 'API', 'Redis', 'PostgreSQL']);
+    expect(Object.keys(pids).sort()).toEqual(['api', 'postgresql', 'redis', 'worker']);
+    expect(Object.values(pids).filter(isAlive)).toEqual([]);
+  });
+
+  test('the second start finds the demo and does not repeat it; its echo knows another value', async () => {
+    const second = start();
+    const { api, dataDir } = await untilRunning(second);
+    expect(second.text()).not.toContain('Demo run');
+    expect(second.text()).toContain('demo@millrace.local');
+    expect(await askEcho(await second.shows(/Demo server +(http.+)/))).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await isReady(api)).toBe(true);
+
+    const { code, text } = await startToEnd();
+    expect(code).toBe(1);
+    expect(text).toContain(`is running on ${dataDir} already (pid `);
+    expect(await isReady(api)).toBe(true);
+  });
+
+  test('a start that was killed with everything but its children does not block the next, which ends them', async () => {
+    const killed = start();
+    const { pids, dataDir } = await untilRunning(killed);
+    const { pid } = JSON.parse(readFileSync(join(dataDir, 'lock'), 'utf8'));
+    sendSignal(killed.child.pid ?? 0, 'SIGKILL');
+    sendSignal(pid, 'SIGKILL');
+    await killed.ended;
+    expect(Object.values(pids).filter(isAlive)).toHaveLength(4);
+
+    const next = start();
+    const after = await untilRunning(next);
+    expect(Object.values(pids).filter(isAlive)).toEqual([]);
+    expect(await isReady(after.api)).toBe(true);
+    for (const name of ['API', 'Worker', 'Redis', 'PostgreSQL']) {
+      expect(next.text()).toContain(`Stopped the ${name} of an earlier start.`);
+    }
+  });
+
+  test('what dies is named with its last words and started again on the same port', async () => {
+    const self = start();
+    const { pids, api } = await untilRunning(self);
+    for (const [note, name] of [
+      ['worker', 'Worker'],
+      ['api', 'API'],
+      ['redis', 'Redis'],
+      ['postgresql', 'PostgreSQL'],
+    ] as const) {
+      sendSignal(pids[note] ?? 0, 'SIGKILL');
+      await self.shows(new RegExp(`✗ ${name} ended unexpectedly \\(signal SIGKILL\\)`));
+      await self.shows(new RegExp(`✓ ${name} runs again, pid (\\d+)`));
+    }
+    await expect.poll(() => isReady(api), { timeout: 20_000 }).toBe(true);
+  });
+});
+
+test('two data folders run side by side on ports of their own, and --empty makes no demo', async () => {
+  const both = [newDataDir(), newDataDir()].map((dataDir) => start(['--empty'], { MILLRACE_DATA_DIR: dataDir }));
+  const [one, two] = await Promise.all(both.map(untilRunning));
+  expect(one?.api).not.toBe(two?.api);
+  expect(both.map((self) => self.text()).join('')).not.toMatch(/[Dd]emo|Echo/);
+  // The README's commands use the variable; whoever is not on the usual port is told.
+  const moved = both.filter((self) => !self.text().includes(':3001\n'));
+  for (const self of moved) expect(self.text()).toMatch(/export API=http:\/\/127\.0\.0\.1:\d+/);
+});
+
+test('servers named by the environment are used, none of that kind is started, and there is no demo in them', async () => {
+  const database = await createTestDatabase();
+  try {
+    const self = start([], {
+      MILLRACE_DATA_DIR: newDataDir(),
+      DATABASE_URL: database.adminUrl,
+      API_DATABASE_URL: database.apiUrl,
+      WORKER_DATABASE_URL: database.workerUrl,
+      REDIS_URL: process.env.MILLRACE_TEST_REDIS_URL,
+      WORKFLOW_QUEUE_NAME: 'start-test',
+    });
+    const { pids, api } = await untilRunning(self);
+    expect(Object.keys(pids).sort()).toEqual(['api', 'worker']);
+    expect(self.text()).not.toMatch(/Demo|PostgreSQL \d|Redis \d/);
+    expect(await isReady(api)).toBe(true);
+    await self.stop();
+  } finally {
+    await database.drop();
+  }
+});
+
+test('a port that was asked for is used or refused, never replaced, and a refusal leaves nothing running', async () => {
+  const occupant = createServer().listen(0, '127.0.0.1');
+  await once(occupant, 'listening');
+  const address = occupant.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  const dataDir = newDataDir();
+  dataDirs.add(dataDir);
+  const { code, text } = await startToEnd(['--empty'], { MILLRACE_DATA_DIR: dataDir, API_PORT: String(port) });
+  occupant.close();
+  expect(code).toBe(1);
+  expect(text).toContain(`Something else listens on port ${port} (API_PORT)`);
+  expect(Object.values(pidsOf(dataDir))).toEqual([]);
+});
+
+test('Ctrl-C while it is still starting stops what there is and ends well', async () => {
+  const dataDir = newDataDir();
+  dataDirs.add(dataDir);
+  const self = start(['--empty'], { MILLRACE_DATA_DIR: dataDir });
+  await self.shows(/✓ PostgreSQL/);
+  self.child.kill('SIGINT');
+  expect(await self.ended).toEqual([0, null]);
+  expect(Object.values(pidsOf(dataDir))).toEqual([]);
+});
+
+test("a setting that a program refuses is shown in the program's own words", async () => {
+  const dataDir = newDataDir();
+  dataDirs.add(dataDir);
+  const { code, text } = await startToEnd(['--empty'], { MILLRACE_DATA_DIR: dataDir, SESSION_TTL_SEC: 'soon' });
+  expect(code).toBe(1);
+  expect(text).toContain('SESSION_TTL_SEC');
+});
+
+test('--help prints the usage and an unknown option is refused with it', async () => {
+  expect(await startToEnd(['--help'])).toMatchObject({ code: 0, text: expect.stringContaining('Usage: npm start') });
+  const { code, text } = await startToEnd(['--fast']);
+  expect(code).toBe(1);
+  expect(text).toContain("Unknown option '--fast'.");
+  expect(text).toContain('Usage: npm start');
+});
