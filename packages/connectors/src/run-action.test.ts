@@ -130,6 +130,22 @@ describe('an attempt', () => {
     await server.close();
   });
 
+  test('lends its cancellation to every request of the action', async () => {
+    const stop = new AbortController();
+    const ended = Promise.withResolvers<unknown>();
+    const server = await startHttpServer(() => stop.abort());
+    const guarded = createSafeFetch({ allow: parseEgressRules(`127.0.0.1/32:${server.port}`), refuse: [] });
+    const action = actionThat(async (context) => {
+      const work = context.http({ method: 'GET', url: `http://127.0.0.1:${server.port}/` });
+      work.catch(ended.resolve);
+      return work;
+    });
+    const result = await runAction(action, { ...call, http: guarded, signal: stop.signal });
+    expect(result).toMatchObject({ ok: false, error: { code: 'ABORTED' } });
+    expect(await ended.promise).toMatchObject({ code: 'ABORTED' });
+    await server.close();
+  });
+
   test('fails when the output is not what the action promised', async () => {
     const wrong = { ...actionThat(async () => ({ id: 5 })), output: z.strictObject({ id: z.string() }) };
     expect(await runAction(wrong, call)).toMatchObject({

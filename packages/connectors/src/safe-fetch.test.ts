@@ -657,6 +657,21 @@ describe('time', () => {
     await closed.promise;
   });
 
+  test('a connection ends with its exchange, so that no later call inherits it', async () => {
+    const closed = Promise.withResolvers<number>();
+    const server = await serve((request, response) => {
+      request.socket.on('close', () => closed.resolve(performance.now()));
+      response.end('done');
+    });
+    const http = clientFor(server);
+    await http({ method: 'GET', url: `http://127.0.0.1:${server.port}/` });
+    const answered = performance.now();
+    // Well under the four seconds an idle connection would be kept.
+    expect((await closed.promise) - answered).toBeLessThan(2000);
+    await http({ method: 'GET', url: `http://127.0.0.1:${server.port}/` });
+    expect(server.connections()).toBe(2);
+  });
+
   test('an abort before the request means no connection', async () => {
     const server = await serve((_request, response) => response.end());
     const error = await actionErrorOf(
