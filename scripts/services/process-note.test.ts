@@ -63,8 +63,8 @@ test('of many processes that find the lock of a dead one, exactly one gets it', 
 
 test('a process that ended but was never reaped counts as ended', async () => {
   if (process.platform !== 'linux') return;
-  // `sh` starts a short process in the background and becomes `sleep`, which reaps nobody.
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60']);
+  // `sh` has become `sleep`, which reaps nobody, by the time the process in the background ends.
+  const parent = spawn('sh', ['-c', 'sleep 0.5 & echo $!; exec sleep 60']);
   const pid = Number(String((await once(parent.stdout, 'data'))[0]));
   const isZombie = () => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
   await expect.poll(isZombie).toBe(true);
