@@ -11,7 +11,7 @@ import { organizations } from './organizations.ts';
 import { roles } from './roles.ts';
 import { workflowRunSteps, workflowRuns } from './runs.ts';
 import { users } from './users.ts';
-import { workflows, workflowVersions } from './workflows.ts';
+import { workflowPins, workflows, workflowVersions } from './workflows.ts';
 
 const TABLES = [
   auditLog,
@@ -22,6 +22,7 @@ const TABLES = [
   organizations,
   roles,
   users,
+  workflowPins,
   workflowRunSteps,
   workflowRuns,
   workflowVersions,
