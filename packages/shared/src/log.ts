@@ -1,4 +1,4 @@
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 
 /**
  * Field names whose values never reach a log line, at the top and one and two levels down. Events carry ids only,
@@ -7,13 +7,14 @@ import { type Logger, pino } from 'pino';
 const SECRET_FIELDS = ['authorization', 'cookie', 'set-cookie', 'password', 'token', 'secret', 'refreshToken'];
 const SECRET_PATHS = SECRET_FIELDS.flatMap((field) => [`["${field}"]`, `*["${field}"]`, `*.*["${field}"]`]);
 
-/** A JSON logger for one program: ISO times, level names, secrets replaced by `[redacted]`. */
-export function createLog(program: string, level: string): Logger {
-  return pino({
+/** A JSON logger for one program: ISO times, level names, secrets replaced by `[redacted]`. Writes to standard output. */
+export function createLog(program: string, level: string, destination?: DestinationStream): Logger {
+  const options = {
     level,
     base: { program },
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
+    formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: SECRET_PATHS, censor: '[redacted]' },
-  });
+  };
+  return destination ? pino(options, destination) : pino(options);
 }
