@@ -1,0 +1,95 @@
+import { appendAudit } from '@millrace/db/audit';
+import { memberships } from '@millrace/db/schema/memberships';
+import { users } from '@millrace/db/schema/users';
+import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import { AppError } from '@millrace/shared/errors';
+import { isAtLeast, type RoleKey } from '@millrace/shared/permissions';
+import { and, asc, eq, ne } from 'drizzle-orm';
+import type { OrgContext } from '../../context.ts';
+import { findMembership, isMember, lockOrganization, toMembership } from './rows.ts';
+
+/** Everybody in the organization, in the order they joined. */
+export async function listMembers(context: OrgContext) {
+  const { userId, roleKey, createdAt } = memberships;
+  const rows = await withOrg(context.deps.db, context.orgId, (tx) =>
+    tx
+      .select({ userId, email: users.email, displayName: users.displayName, roleKey, createdAt })
+      .from(memberships)
+      .innerJoin(users, eq(users.id, memberships.userId))
+      .where(eq(memberships.orgId, tx.orgId))
+      .orderBy(asc(createdAt), asc(memberships.id)),
+  );
+  return { members: rows.map((row) => ({ ...row, createdAt: row.createdAt.toISOString() })) };
+}
+
+/**
+ * Gives a member another role. Admins move members between the roles below owner; owners alone make owners or change
+ * one. Throws 403 for more than the caller may, 404 for a user who is no member, 409 for the last owner.
+ */
+export async function changeMemberRole(context: OrgContext, memberId: string, roleKey: RoleKey) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const { actorRole, target } = await lockMembers(context, tx, memberId);
+    assertMayManage(actorRole, target.roleKey);
+    assertMayManage(actorRole, roleKey);
+    if (target.roleKey === roleKey) return { membership: toMembership(target) };
+    if (target.roleKey === 'owner') await assertOtherOwner(tx, memberId);
+    await tx.update(memberships).set({ roleKey }).where(isMember(tx, memberId));
+    await auditMember(context, tx, 'member.change_role', memberId, { roleKey, previousRoleKey: target.roleKey });
+    return { membership: toMembership({ ...target, roleKey }) };
+  });
+}
+
+/** Removes a member, or lets the caller leave. Throws like `changeMemberRole`; leaving needs no rank. */
+export async function removeMember(context: OrgContext, memberId: string) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    // Before anything is looked up: who may remove nobody does not learn who is a member either.
+    const isLeaving = memberId === context.userId;
+    if (!isLeaving && !isAtLeast(context.roleKey, 'admin')) throw new AppError('FORBIDDEN');
+    const { actorRole, target } = await lockMembers(context, tx, memberId);
+    if (!isLeaving) assertMayManage(actorRole, target.roleKey);
+    if (target.roleKey === 'owner') await assertOtherOwner(tx, memberId);
+    await tx.delete(memberships).where(isMember(tx, memberId));
+    const action = isLeaving ? 'member.leave' : 'member.remove';
+    await auditMember(context, tx, action, memberId, { roleKey: target.roleKey });
+    return { ok: true as const };
+  });
+}
+
+/**
+ * The roles of caller and target as they are once it is our turn. The role that let the request in may be old by now:
+ * of two owners who demote each other at the same moment, the second is no owner any more when its turn comes.
+ */
+async function lockMembers(context: OrgContext, tx: OrgTx, memberId: string) {
+  await lockOrganization(tx);
+  const actor = await findMembership(tx, context.userId);
+  if (!actor) throw new AppError('ORG_ACCESS_DENIED');
+  const target = await findMembership(tx, memberId);
+  if (!target) throw new AppError('NOT_FOUND');
+  return { actorRole: actor.roleKey, target };
+}
+
+/** Admins deal with the roles below owner, owners with all. */
+function assertMayManage(actorRole: RoleKey, roleKey: RoleKey): void {
+  const isAllowed = isAtLeast(actorRole, 'admin') && isAtLeast(actorRole, roleKey);
+  if (!isAllowed) throw new AppError('FORBIDDEN');
+}
+
+async function assertOtherOwner(tx: OrgTx, memberId: string): Promise<void> {
+  const others = await tx
+    .select({ id: memberships.id })
+    .from(memberships)
+    .where(and(eq(memberships.orgId, tx.orgId), eq(memberships.roleKey, 'owner'), ne(memberships.userId, memberId)))
+    .limit(1);
+  if (others.length === 0) throw new AppError('LAST_OWNER');
+}
+
+async function auditMember(
+  context: OrgContext,
+  tx: OrgTx,
+  action: string,
+  memberId: string,
+  data: Record<string, unknown>,
+): Promise<void> {
+  const { userId } = context;
+  await appendAudit(tx, { actorUserId: userId, action, subjectType: 'member', subjectId: memberId, data });
+}

@@ -1,0 +1,81 @@
+import { appendAudit } from '@millrace/db/audit';
+import { violatedUniqueKey } from '@millrace/db/failures';
+import { memberships } from '@millrace/db/schema/memberships';
+import { organizations } from '@millrace/db/schema/organizations';
+import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import { AppError } from '@millrace/shared/errors';
+import { newId } from '@millrace/shared/ids';
+import { eq, sql } from 'drizzle-orm';
+import type { OrgContext, UserContext } from '../../context.ts';
+import { lockOrganization, toMembership, toOrganization } from './rows.ts';
+
+/** Creates the organization with the caller as its owner. Throws 409, without saying whose it is, for a taken slug. */
+export async function createOrganization(context: UserContext, body: { name: string; slug: string }) {
+  const orgId = newId(); // known before the row is: it is the context in which the row may be written
+  try {
+    return await withOrg(context.deps.db, orgId, (tx) => insertOrganization(context, tx, body));
+  } catch (error) {
+    if (violatedUniqueKey(error) !== 'organizations_slug_key') throw error;
+    throw new AppError('CONFLICT', 'This slug is taken; choose another one.', { cause: error });
+  }
+}
+
+export async function getOrganization(context: OrgContext) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const [row] = await tx.select().from(organizations).where(isOrganization(tx));
+    if (!row) throw new AppError('ORG_ACCESS_DENIED'); // deleted after the caller was let in
+    return { organization: toOrganization(row) };
+  });
+}
+
+/** Renames the organization; without a name, or with the one it has, nothing changes. */
+export async function updateOrganization(context: OrgContext, name: string | undefined) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const current = await lockOrganization(tx);
+    if (name === undefined || name === current.name) return { organization: toOrganization(current) };
+    await tx.update(organizations).set({ name, updatedAt: sql`now()` }).where(isOrganization(tx));
+    await auditOrganization(context, tx, 'organization.update', { name, previousName: current.name });
+    return { organization: toOrganization({ ...current, name }) };
+  });
+}
+
+/**
+ * Deletes the organization and everything that belongs to it, its audit log included: the keys of the tenant tables
+ * cascade. Runs under way end without a result, since their rows are gone. Throws 400 unless `confirm` is the slug.
+ */
+export async function deleteOrganization(context: OrgContext, confirm: string) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const { slug } = await lockOrganization(tx);
+    if (confirm !== slug) throw notConfirmed();
+    await tx.delete(organizations).where(isOrganization(tx));
+    return { ok: true as const };
+  });
+}
+
+async function insertOrganization(context: UserContext, tx: OrgTx, body: { name: string; slug: string }) {
+  const [organization] = await tx
+    .insert(organizations)
+    .values({ id: tx.orgId, slug: body.slug, name: body.name })
+    .returning();
+  const [membership] = await tx
+    .insert(memberships)
+    .values({ orgId: tx.orgId, id: newId(), userId: context.userId, roleKey: 'owner' })
+    .returning();
+  if (!organization || !membership) throw new Error('an insert returned no row');
+  await auditOrganization(context, tx, 'organization.create', { name: body.name, slug: body.slug });
+  return { organization: toOrganization(organization), membership: toMembership(membership) };
+}
+
+function isOrganization(tx: OrgTx) {
+  return eq(organizations.id, tx.orgId);
+}
+
+async function auditOrganization(context: UserContext, tx: OrgTx, action: string, data: Record<string, unknown>) {
+  const { userId } = context;
+  await appendAudit(tx, { actorUserId: userId, action, subjectType: 'organization', subjectId: tx.orgId, data });
+}
+
+function notConfirmed(): AppError {
+  const message = 'must be the slug of the organization that is to be deleted';
+  return new AppError('BAD_REQUEST', undefined, { details: [{ path: 'confirm', code: 'CONFIRM', message }] });
+}
