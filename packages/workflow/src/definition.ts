@@ -15,7 +15,10 @@ const Label = z
   .string()
   .min(1)
   .max(200)
-  .refine((text) => !hasExpression(text), { message: 'Expressions are not allowed here.' });
+  .refine((text) => !hasExpression(text), {
+    message: 'Expressions are not allowed here.',
+    params: { code: 'EXPRESSION_NOT_ALLOWED' },
+  });
 
 /** All times in milliseconds; `maxAttempts` counts the first attempt too. */
 const Retry = z.strictObject({

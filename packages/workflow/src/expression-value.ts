@@ -5,7 +5,10 @@ import { isFunctionLike } from './plain-path.ts';
 /** Levels a value may nest, so that everything behind (copying, JSON) can recurse. */
 const MAX_DEPTH = 500;
 
-/** Characters and values one evaluated tree may hold; an expression can repeat a part 2^n times in n lines. */
+/**
+ * Size of one evaluated tree, about the length of its JSON text: an expression can repeat a part of a value 2^n times
+ * in n lines without using memory before it is copied.
+ */
 export const RESULT_MAX_SIZE = 16_000_000;
 
 /** What is left of RESULT_MAX_SIZE for one tree; shared by all its expressions and used up while copying. */
@@ -18,7 +21,7 @@ export type SizeBudget = { left: number };
  * Throws an ExpressionFault.
  */
 export function copyResult(value: unknown, budget: SizeBudget, depth = 0): Json {
-  spend(budget, 1);
+  spend(budget, 2);
   if (value === null || typeof value === 'boolean') {
     return value;
   }
@@ -60,7 +63,7 @@ function copyObject(value: Record<string, unknown>, budget: SizeBudget, depth: n
   const copy: Record<string, Json> = {};
   for (const [key, item] of Object.entries(value)) {
     if (item !== undefined) {
-      spend(budget, key.length);
+      spend(budget, key.length + 4);
       setOwn(copy, key, copyResult(item, budget, depth + 1));
     }
   }

@@ -8,8 +8,12 @@ import { findKind } from './steps/registry.ts';
 import { hasExpression, parseTemplateString } from './template.ts';
 import { listStrings } from './template-tree.ts';
 
-/** Characters of expressions a document may hold in all: parsing takes time in the process that validates. */
-const MAX_TOTAL_LENGTH = 262_144;
+/**
+ * What parsing the expressions of a document may cost in the process that validates: about a second. JSONata's parser
+ * takes time that grows with the square of the length, up to 0.2 s for the longest expression allowed, and 0.1 ms for
+ * the shortest, so each expression costs `20,000 + length * (length + 800)`.
+ */
+const MAX_PARSE_COST = 250_000_000;
 
 /** Which steps the expressions at one place may read. */
 type Scope = { readonly known: ReadonlySet<string>; readonly isBefore: (id: string) => boolean };
@@ -18,10 +22,8 @@ type Scope = { readonly known: ReadonlySet<string>; readonly isBefore: (id: stri
 export function checkExpressions(input: unknown): Problem[] {
   const outline = readOutline(input);
   const document = isRecord(input) ? input : {};
-  const total = listStrings(input, '').reduce((sum, { text }) => sum + (hasExpression(text) ? text.length : 0), 0);
-  if (total > MAX_TOTAL_LENGTH) {
-    const message = `A document holds at most ${MAX_TOTAL_LENGTH} characters of expressions.`;
-    return [{ path: '', code: 'TOO_LARGE', message }];
+  if (parseCost(input) > MAX_PARSE_COST) {
+    return [{ path: '', code: 'TOO_LARGE', message: 'The expressions of this document are too long together.' }];
   }
   const known = new Set(outline.nodes.flatMap((node) => node.id ?? []));
   return [
@@ -31,6 +33,18 @@ export function checkExpressions(input: unknown): Problem[] {
     ...refuseInKeys(document.output, 'output'),
     ...checkTree(document.output, 'output', { known, isBefore: () => true }),
   ];
+}
+
+function parseCost(input: unknown): number {
+  const parts = listStrings(input, '').flatMap(({ text }) =>
+    hasExpression(text) ? parseTemplateString(text).parts : [],
+  );
+  return parts.reduce((sum, part) => {
+    if (part.type === 'text' || part.source.length > EXPRESSION_MAX_LENGTH) {
+      return sum;
+    }
+    return sum + 20_000 + part.source.length * (part.source.length + 800);
+  }, 0);
 }
 
 function checkNodes(outline: Outline, known: ReadonlySet<string>): Problem[] {

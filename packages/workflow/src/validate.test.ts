@@ -292,7 +292,7 @@ test('expressions are only allowed in values of config and output', () => {
     'constants["{% 2 %}"] EXPRESSION_NOT_ALLOWED',
     'nodes[0].config.headers["{% 1 %}"] EXPRESSION_NOT_ALLOWED',
     'nodes[0].config.method EXPRESSION_NOT_ALLOWED',
-    'nodes[0].name INVALID_VALUE',
+    'nodes[0].name EXPRESSION_NOT_ALLOWED',
     'nodes[1].config.mode EXPRESSION_NOT_ALLOWED',
     'output["{% 1 %}"] EXPRESSION_NOT_ALLOWED',
   ]);
@@ -348,6 +348,17 @@ test('a document that is too deep or too large gets one problem, quickly', () =>
     'TOO_LARGE',
   ]);
   expect(performance.now() - started).toBeLessThan(5000);
+});
+
+test('the most that parsing may cost takes seconds at the worst', () => {
+  const tiny = Array.from({ length: 10_000 }, (_, index) => `{%a${index}%}`);
+  const long = Array.from({ length: 3 }, (_, index) => `{% ${'a.'.repeat(4080)}b${index} %}`);
+  const nested = Array.from({ length: 3 }, (_, index) => `{% (((${'a+'.repeat(4060)}${index}) ?? 1) ?? 2) ?? 3%}`);
+  for (const output of [tiny, long, nested]) {
+    const started = performance.now();
+    expect(problemsOf(document({ output }))).toEqual([]);
+    expect(performance.now() - started).toBeLessThan(8000);
+  }
 });
 
 test('a document with 100,000 problems lists the first thousand', () => {

@@ -107,7 +107,8 @@ function toProblem(path: string, issue: z.core.$ZodIssue, value: unknown): Probl
   if (isLaterTrigger || (value === 'none' && path.endsWith('.idempotency'))) {
     return { path, code: 'UNSUPPORTED', message: `${JSON.stringify(value)} is not supported yet.` };
   }
-  return { path, code: 'INVALID_VALUE', message: issue.message };
+  const code = issue.code === 'custom' ? issue.params?.code : undefined;
+  return { path, code: typeof code === 'string' ? code : 'INVALID_VALUE', message: issue.message };
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
