@@ -17,7 +17,7 @@ export async function loadOrCreateSecret(
 }
 
 /** 32 random bytes as text that needs no quoting in URLs, SQL and configuration files. */
-export function createPassword(): string {
+function createPassword(): string {
   return randomBytes(32).toString('base64url');
 }
 
