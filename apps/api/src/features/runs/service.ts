@@ -61,7 +61,7 @@ async function insertRun(context: OrgContext, tx: OrgTx, workflowId: string, inp
     id: newId(),
     workflowId,
     version: workflow.version,
-    triggerType: 'manual',
+    triggerType: 'trigger.manual',
     input: input ?? null,
     maxAttempts: maxAttemptsOf(workflowId, workflow.version, workflow.definition, context.deps.config),
     requestedByUserId: context.userId,
