@@ -1,0 +1,77 @@
+import { availableParallelism } from 'node:os';
+import { parseEgressRules } from '@millrace/connectors/egress';
+import { createSafeFetch } from '@millrace/connectors/safe-fetch';
+import type { HttpClient } from '@millrace/connectors/sdk';
+import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import { openQueue, type RunQueue } from '@millrace/queue/queue';
+import { ConfigError, type WorkerConfig } from '@millrace/shared/config';
+import { dependencyFailed } from '@millrace/shared/events';
+import type { Logger } from 'pino';
+import { type ExpressionPool, openExpressionPool } from './expressions/pool.ts';
+import { platformHosts } from './platform-hosts.ts';
+import { createPlanner, type Planner } from './runs/planner.ts';
+import { createRunGate, type RunGate } from './runs/run-gate.ts';
+
+/** How the end of the program reaches the runs: first `draining` (begin no further step), later `stopping` (let go). */
+export interface Shutdown {
+  draining: AbortSignal;
+  stopping: AbortSignal;
+}
+
+/** Everything the execution of runs needs from outside, opened once and passed first. */
+export interface Deps {
+  config: WorkerConfig;
+  log: Logger;
+  db: Database;
+  queue: RunQueue;
+  http: HttpClient;
+  expressions: ExpressionPool;
+  planner: Planner;
+  gate: RunGate;
+  shutdown: Shutdown;
+}
+
+/** Measured: with 50 runs at a time more connections add latency and no rate. */
+const DATABASE_POOL_SIZE = 20;
+const MAX_EXPRESSION_CHILDREN = 4;
+
+/** Opens the connections; none of them needs its server to be up yet. Throws a ConfigError when a setting cannot work. */
+export function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown): Deps {
+  const http = createSafeFetch({ allow: readEgressRules(config), refuse: platformHosts(config) });
+  const db = connectDatabase({
+    url: config.WORKER_DATABASE_URL,
+    poolSize: DATABASE_POOL_SIZE,
+    prepared: config.DATABASE_PREPARED,
+    applicationName: 'millrace-worker',
+    onError: (error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
+  });
+  return {
+    config,
+    log,
+    db,
+    queue: openQueue({ redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME }),
+    http,
+    expressions: openExpressionPool({ size: Math.min(availableParallelism(), MAX_EXPRESSION_CHILDREN) }),
+    planner: createPlanner({
+      maxAttempts: config.WORKFLOW_RETRY_ATTEMPTS,
+      backoffMs: config.WORKFLOW_RETRY_BACKOFF_MS,
+    }),
+    gate: createRunGate(),
+    shutdown,
+  };
+}
+
+export async function closeDeps(deps: Deps): Promise<void> {
+  await deps.expressions.close();
+  await deps.queue.close();
+  await closeDatabase(deps.db);
+}
+
+function readEgressRules(config: WorkerConfig) {
+  try {
+    return parseEgressRules(config.EGRESS_ALLOW_CIDRS);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`The environment is not valid:\n  EGRESS_ALLOW_CIDRS: ${reason}`);
+  }
+}

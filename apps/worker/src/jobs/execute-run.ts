@@ -1,0 +1,160 @@
+import { isDatabaseUnavailable } from '@millrace/db/failures';
+import { type Claim, type ClaimedRun, claimRun, recordRun } from '@millrace/db/runs';
+import type { WakeOutcome } from '@millrace/queue/consumer';
+import type { RunWake } from '@millrace/queue/jobs';
+import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/events';
+import { countAttempts } from '@millrace/workflow/state';
+import type { Deps } from '../deps.ts';
+import { drive, type Parting } from '../runs/drive.ts';
+import { type Execution, openExecution } from '../runs/execution.ts';
+import { failRun } from '../runs/fail-run.ts';
+import { keepLease, LEASE_MS, type Lease, LeaseLostError } from '../runs/lease.ts';
+import { firstRetry } from '../runs/retries.ts';
+import { logEnded, logRetried, logStillborn, refOf } from '../runs/run-events.ts';
+
+/** From so many leases lost in a row a run executes alone in its worker; at the higher number it is given up. */
+const LOST_CLAIMS_ALONE = 2;
+const LOST_CLAIMS_MAX = 10;
+const ALONE_WAIT_MS = 20_000;
+
+/** How soon a wake-up that could not be served comes again. */
+const BUSY_DELAY_MS = 2_000;
+const LOST_DELAY_MS = 1_000;
+const EARLY_WINDOW_MS = 1_000;
+
+const DONE: WakeOutcome = { status: 'done' };
+
+/**
+ * Serves one wake-up: claims the run if it is due and executes it until it ends, pauses or is handed over. Wake-ups for
+ * anything else are done without effect; rows decide, never the job. A database that cannot be reached brings the
+ * wake-up back later.
+ */
+export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome> {
+  const leave = await deps.gate.enter();
+  try {
+    const claimedAt = performance.now();
+    const claim = await claimRun(deps.db, { ...wake, leaseMs: LEASE_MS });
+    if (claim.status !== 'claimed') return outcomeOf(claim);
+    const lease = keepLease(deps.db, claim.run, claimedAt);
+    try {
+      return await executeClaimed(deps, claim.run, lease, leave);
+    } finally {
+      lease.stop();
+    }
+  } catch (error) {
+    if (!isDatabaseUnavailable(error)) throw error;
+    dependencyFailed(deps.log, { dependency: 'postgresql', error: messageOf(error) });
+    return later(LOST_DELAY_MS);
+  } finally {
+    leave();
+  }
+}
+
+function outcomeOf(claim: Exclude<Claim, { status: 'claimed' }>): WakeOutcome {
+  switch (claim.status) {
+    case 'gone':
+      return DONE;
+    case 'busy':
+      return later(BUSY_DELAY_MS);
+    case 'notDue': {
+      // A delayed wake-up may come a little early, clocks differ. For anything later another wake-up or the sweeper comes.
+      const earlyMs = (claim.nextAttemptAt?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now();
+      return earlyMs < EARLY_WINDOW_MS ? later(Math.max(earlyMs, 20)) : DONE;
+    }
+    default:
+      return claim satisfies never;
+  }
+}
+
+async function executeClaimed(deps: Deps, claim: ClaimedRun, lease: Lease, leave: () => void): Promise<WakeOutcome> {
+  try {
+    if (claim.lostClaims >= LOST_CLAIMS_MAX) {
+      const message = `The run was given up because ${claim.lostClaims} workers were lost in a row while executing it.`;
+      await failRun(deps, claim, lease, { code: 'WORKER_LOST', message });
+      return DONE;
+    }
+    if (claim.lostClaims < LOST_CLAIMS_ALONE) return await execute(deps, claim, lease);
+    leave();
+    return await executeAlone(deps, claim, lease);
+  } catch (error) {
+    if (!(error instanceof LeaseLostError)) throw error;
+    runLeaseLost(deps.log, refOf(claim));
+    return later(LOST_DELAY_MS);
+  }
+}
+
+async function executeAlone(deps: Deps, claim: ClaimedRun, lease: Lease): Promise<WakeOutcome> {
+  const leaveAlone = await deps.gate.enterAlone(ALONE_WAIT_MS);
+  if (leaveAlone === null) {
+    await giveUp(deps, claim);
+    return later(BUSY_DELAY_MS);
+  }
+  try {
+    return await execute(deps, claim, lease);
+  } finally {
+    leaveAlone();
+  }
+}
+
+/** Hands an untouched run back without forgetting that its owners keep dying. */
+async function giveUp({ db }: Deps, { orgId, runId, leaseToken, attemptCount }: ClaimedRun): Promise<void> {
+  const record = { orgId, runId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps: [], release: true };
+  await recordRun(db, { ...record, status: 'running', nextAttemptAt: null });
+}
+
+async function execute(deps: Deps, claim: ClaimedRun, lease: Lease): Promise<WakeOutcome> {
+  const prepared = deps.planner(claim);
+  if (!prepared.ok) {
+    logStillborn(deps.log, claim);
+    const message = `This version of the workflow cannot be run: ${prepared.problem}`;
+    await failRun(deps, claim, lease, { code: 'WORKFLOW_INVALID', message });
+    return DONE;
+  }
+  const run = openExecution(deps, claim, prepared, lease);
+  try {
+    await afterwards(run, await drive(run));
+  } catch (error) {
+    if (error instanceof LeaseLostError) throw error;
+    await failUnexpectedly(run, error);
+  }
+  return DONE;
+}
+
+async function afterwards(run: Execution, parting: Parting): Promise<void> {
+  const { deps, claim } = run;
+  if (parting === 'ended') {
+    const end = { nowMs: run.clock(), attemptCount: countAttempts(run.state), error: run.endError };
+    logEnded(deps.log, claim, end);
+    return;
+  }
+  if (parting === 'paused') logRetried(run);
+  const dueAt = parting === 'paused' ? firstRetry(run.state)?.dueAt : undefined;
+  await wakeAgain(run, dueAt === undefined ? 0 : Math.max(0, dueAt - run.clock()));
+}
+
+/** Without Redis the sweeper finds the run by its row. */
+async function wakeAgain({ deps, claim }: Execution, delayMs: number): Promise<void> {
+  const { orgId, runId } = claim;
+  await deps.queue.wakeRun({ orgId, runId }, { delayMs }).catch((error: unknown) => {
+    dependencyFailed(deps.log, { dependency: 'redis', error: messageOf(error) });
+  });
+}
+
+/**
+ * A fault of this program or of the stored state ends the run at once: it would most likely meet every other worker
+ * too, and a person can start it again. Faults that kill the process are counted by their lost leases instead.
+ */
+async function failUnexpectedly({ deps, claim, lease, isStartLogged }: Execution, error: unknown): Promise<void> {
+  jobRejected(deps.log, { jobName: 'run.execute', error: messageOf(error) });
+  if (!isStartLogged) logStillborn(deps.log, claim);
+  const message = 'The run stopped because of an error inside the platform. The log of the worker names it.';
+  await failRun(deps, claim, lease, { code: 'INTERNAL', message });
+}
+
+function later(delayMs: number): WakeOutcome {
+  return { status: 'later', delayMs };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 500) : 'unknown';
+}

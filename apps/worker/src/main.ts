@@ -1,0 +1,77 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { assertRestrictedRole } from '@millrace/db/connect';
+import { findStuckRuns } from '@millrace/db/runs';
+import type { RunConsumer } from '@millrace/queue/consumer';
+import { checkRedis } from '@millrace/queue/redis';
+import { startSweeper } from '@millrace/queue/sweeper';
+import { parseConfig, WorkerConfig } from '@millrace/shared/config';
+import {
+  dependencyFailed,
+  programFailed,
+  programStarted,
+  programStopping,
+  programWarning,
+  runsSwept,
+} from '@millrace/shared/events';
+import { createLog } from '@millrace/shared/log';
+import { closeDeps, type Deps, openDeps } from './deps.ts';
+import { consumeJobs } from './jobs.ts';
+
+const PROGRAM = 'worker';
+/** After SIGTERM: attempts under way may end in this time, then their runs are handed over. */
+const DRAIN_MS = 10_000;
+/** Everything must be over by then, 20 s after the signal at the latest. */
+const CLOSE_MS = 17_000;
+
+const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
+
+try {
+  await start();
+} catch (error) {
+  programFailed(log, { program: PROGRAM, error: error instanceof Error ? error.message : String(error) });
+  process.exit(1);
+}
+
+async function start(): Promise<void> {
+  const config = parseConfig(WorkerConfig, process.env);
+  const draining = new AbortController();
+  const stopping = new AbortController();
+  const deps = openDeps(config, log, { draining: draining.signal, stopping: stopping.signal });
+  await assertRestrictedRole(deps.db);
+  await assertRedis(config);
+  const consumer = consumeJobs(deps);
+  const sweeper = sweep(deps);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, async () => {
+      programStopping(log, { program: PROGRAM, signal });
+      draining.abort();
+      setTimeout(() => stopping.abort(), DRAIN_MS).unref();
+      await Promise.all([sweeper.stop(), consumer.close(CLOSE_MS)]);
+      await closeDeps(deps);
+      process.exit(0);
+    });
+  }
+  await untilReady(consumer);
+  programStarted(log, { program: PROGRAM, pid: process.pid, detail: { queue: config.WORKFLOW_QUEUE_NAME } });
+}
+
+/** A Redis that drops or forgets wake-ups makes runs late: production does not start with one, development says so. */
+async function assertRedis(config: WorkerConfig): Promise<void> {
+  const warnings = await checkRedis(config.REDIS_URL);
+  if (config.NODE_ENV === 'production' && warnings.length > 0) throw new Error(warnings.join(' '));
+  for (const warning of warnings) programWarning(log, { program: PROGRAM, warning });
+}
+
+function sweep(deps: Deps) {
+  return startSweeper({
+    intervalMs: deps.config.SWEEP_INTERVAL_MS,
+    findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
+    wakeRun: (wake) => deps.queue.wakeRun(wake),
+    onSwept: (count) => runsSwept(log, { count }),
+    onError: (error) => dependencyFailed(log, { dependency: 'sweeper', error: error.message }),
+  });
+}
+
+async function untilReady(consumer: RunConsumer): Promise<void> {
+  while (!consumer.isReady()) await delay(20);
+}

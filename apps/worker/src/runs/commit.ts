@@ -1,0 +1,72 @@
+import { type RunRecord, recordRun } from '@millrace/db/runs';
+import { countAttempts, hasEnded, type RunState, runStatus } from '@millrace/workflow/state';
+import { startWaiting } from './attempts.ts';
+import { type Execution, noChanges } from './execution.ts';
+import { LEASE_MS, LeaseLostError } from './lease.ts';
+import { assertHeld, persist } from './persist.ts';
+
+/**
+ * Records everything noted since the last record in one call (R1), and only then lets it act: aborts and starts. Gives
+ * the run up when it has ended or only waits for retries. Throws a LeaseLostError when the run is no longer ours.
+ */
+export async function commit(run: Execution): Promise<void> {
+  const { changes, state } = run;
+  if (!changes.isDirty) return;
+  run.changes = noChanges();
+  await write(run, {
+    ...statusOf(state),
+    steps: [...changes.steps.values()],
+    output: changes.output,
+    error: changes.error,
+  });
+  run.endError = changes.error ?? null;
+  for (const stepKey of changes.aborts) dropAttempt(run, stepKey);
+  run.waiting.push(...changes.starts);
+  startWaiting(run);
+}
+
+/** Gives the run up although it could go on: whoever comes next may claim it at once. */
+export async function handBack(run: Execution): Promise<void> {
+  for (const stepKey of [...run.attempts.keys()]) dropAttempt(run, stepKey);
+  await write(run, { ...statusOf(run.state), steps: [], release: true });
+}
+
+function dropAttempt(run: Execution, stepKey: string): void {
+  run.attempts.get(stepKey)?.controller.abort();
+  run.attempts.delete(stepKey);
+  const index = run.waiting.findIndex((planned) => planned.stepKey === stepKey);
+  if (index >= 0) run.waiting.splice(index, 1);
+}
+
+type Write = Pick<RunRecord, 'status' | 'nextAttemptAt' | 'steps' | 'release' | 'output' | 'error'>;
+
+function statusOf(state: RunState): Pick<RunRecord, 'status' | 'nextAttemptAt' | 'release'> {
+  const { status, nextAttemptAt } = runStatus(state);
+  return {
+    status,
+    nextAttemptAt: nextAttemptAt === null ? null : new Date(nextAttemptAt),
+    release: status === 'queued' || hasEnded(state),
+  };
+}
+
+async function write(run: Execution, change: Write): Promise<void> {
+  const { deps, claim, lease, state } = run;
+  const { orgId, runId, leaseToken } = claim;
+  const record: RunRecord = {
+    ...{ orgId, runId, leaseToken, leaseMs: LEASE_MS, state, attemptCount: countAttempts(state) },
+    ...change,
+  };
+  await persist(lease, async (mayHaveHappened) => {
+    const sentAt = performance.now();
+    const outcome = await recordRun(deps.db, record);
+    // The cut-off call before this one gave the run up: nobody else can have had it while the lease lasted.
+    const isOwnEcho = mayHaveHappened && record.release && lease.remainingMs() > 0;
+    if (outcome === 'fenced' && !isOwnEcho) {
+      lease.lose();
+      throw new LeaseLostError('another owner has taken over');
+    }
+    lease.renewed(sentAt);
+  });
+  run.isGivenUp = record.release;
+  if (!record.release) assertHeld(lease);
+}

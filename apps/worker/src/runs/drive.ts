@@ -1,0 +1,122 @@
+import type { Effect } from '@millrace/workflow/effects';
+import type { StepError } from '@millrace/workflow/events';
+import { hasEnded, runStatus } from '@millrace/workflow/state';
+import { resume } from '@millrace/workflow/transition';
+import { startWaiting } from './attempts.ts';
+import { handBack } from './commit.ts';
+import type { Execution, Message } from './execution.ts';
+import { act, apply, noteSuccess, stepFailed } from './perform.ts';
+import { firstRetry } from './retries.ts';
+import { logStarted } from './run-events.ts';
+import { loadInputs } from './step-values.ts';
+
+/** How this process is done with a run: it ended, it pauses until a retry is due, or another worker goes on with it. */
+export type Parting = 'ended' | 'paused' | 'handedBack';
+
+/**
+ * Executes a claimed run until this process is done with it. Events are handled strictly one after another; attempts
+ * run side by side and report through the inbox. Throws a LeaseLostError when the run is no longer ours, and whatever
+ * unexpected went wrong.
+ */
+export async function drive(run: Execution): Promise<Parting> {
+  const stopListening = listen(run);
+  try {
+    await loadInputs(run);
+    await act(run, begin(run));
+    for (;;) {
+      const parting = await part(run);
+      if (parting !== null) return parting;
+      scheduleRetry(run);
+      await handle(run, await run.inbox.next());
+      startWaiting(run);
+    }
+  } finally {
+    stopListening();
+    clearTimeout(run.retryTimer);
+    for (const { controller } of run.attempts.values()) controller.abort();
+  }
+}
+
+function begin(run: Execution): readonly Effect[] {
+  const previous = run.state;
+  const [state, effects] = resume(run.plan, previous, run.clock());
+  if (state !== previous) run.changes.isDirty = true;
+  run.state = state;
+  logStarted(run, previous);
+  return effects;
+}
+
+function listen(run: Execution): () => void {
+  const { lease, deps, inbox } = run;
+  const sources: [AbortSignal, Message['type'] & ('leaseLost' | 'drain' | 'stop')][] = [
+    [lease.signal, 'leaseLost'],
+    [deps.shutdown.draining, 'drain'],
+    [deps.shutdown.stopping, 'stop'],
+  ];
+  const listeners = sources.map(([signal, type]) => {
+    const push = () => inbox.push({ type });
+    signal.addEventListener('abort', push, { once: true });
+    return () => signal.removeEventListener('abort', push);
+  });
+  return () => {
+    for (const remove of listeners) remove();
+  };
+}
+
+/** Null while there is something to do or to wait for here. */
+async function part(run: Execution): Promise<Parting | null> {
+  if (hasEnded(run.state)) return 'ended';
+  if (runStatus(run.state).status === 'queued') {
+    // Recorded as given up already, unless a take-over found nothing to change.
+    if (!run.isGivenUp) await handBack(run);
+    return 'paused';
+  }
+  const { draining, stopping } = run.deps.shutdown;
+  if (!stopping.aborted && !(draining.aborted && run.attempts.size === 0)) return null;
+  await handBack(run);
+  return 'handedBack';
+}
+
+async function handle(run: Execution, message: Message): Promise<void> {
+  switch (message.type) {
+    case 'attempt':
+      await handleOutcome(run, message);
+      break;
+    case 'retryDue':
+      await act(run, apply(run, { type: 'retry.due', at: run.clock() }));
+      break;
+    case 'leaseLost':
+      throw run.lease.signal.reason;
+    case 'drain':
+    case 'stop':
+      break;
+    default:
+      message satisfies never;
+  }
+}
+
+async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Extract<Message, { type: 'attempt' }>) {
+  // Cancelled meanwhile: its result is dropped.
+  if (run.attempts.get(stepKey)?.attempt !== attempt) return;
+  run.attempts.delete(stepKey);
+  run.changes.holdsResult = true;
+  if (outcome.ok) {
+    noteSuccess(run, stepKey, attempt, outcome.output);
+    await act(run, apply(run, { type: 'step.succeeded', stepKey, attempt, at: run.clock() }));
+    return;
+  }
+  const error: StepError = outcome.error;
+  await act(run, apply(run, stepFailed(run, stepKey, attempt, error)));
+}
+
+/** Retries that are due while other steps run stay with this process. Firing early does no harm: nothing is due then. */
+function scheduleRetry(run: Execution): void {
+  clearTimeout(run.retryTimer);
+  const retry = firstRetry(run.state);
+  if (retry === null) return;
+  const delayMs = Math.min(Math.max(retry.dueAt - run.clock(), 0) + 1, LONGEST_TIMER_MS);
+  run.retryTimer = setTimeout(() => run.inbox.push({ type: 'retryDue' }), delayMs);
+}
+
+/** Longer timers overflow in Node and fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;

@@ -1,0 +1,113 @@
+import type { ClaimedRun, StepRecord } from '@millrace/db/runs';
+import type { RunError } from '@millrace/workflow/events';
+import type { Json } from '@millrace/workflow/json';
+import type { Plan } from '@millrace/workflow/plan';
+import { initialState, type RunState } from '@millrace/workflow/state';
+import type { Deps } from '../deps.ts';
+import type { AttemptOutcome } from './attempts.ts';
+import { createInbox, type Inbox } from './inbox.ts';
+import type { Lease } from './lease.ts';
+
+/** An attempt that is recorded as running and may be started. */
+export interface PlannedAttempt {
+  stepKey: string;
+  attempt: number;
+  input: Json;
+}
+
+/** What happened since the last record: it becomes visible, and acts, only when it is recorded as a whole (R1). */
+export interface Changes {
+  isDirty: boolean;
+  /** True from the result of an outside effect on: it must be stored before anything slow or risky happens. */
+  holdsResult: boolean;
+  steps: Map<string, StepRecord>;
+  starts: PlannedAttempt[];
+  aborts: string[];
+  output: Json | undefined;
+  error: RunError | undefined;
+}
+
+export type Message =
+  | { type: 'attempt'; stepKey: string; attempt: number; outcome: AttemptOutcome }
+  | { type: 'retryDue' }
+  | { type: 'leaseLost' }
+  | { type: 'drain' }
+  | { type: 'stop' };
+
+/** One claimed run while this process owns it. Everything here dies with the claim. */
+export interface Execution {
+  readonly deps: Deps;
+  readonly claim: ClaimedRun;
+  readonly plan: Plan;
+  readonly constants: Record<string, Json>;
+  readonly lease: Lease;
+  /** PostgreSQL's time in epoch milliseconds, carried on from the claim: the machine's own clock may be wrong. */
+  readonly clock: () => number;
+  readonly inbox: Inbox<Message>;
+  state: RunState;
+  /** True once a record has given the run up: then it belongs to whoever claims it next. */
+  isGivenUp: boolean;
+  isStartLogged: boolean;
+  /** Why the run failed, once that is recorded. */
+  endError: RunError | null;
+  changes: Changes;
+  /** Attempts in flight; one that is removed here may still end, its outcome is dropped. */
+  readonly attempts: Map<string, { attempt: number; controller: AbortController }>;
+  /** Recorded, but over the limit of attempts in flight. */
+  readonly waiting: PlannedAttempt[];
+  /** Evaluated inputs of steps that may need another attempt (evaluated once, sent with every attempt). */
+  readonly inputs: Map<string, Json>;
+  readonly outputs: Map<string, Json>;
+  readonly errors: Map<string, { code: string; message: string }>;
+  retryTimer: NodeJS.Timeout | undefined;
+}
+
+export function openExecution(
+  deps: Deps,
+  claim: ClaimedRun,
+  prepared: { plan: Plan; constants: Record<string, Json> },
+  lease: Lease,
+): Execution {
+  const openedAt = performance.now();
+  return {
+    deps,
+    claim,
+    ...prepared,
+    lease,
+    clock: () => Math.floor(claim.nowMs + performance.now() - openedAt),
+    inbox: createInbox(),
+    // What this program wrote into the row earlier. Were it anything else, the run would fail by an exception.
+    state: claim.state === null ? initialState(prepared.plan) : (claim.state as RunState),
+    isGivenUp: false,
+    isStartLogged: false,
+    endError: null,
+    changes: noChanges(),
+    attempts: new Map(),
+    waiting: [],
+    inputs: new Map(),
+    outputs: new Map(),
+    errors: new Map(),
+    retryTimer: undefined,
+  };
+}
+
+export function noChanges(): Changes {
+  return {
+    isDirty: false,
+    holdsResult: false,
+    steps: new Map(),
+    starts: [],
+    aborts: [],
+    output: undefined,
+    error: undefined,
+  };
+}
+
+/** Notes what becomes of a step; an input noted before stays unless a new one is given. */
+export function noteStep(run: Execution, step: Omit<StepRecord, 'type'>): void {
+  const noted = run.changes.steps.get(step.stepKey);
+  const kept = noted?.input === undefined ? {} : { input: noted.input };
+  const type = run.plan.nodes.get(step.stepKey)?.kind.type ?? 'unknown';
+  run.changes.steps.set(step.stepKey, { ...kept, ...step, type });
+  run.changes.isDirty = true;
+}

@@ -1,0 +1,45 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDatabaseUnavailable } from '@millrace/db/failures';
+import { type Lease, LeaseLostError } from './lease.ts';
+
+const FIRST_PAUSE_MS = 25;
+const LONGEST_PAUSE_MS = 500;
+
+/**
+ * Does `work` again while PostgreSQL cannot be reached, as long as the lease certainly lasts; then, or when the lease is
+ * lost meanwhile, throws a LeaseLostError. Only for work that may be done twice: the answer of a call that was cut off
+ * is unknown. `work` is told whether an earlier call may have gone through.
+ */
+export async function persist<T>(lease: Lease, work: (mayHaveHappened: boolean) => Promise<T>): Promise<T> {
+  for (let pauseMs = FIRST_PAUSE_MS, isFirst = true; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    assertHeld(lease);
+    try {
+      return await orLost(lease, work(!isFirst));
+    } catch (error) {
+      if (!isDatabaseUnavailable(error)) throw error;
+    }
+    isFirst = false;
+    await delay(pauseMs);
+  }
+}
+
+/** @throws LeaseLostError when another worker may own the run. */
+export function assertHeld(lease: Lease): void {
+  if (lease.remainingMs() > 0) return;
+  lease.lose();
+  throw new LeaseLostError('the lease ran out');
+}
+
+/** A query on a dead connection may never answer; nobody may wait for it longer than the lease lasts. */
+async function orLost<T>(lease: Lease, work: Promise<T>): Promise<T> {
+  let onLost = () => {};
+  const lost = new Promise<never>((_resolve, reject) => {
+    onLost = () => reject(lease.signal.reason);
+    lease.signal.addEventListener('abort', onLost, { once: true });
+  });
+  try {
+    return await Promise.race([work, lost]);
+  } finally {
+    lease.signal.removeEventListener('abort', onLost);
+  }
+}
