@@ -4,19 +4,21 @@ import helmet from '@fastify/helmet';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { Deps } from './deps.ts';
 import { serveAuth } from './features/auth/routes.ts';
 import { serveInvitations } from './features/invitations/routes.ts';
 import { serveMe } from './features/me/routes.ts';
 import { serveOrganizations } from './features/organizations/routes.ts';
 import { serveRuns } from './features/runs/routes.ts';
+import { serveSteps } from './features/steps/routes.ts';
 import { serveWorkflows } from './features/workflows/routes.ts';
 import { answerError } from './http/errors.ts';
 import { serveHealth } from './http/health.ts';
 import { acceptOnlyJson } from './http/json-body.ts';
 import { refuseOtherMethods } from './http/methods.ts';
 import { serveOpenApi, serveOpenApiDocument } from './http/openapi.ts';
+import { compileValidator } from './http/validate.ts';
 
 const BODY_LIMIT_BYTES = 1024 * 1024;
 
@@ -33,7 +35,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
       answerError(error, request as FastifyRequest, reply as FastifyReply);
     },
   });
-  app.setValidatorCompiler(validatorCompiler);
+  app.setValidatorCompiler(compileValidator);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(answerError);
   app.setNotFoundHandler(() => {
@@ -57,6 +59,7 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveOrganizations(app, deps);
   serveInvitations(app, deps);
   serveWorkflows(app, deps);
+  serveSteps(app, deps);
   serveRuns(app, deps);
 }
 

@@ -22,6 +22,8 @@ export function acceptOnlyJson(app: FastifyInstance): void {
     }
     parse(request, text, (error, value) => {
       if (error) return done(error);
+      // Later on null means "no body was sent"; a client that sends one means something else.
+      if (value === null) return done(badRequest({ path: '', code: 'INVALID_TYPE', message: 'must not be null' }));
       const problem = findUnstorable(value);
       return problem ? done(badRequest(problem)) : done(null, value);
     });
