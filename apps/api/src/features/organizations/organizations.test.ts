@@ -1,0 +1,172 @@
+import { randomBytes } from 'node:crypto';
+import * as contracts from '@millrace/shared/contracts/organizations';
+import { createWorkflow } from '@millrace/shared/contracts/workflows';
+import { newId } from '@millrace/shared/ids';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { call, openTestApi, type TestApi } from '../../testing.ts';
+import { addMember, addOrganization, addPerson, queryAsAdmin } from './testing.ts';
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await openTestApi();
+});
+
+afterAll(async () => {
+  await api.close();
+});
+
+it('makes the creator the owner and writes the first audit entry with it', async () => {
+  const person = await addPerson(api);
+  const slug = `acme-${randomBytes(4).toString('hex')}`;
+  const created = await call(api, contracts.createOrganization, {
+    token: person.token,
+    body: { name: '  Acme ', slug },
+  });
+  expect(created.status).toBe(201);
+  const { organization, membership } = created.body;
+  expect(organization).toEqual({ id: organization.id, slug, name: 'Acme', createdAt: expect.any(String) });
+  expect(membership).toMatchObject({ organizationId: organization.id, userId: person.id, roleKey: 'owner' });
+  expect(await readAudit(organization.id)).toEqual([
+    { action: 'organization.create', actor: person.id, subject: organization.id },
+  ]);
+
+  const read = await call(api, contracts.getOrganization, {
+    token: person.token,
+    params: { orgId: organization.id },
+  });
+  expect(read.body).toEqual({ organization });
+});
+
+it('answers 409 for a taken slug, says nothing about its owner and leaves no row', async () => {
+  const { slug, orgId } = await addOrganization(api);
+  const other = await addPerson(api);
+  const answer = await call(api, contracts.createOrganization, { token: other.token, body: { name: 'Mine', slug } });
+  expect(answer.status).toBe(409);
+  expect(answer.body.code).toBe('CONFLICT');
+  expect(answer.text).not.toContain(orgId);
+  expect(answer.text).not.toMatch(/23505|slug_key|duplicate/i);
+  expect(await queryAsAdmin(api, 'SELECT FROM app.memberships WHERE user_id = $1', [other.id])).toEqual([]);
+});
+
+it('lets exactly one of 10 parallel creators have a slug', async () => {
+  const slug = `race-${randomBytes(4).toString('hex')}`;
+  const people = await Promise.all(Array.from({ length: 10 }, () => addPerson(api)));
+  const answers = await Promise.all(
+    people.map(({ token }) => call(api, contracts.createOrganization, { token, body: { name: 'Race', slug } })),
+  );
+  expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array(9).fill(409)]);
+});
+
+it('renames, audits the change, and audits nothing when nothing changes', async () => {
+  const { orgId, owner } = await addOrganization(api);
+  const rename = (name?: string) =>
+    call(api, contracts.updateOrganization, { token: owner.token, params: { orgId }, body: name ? { name } : {} });
+  expect((await rename('New')).body.organization.name).toBe('New');
+  expect((await rename('New')).status).toBe(200);
+  expect((await rename()).body.organization.name).toBe('New');
+  const actions = (await readAudit(orgId)).map(({ action }) => action);
+  expect(actions).toEqual(['organization.create', 'organization.update']);
+});
+
+it('deletes only with the slug as confirmation, and then everything of this tenant and nothing of another', async () => {
+  const { orgId, slug, owner } = await addOrganization(api);
+  const other = await addOrganization(api);
+  for (const { owner: person, orgId: id } of [{ owner, orgId }, other])
+    await call(api, createWorkflow, {
+      token: person.token,
+      params: { orgId: id },
+      headers: { 'idempotency-key': 'one' },
+      body: { name: 'Flow', dsl: {} },
+    });
+  await seedRun(orgId);
+  const before = await countRows(orgId);
+  expect(Object.values(before).every((count) => count > 0)).toBe(true);
+  const othersBefore = await countRows(other.orgId);
+
+  const remove = (confirm: string) =>
+    call(api, contracts.deleteOrganization, { token: owner.token, params: { orgId }, body: { confirm } });
+  const refused = await remove('something-else');
+  expect(refused.status).toBe(400);
+  expect(refused.body.code).toBe('BAD_REQUEST');
+  expect(refused.body.details?.[0]).toMatchObject({ path: 'confirm' });
+  expect(await countRows(orgId)).toEqual(before);
+
+  expect((await remove(slug)).status).toBe(200);
+  expect(Object.values(await countRows(orgId)).every((count) => count === 0)).toBe(true);
+  expect(await countRows(other.orgId)).toEqual(othersBefore);
+  const gone = await call(api, contracts.getOrganization, { token: owner.token, params: { orgId } });
+  expect(gone.body.code).toBe('ORG_ACCESS_DENIED');
+});
+
+it('lists members with their roles in the order they joined', async () => {
+  const { orgId, owner } = await addOrganization(api);
+  const member = await addMember(api, orgId, 'member');
+  const { body } = await call(api, contracts.listMembers, { token: member.token, params: { orgId } });
+  expect(body.members).toEqual([
+    { userId: owner.id, email: owner.email, displayName: null, roleKey: 'owner', createdAt: expect.any(String) },
+    { userId: member.id, email: member.email, displayName: null, roleKey: 'member', createdAt: expect.any(String) },
+  ]);
+});
+
+async function readAudit(orgId: string) {
+  return queryAsAdmin<{ action: string; actor: string; subject: string }>(
+    api,
+    'SELECT action, actor_user_id AS actor, subject_id AS subject FROM app.audit_log WHERE org_id = $1 ORDER BY seq',
+    [orgId],
+  );
+}
+
+/** A published workflow with an ended run, a run under way, their steps and an invitation. */
+async function seedRun(orgId: string): Promise<void> {
+  const sql = (text: string, values: unknown[] = []) => queryAsAdmin(api, text, [orgId, ...values]);
+  const [workflow] = await queryAsAdmin<{ id: string }>(api, 'SELECT id FROM app.workflows WHERE org_id = $1', [orgId]);
+  const workflowId = workflow?.id;
+  await sql(
+    `INSERT INTO app.workflow_versions (org_id, workflow_id, version, definition) VALUES ($1, $2, 1, '{"a": 1}')`,
+    [workflowId],
+  );
+  await sql(`INSERT INTO app.workflow_pins (org_id, workflow_id, step_id, output) VALUES ($1, $2, 'a', '1')`, [
+    workflowId,
+  ]);
+  const ended = newId();
+  for (const [id, status, finishedAt, retryOf] of [
+    [ended, 'succeeded', new Date(), null],
+    [newId(), 'running', null, ended],
+  ]) {
+    await sql(
+      `INSERT INTO app.workflow_runs (org_id, id, workflow_id, version, trigger_type, status, finished_at, retry_of_run_id)
+       VALUES ($1, $2, $3, 1, 'trigger.manual', $4, $5, $6)`,
+      [id, workflowId, status, finishedAt, retryOf],
+    );
+    await sql(
+      `INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status) VALUES ($1, $2, 'a', 'transform', 'succeeded')`,
+      [id],
+    );
+  }
+  await sql(
+    `INSERT INTO app.organization_invitations (org_id, id, email, role_key, token_hash, invited_by_user_id, expires_at)
+     SELECT $1, $2, 'a@example.com', 'member', $3, user_id, now() FROM app.memberships WHERE org_id = $1`,
+    [newId(), randomBytes(32)],
+  );
+}
+
+/** Rows per tenant table, for every table that has an organization. */
+async function countRows(orgId: string): Promise<Record<string, number>> {
+  const tables = await queryAsAdmin<{ name: string }>(
+    api,
+    `SELECT table_name AS name FROM information_schema.columns WHERE table_schema = $1 AND column_name = 'org_id'`,
+    ['app'],
+  );
+  expect(tables.length).toBeGreaterThanOrEqual(8);
+  const counts: Record<string, number> = {};
+  for (const { name } of tables) {
+    const [row] = await queryAsAdmin<{ count: number }>(
+      api,
+      `SELECT count(*)::integer AS count FROM app.${name} WHERE org_id = $1`,
+      [orgId],
+    );
+    counts[name] = row?.count ?? -1;
+  }
+  return counts;
+}

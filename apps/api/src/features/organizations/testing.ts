@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+import { closeDatabase, connectDatabase } from '@millrace/db/connect';
+import { memberships } from '@millrace/db/schema/memberships';
+import { withOrg } from '@millrace/db/tenant';
+import { createOrganization } from '@millrace/shared/contracts/organizations';
+import { newId } from '@millrace/shared/ids';
+import type { RoleKey } from '@millrace/shared/permissions';
+import { signAccessToken } from '@millrace/shared/tokens';
+import { call, type TestApi } from '../../testing.ts';
+
+/** Signed in without a password, so that tests about roles can have many people in little time. */
+export interface Person {
+  id: string;
+  sessionId: string;
+  email: string;
+  token: string;
+}
+
+/** A user with an active session. */
+export async function addPerson(api: TestApi, email = `${newId()}@example.com`): Promise<Person> {
+  const [id, sessionId] = [newId(), newId()];
+  const { pool } = api.deps.db;
+  await pool.query('INSERT INTO app.users (id, email) VALUES ($1, $2)', [id, email]);
+  await pool.query(
+    `INSERT INTO app.auth_sessions (id, user_id, refresh_salt, refresh_hash, idle_expires_at, absolute_expires_at)
+     VALUES ($1, $2, $3, $3, now() + interval '1 day', now() + interval '2 days')`,
+    [sessionId, id, randomBytes(32)],
+  );
+  const options = { nowSec: Math.floor(Date.now() / 1000), ttlSec: 900 };
+  const token = await signAccessToken(api.deps.signingKeys, { userId: id, sessionId, email }, options);
+  return { id, sessionId, email, token };
+}
+
+/** An organization of a new person, made through the API. */
+export async function addOrganization(api: TestApi): Promise<{ orgId: string; slug: string; owner: Person }> {
+  const owner = await addPerson(api);
+  const slug = `org-${randomBytes(8).toString('hex')}`;
+  const { status, body, text } = await call(api, createOrganization, {
+    token: owner.token,
+    body: { name: 'Org', slug },
+  });
+  if (status !== 201) throw new Error(`no organization was made: ${text}`);
+  return { orgId: body.organization.id, slug, owner };
+}
+
+/** A member with this role; a new person unless given. */
+export async function addMember(api: TestApi, orgId: string, roleKey: RoleKey, person?: Person): Promise<Person> {
+  const member = person ?? (await addPerson(api));
+  await withOrg(api.deps.db, orgId, (tx) =>
+    tx.insert(memberships).values({ orgId, id: newId(), userId: member.id, roleKey }),
+  );
+  return member;
+}
+
+/** Rows of every organization, read as the superuser. */
+export async function queryAsAdmin<Row extends object>(api: TestApi, text: string, values: unknown[]): Promise<Row[]> {
+  const database = connectDatabase({
+    url: api.adminUrl,
+    poolSize: 1,
+    applicationName: 'test',
+    onError: () => undefined,
+  });
+  try {
+    return (await database.pool.query<Row & Record<string, unknown>>(text, values)).rows;
+  } finally {
+    await closeDatabase(database);
+  }
+}
