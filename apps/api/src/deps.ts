@@ -1,5 +1,6 @@
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
+import { openStepTester, type StepTester } from '@millrace/queue/step-tests';
 import type { ApiConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
 import { loadSigningKeys, type SigningKeys } from '@millrace/shared/tokens';
@@ -11,6 +12,7 @@ export interface Deps {
   log: Logger;
   db: Database;
   queue: RunQueue;
+  stepTester: StepTester;
   signingKeys: SigningKeys;
 }
 
@@ -26,11 +28,11 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     applicationName: 'millrace-api',
     onError: (error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
   });
-  const queue = openQueue({ redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME });
-  return { config, log, db, queue, signingKeys };
+  const redis = { redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME };
+  return { config, log, db, queue: openQueue(redis), stepTester: openStepTester(redis), signingKeys };
 }
 
 export async function closeDeps(deps: Deps): Promise<void> {
-  await deps.queue.close();
+  await Promise.all([deps.queue.close(), deps.stepTester.close()]);
   await closeDatabase(deps.db);
 }

@@ -11,7 +11,7 @@ import { reconnectWhenReadOnly } from './redis.ts';
  * A blocking read lasts at most 10 s (BullMQ's own ceiling), so a socket silent for longer has lost its other end.
  * No command timeout: a command of the worker waits for Redis to come back instead of failing.
  */
-const CONSUMER_OPTIONS = {
+export const CONSUMER_OPTIONS = {
   maxRetriesPerRequest: null,
   connectTimeout: 1000,
   socketTimeout: 12_000,

@@ -1,0 +1,106 @@
+import { workflowPins } from '@millrace/db/schema/workflows';
+import { withOrg } from '@millrace/db/tenant';
+import { AppError } from '@millrace/shared/errors';
+import { validateDefinition } from '@millrace/workflow/validate';
+import { and, eq, sql } from 'drizzle-orm';
+import type { OrgContext } from '../../context.ts';
+import { readWorkflow } from '../workflows/rows.ts';
+
+type Document = Record<string, unknown>;
+interface Sample {
+  input?: unknown;
+  steps?: Record<string, unknown> | undefined;
+}
+
+/**
+ * Has a worker execute one step of a document with sample data; nothing is stored. Pinned outputs stand in for earlier
+ * steps that the sample does not give. Throws 422 with the problems of this step alone: the rest may be unfinished.
+ */
+export async function testStep(
+  context: OrgContext,
+  workflowId: string,
+  body: { dsl: Document; stepId: string; sample: Sample },
+) {
+  const { deps, orgId } = context;
+  const { node, incoming } = findStep(body.dsl, body.stepId);
+  const pinned = await readPins(context, workflowId);
+  const outputs = { ...pinned, ...body.sample.steps };
+  const { dsl } = body;
+  return deps.stepTester.ask({
+    orgId,
+    workflowId,
+    definition: {
+      version: 'v2',
+      trigger: dsl.trigger,
+      nodes: [node],
+      ...(dsl.constants !== undefined && { constants: dsl.constants }),
+    },
+    stepId: body.stepId,
+    input: body.sample.input ?? null,
+    outputs: incoming.length > 0 && node.type === 'parallel.join' ? pick(outputs, incoming) : outputs,
+  });
+}
+
+/** Keeps a sample output for tests of later steps; runs never see it. */
+export async function putPin(context: OrgContext, workflowId: string, stepId: string, output: unknown) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    await readWorkflow(tx, workflowId);
+    const json = sql`${JSON.stringify(output ?? null)}::jsonb`;
+    await tx
+      .insert(workflowPins)
+      .values({ orgId: tx.orgId, workflowId, stepId, output: json })
+      .onConflictDoUpdate({
+        target: [workflowPins.orgId, workflowPins.workflowId, workflowPins.stepId],
+        set: { output: json, updatedAt: sql`now()` },
+      });
+    return { ok: true as const };
+  });
+}
+
+export async function deletePin(context: OrgContext, workflowId: string, stepId: string) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const rows = await tx
+      .delete(workflowPins)
+      .where(and(ofWorkflow(tx.orgId, workflowId), eq(workflowPins.stepId, stepId)))
+      .returning({ stepId: workflowPins.stepId });
+    if (rows.length === 0) throw new AppError('NOT_FOUND');
+    return { ok: true as const };
+  });
+}
+
+async function readPins(context: OrgContext, workflowId: string): Promise<Record<string, unknown>> {
+  const rows = await withOrg(context.deps.db, context.orgId, async (tx) => {
+    await readWorkflow(tx, workflowId);
+    return tx.select().from(workflowPins).where(ofWorkflow(tx.orgId, workflowId));
+  });
+  return Object.fromEntries(rows.map((row) => [row.stepId, row.output]));
+}
+
+function ofWorkflow(orgId: string, workflowId: string) {
+  return and(eq(workflowPins.orgId, orgId), eq(workflowPins.workflowId, workflowId));
+}
+
+function findStep(dsl: Document, stepId: string): { node: Document; incoming: string[] } {
+  const nodes: unknown[] = Array.isArray(dsl.nodes) ? dsl.nodes : [];
+  const index = nodes.findIndex((node) => isDocument(node) && node.id === stepId);
+  const node = nodes[index];
+  if (!isDocument(node)) {
+    const message = `the document has no step with the id ${stepId}`;
+    throw new AppError('BAD_REQUEST', undefined, { details: [{ path: 'stepId', code: 'UNKNOWN_STEP', message }] });
+  }
+  const checked = validateDefinition(dsl);
+  const path = `nodes[${index}]`;
+  const problems = checked.ok ? [] : checked.problems.filter((problem) => problem.path.startsWith(path));
+  if (problems.length > 0) throw new AppError('WORKFLOW_INVALID', undefined, { details: problems });
+  const edges: unknown[] = Array.isArray(dsl.edges) ? dsl.edges : [];
+  const incoming = edges.flatMap((edge) => (isDocument(edge) && edge.to === stepId ? [String(edge.from)] : []));
+  return { node, incoming };
+}
+
+function isDocument(value: unknown): value is Document {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function pick(values: Record<string, unknown>, keys: string[]): Record<string, unknown> {
+  return Object.fromEntries(keys.filter((key) => Object.hasOwn(values, key)).map((key) => [key, values[key]]));
+}

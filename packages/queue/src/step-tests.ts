@@ -1,0 +1,112 @@
+/**
+ * Tests of single steps: a question that a worker answers, over a queue of its own so that it never waits behind runs.
+ * Nothing is durable here on purpose: whoever asked is waiting, and asks again when no answer comes.
+ */
+import { AppError } from '@millrace/shared/errors';
+import { type Job, Queue, QueueEvents, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+import { z } from 'zod';
+import { CONSUMER_OPTIONS } from './consumer.ts';
+import { openLink } from './link.ts';
+import { reconnectWhenReadOnly } from './redis.ts';
+
+const STEP_TEST = 'step.test';
+/** The longest step plus the way there and back. */
+const ANSWER_TIMEOUT_MS = 60_000;
+const CONCURRENCY = 4;
+/** Answers pass through the queue's event stream; keeping few of them keeps tenants' samples out of Redis's memory. */
+const EVENTS_KEPT = 50;
+
+const Json = z.unknown();
+/** A document of one step, and what its expressions see. */
+export const StepTest = z.strictObject({
+  orgId: z.uuid(),
+  workflowId: z.uuid(),
+  definition: z.record(z.string(), Json),
+  stepId: z.string(),
+  input: Json,
+  outputs: z.record(z.string(), Json),
+});
+export type StepTest = z.infer<typeof StepTest>;
+
+export const StepTestAnswer = z.strictObject({
+  input: Json,
+  output: Json,
+  error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+  durationMs: z.int(),
+});
+export type StepTestAnswer = z.infer<typeof StepTestAnswer>;
+
+export interface StepTester {
+  /** Throws `QUEUE_UNAVAILABLE`: within 500 ms when Redis is away, after a minute when no worker answers. */
+  ask(test: StepTest): Promise<StepTestAnswer>;
+  close(): Promise<void>;
+}
+
+/** Opens the asking side and returns at once: Redis may come up later. */
+export function openStepTester(settings: { redisUrl: string; queueName: string }): StepTester {
+  const name = nameOf(settings.queueName);
+  const link = openLink(settings.redisUrl);
+  const listener = new Redis(settings.redisUrl, { ...CONSUMER_OPTIONS, reconnectOnError: reconnectWhenReadOnly() });
+  listener.on('error', link.remember);
+  const queue = new Queue(name, {
+    connection: link.redis,
+    skipVersionCheck: true,
+    streams: { events: { maxLen: EVENTS_KEPT } },
+  });
+  const events = new QueueEvents(name, { connection: listener, skipVersionCheck: true });
+  queue.on('error', link.remember);
+  events.on('error', link.remember);
+  return {
+    async ask(test) {
+      let job: Job | undefined;
+      await link.run(async () => {
+        job = await queue.add(STEP_TEST, test, { removeOnComplete: true, removeOnFail: true });
+      });
+      try {
+        return StepTestAnswer.parse(await job?.waitUntilFinished(events, ANSWER_TIMEOUT_MS));
+      } catch (cause) {
+        throw new AppError('QUEUE_UNAVAILABLE', 'No worker tested the step; try again shortly.', { cause });
+      }
+    },
+    async close() {
+      listener.disconnect();
+      link.redis.disconnect();
+      await Promise.allSettled([events.close(), queue.close()]);
+    },
+  };
+}
+
+/** Answers tests with `handle`; a test that cannot be parsed is told to `onError` and answered with nothing. */
+export function consumeStepTests(settings: {
+  redisUrl: string;
+  queueName: string;
+  handle(test: StepTest): Promise<StepTestAnswer>;
+  onError(error: Error): void;
+}): { close(): Promise<void> } {
+  const redis = new Redis(settings.redisUrl, { ...CONSUMER_OPTIONS, reconnectOnError: reconnectWhenReadOnly() });
+  redis.on('error', () => {}); // the same error reaches the worker below
+  const worker = new Worker(
+    nameOf(settings.queueName),
+    async (job) => {
+      try {
+        return await settings.handle(StepTest.parse(job.data));
+      } catch (error) {
+        settings.onError(error instanceof Error ? error : new Error(String(error)));
+        throw error;
+      }
+    },
+    { connection: redis, concurrency: CONCURRENCY, removeOnComplete: { count: 0 }, removeOnFail: { count: 0 } },
+  );
+  worker.on('error', settings.onError);
+  return {
+    async close() {
+      await worker.close(true);
+      redis.disconnect();
+    },
+  };
+}
+
+function nameOf(queueName: string): string {
+  return `${queueName}-step-tests`;
+}
