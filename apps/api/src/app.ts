@@ -3,7 +3,13 @@ import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { Deps } from './deps.ts';
 import { serveAuth } from './features/auth/routes.ts';
@@ -26,7 +32,7 @@ const BODY_LIMIT_BYTES = 1024 * 1024;
 export async function buildApp(deps: Deps): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: deps.log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }), // the events say what matters
     bodyLimit: BODY_LIMIT_BYTES,
     trustProxy: trustedProxies(deps.config.TRUST_PROXY),
     genReqId: () => newId(), // never the client's: an id in our logs must be ours
