@@ -1,5 +1,6 @@
 import type { Demo, DemoNote } from './demo.ts';
-import { API_PORT, type Platform } from './stages.ts';
+import { API_PORT } from './launch-programs.ts';
+import type { Platform } from './stages.ts';
 
 interface Closing {
   platform: Platform;

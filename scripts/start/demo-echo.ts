@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { findFreePort } from '../services/ports.ts';
 
 const PREFERRED_PORT = 4390;
@@ -22,12 +22,20 @@ export async function startEcho(logFile: string): Promise<Echo> {
     appendFileSync(logFile, `${JSON.stringify(describeRequest(request))}\n`, { mode: 0o600 });
     answer(request, response, secretOfThisStart);
   });
-  const port = await findFreePort(PREFERRED_PORT);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, '127.0.0.1', resolve);
-  });
+  const preferred = await findFreePort(PREFERRED_PORT);
+  const port = await listen(server, preferred).catch(() => listen(server, 0));
   return { url: `http://127.0.0.1:${port}`, port, secretOfThisStart };
+}
+
+/** The port it listens on; with 0 the system chooses a free one. */
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
 }
 
 function answer(request: IncomingMessage, response: ServerResponse, secretOfThisStart: string): void {

@@ -3,16 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SetupError } from '../services/failure.ts';
 import type { Host } from '../services/host.ts';
-import {
-  lastLines,
-  type ManagedProcess,
-  startProcess,
-  stopLeftover,
-  stopProcess,
-} from '../services/managed-process.ts';
+import { lastLines, startProcess, stopLeftover, stopProcess } from '../services/managed-process.ts';
 import type { Running } from './supervisor.ts';
 
 const READY_TIMEOUT_MS = 60_000;
+/** With a log level that leaves the event out, living this long counts as having started. */
+const SILENT_START_MS = 3_000;
 /** Requests and steps under way may finish. */
 const STOP_TIMEOUT_MS = 20_000;
 
@@ -29,12 +25,8 @@ export function startApi(settings: Omit<ProgramSettings, 'name'>, url: string): 
 }
 
 /** Starts the worker and waits until it logs that it has started. Throws with the end of its log. */
-export async function startWorker(settings: Omit<ProgramSettings, 'name'>): Promise<Running> {
-  return startProgram({ ...settings, name: 'Worker' }, async ({ logFile, pid }, start) =>
-    readFrom(logFile, start)
-      .split('\n')
-      .some((line) => isStartEvent(line, pid)),
-  );
+export function startWorker(settings: Omit<ProgramSettings, 'name'>): Promise<Running> {
+  return startProgram({ ...settings, name: 'Worker' }, async () => true);
 }
 
 /** Stops the programs that a start left behind when it was killed: they would serve and work beside the new ones. */
@@ -44,9 +36,8 @@ export async function stopLeftoverPrograms(runDir: string, say: (line: string) =
   }
 }
 
-type ReadyCheck = (managed: ManagedProcess, logStart: number) => Promise<boolean>;
-
-async function startProgram({ name, cloneDir, host, env }: ProgramSettings, isUp: ReadyCheck): Promise<Running> {
+async function startProgram(settings: ProgramSettings, isReadyToo: () => Promise<boolean>): Promise<Running> {
+  const { name, cloneDir, host, env } = settings;
   const folder = name.toLowerCase();
   const logFile = join(host.logsDir, `${folder}.log`);
   const logStart = existsSync(logFile) ? statSync(logFile).size : 0;
@@ -59,9 +50,14 @@ async function startProgram({ name, cloneDir, host, env }: ProgramSettings, isUp
     runDir: host.runDir,
     logFile,
   });
-  const deadline = Date.now() + READY_TIMEOUT_MS;
-  while (managed.isRunning() && Date.now() < deadline) {
-    if (await isUp(managed, logStart)) {
+  const started = Date.now();
+  while (managed.isRunning() && Date.now() < started + READY_TIMEOUT_MS) {
+    const hasStarted = logsItsStart(env)
+      ? readFrom(logFile, logStart)
+          .split('\n')
+          .some((line) => isStartEvent(line, managed.pid))
+      : Date.now() > started + SILENT_START_MS;
+    if (hasStarted && (await isReadyToo())) {
       return { process: managed, stop: () => stopProcess(managed, 'SIGTERM', STOP_TIMEOUT_MS) };
     }
     await delay(50);
@@ -69,6 +65,10 @@ async function startProgram({ name, cloneDir, host, env }: ProgramSettings, isUp
   const how = managed.isRunning() ? 'did not become ready' : `ended with ${await managed.ended}`;
   await stopProcess(managed, 'SIGTERM', 1_000);
   throw new SetupError(`The ${name} ${how}. The end of ${logFile}:\n${lastLines(logFile, 30)}`);
+}
+
+function logsItsStart(env: NodeJS.ProcessEnv): boolean {
+  return ['trace', 'debug', 'info'].includes(env.API_LOG_LEVEL || 'info');
 }
 
 async function isReady(url: string): Promise<boolean> {

@@ -1,20 +1,17 @@
 import { join } from 'node:path';
-import { SetupError } from '../services/failure.ts';
 import type { Host } from '../services/host.ts';
-import { findFreePort, isPortFree } from '../services/ports.ts';
 import { type Postgres, startPostgres } from '../services/postgres.ts';
 import { type Redis, startRedis } from '../services/redis.ts';
 import { createDatabase, DATABASE_NAME, type Database, isDatabaseUnused, prepareDatabase } from './database.ts';
 import { readDemoNote } from './demo.ts';
 import { type Echo, startEcho } from './demo-echo.ts';
-import { createEnvironments } from './environment.ts';
-import { startApi, startWorker, stopLeftoverPrograms } from './programs.ts';
+import { launchPrograms } from './launch-programs.ts';
+import { stopLeftoverPrograms } from './programs.ts';
 import type { Progress } from './progress.ts';
 import type { Supervisor } from './supervisor.ts';
 
 const POSTGRES_PORT = 5433;
 const REDIS_PORT = 6380;
-export const API_PORT = 3001;
 
 export interface StartContext {
   cloneDir: string;
@@ -28,6 +25,9 @@ export interface StartContext {
 export interface Platform {
   apiUrl: string;
   apiPort: number;
+  /** The database's owner; programs never see it. */
+  ownerUrl: string;
+  redisUrl: string;
   echo: Echo | undefined;
 }
 
@@ -39,9 +39,8 @@ export async function startPlatform(context: StartContext): Promise<Platform> {
   const redisUrl = context.env.REDIS_URL || (await launchRedis(context)).url;
   const database = await migrate(context, ownerUrl, postgres);
   const echo = postgres && (await wantsDemo(context, ownerUrl)) ? await launchEcho(context) : undefined;
-  const api = await chooseApiAddress(context.env);
-  await launchPrograms(context, { database, redisUrl, echo, ...api });
-  return { apiUrl: api.url, apiPort: api.port, echo };
+  const api = await launchPrograms(context, { database, redisUrl, echo });
+  return { ...api, ownerUrl, redisUrl, echo };
 }
 
 function launchPostgres({ host, progress, supervisor }: StartContext): Promise<Postgres> {
@@ -96,52 +95,4 @@ function launchEcho({ host, progress }: StartContext): Promise<Echo> {
   const describe = ({ url, port }: Echo) =>
     `Echo server of the demo on ${url}; steps may reach 127.0.0.1/32:${port} and no other private address`;
   return progress.stage('Echo server', () => startEcho(join(host.logsDir, 'demo-echo.log')), describe);
-}
-
-/** A port that was asked for is used or refused; only the default gives way. */
-async function chooseApiAddress(env: NodeJS.ProcessEnv): Promise<{ host: string; port: number; url: string }> {
-  const host = env.API_HOST || '127.0.0.1';
-  const asked = env.API_PORT ? Number(env.API_PORT) : undefined;
-  if (asked !== undefined && !(await isPortFree(asked, host))) {
-    throw new SetupError(`Something else listens on port ${asked} (API_PORT) of ${host}.`);
-  }
-  const port = asked || (await findFreePort(API_PORT));
-  const reachable = { '0.0.0.0': '127.0.0.1', '::': '[::1]' }[host] ?? host;
-  return { host, port, url: `http://${reachable}:${port}` };
-}
-
-interface ProgramSettings {
-  database: Database;
-  redisUrl: string;
-  echo: Echo | undefined;
-  host: string;
-  port: number;
-  url: string;
-}
-
-async function launchPrograms(context: StartContext, settings: ProgramSettings): Promise<void> {
-  const { cloneDir, host, progress, supervisor } = context;
-  const environments = await createEnvironments({
-    base: context.env,
-    secretsDir: host.secretsDir,
-    apiDatabaseUrl: settings.database.apiUrl,
-    workerDatabaseUrl: settings.database.workerUrl,
-    redisUrl: settings.redisUrl,
-    apiHost: settings.host,
-    apiPort: settings.port,
-    egressRule: settings.echo && `127.0.0.1/32:${settings.echo.port}`,
-  });
-  const api = () => startApi({ cloneDir, host, env: environments.api }, settings.url);
-  const worker = () => startWorker({ cloneDir, host, env: environments.worker });
-  const pidOf = ({ process: { pid } }: { process: { pid: number } }) => `pid ${pid}`;
-  await progress.stage(
-    'API',
-    () => supervisor.launch('API', api, api),
-    (it) => `API on ${settings.url}, ${pidOf(it)}`,
-  );
-  await progress.stage(
-    'Worker',
-    () => supervisor.launch('Worker', worker, worker),
-    (it) => `Worker, ${pidOf(it)}`,
-  );
 }
