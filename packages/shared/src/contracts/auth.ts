@@ -71,6 +71,7 @@ export const refreshSession = defineContract({
   auth: 'cookie',
   status: 200,
   response: SignedIn,
+  errors: ['FORBIDDEN'],
 });
 
 export const logOut = defineContract({
@@ -82,6 +83,7 @@ export const logOut = defineContract({
   auth: 'bearer-or-cookie',
   status: 200,
   response: Done,
+  errors: ['FORBIDDEN'],
 });
 
 export const logOutAll = defineContract({
@@ -93,6 +95,7 @@ export const logOutAll = defineContract({
   auth: 'bearer-or-cookie',
   status: 200,
   response: Done.extend({ revokedCount: z.int() }),
+  errors: ['FORBIDDEN'],
 });
 
 export const startOAuth = defineContract({

@@ -1,4 +1,76 @@
-import type { FastifyInstance } from 'fastify';
+import * as contracts from '@millrace/shared/contracts/auth';
+import { AppError } from '@millrace/shared/errors';
+import { oauthCallbackFailed } from '@millrace/shared/events';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Deps } from '../../deps.ts';
+import { authenticateUser, hasBearer } from '../../http/authenticate.ts';
+import { type Http, route } from '../../http/route.ts';
+import { clearRefreshCookie, readRefreshCookie, setRefreshCookie } from './cookies.ts';
+import {
+  logIn,
+  logOut,
+  logOutAll,
+  logOutAllByRefreshToken,
+  logOutByRefreshToken,
+  refreshSession,
+  type SignedIn,
+  signUp,
+} from './service.ts';
+import type { Client } from './sessions.ts';
 
-export function serveAuth(_app: FastifyInstance, _deps: Deps): void {}
+export function serveAuth(app: FastifyInstance, deps: Deps): void {
+  servePasswordSignIn(app, deps);
+  serveSessionEnds(app, deps);
+  serveOAuth(app, deps);
+}
+
+function servePasswordSignIn(app: FastifyInstance, deps: Deps): void {
+  route(app, deps, contracts.signUp, async (context, { body }, http) =>
+    answerSignedIn(deps, http, await signUp(context, body, readClient(http.request))),
+  );
+  route(app, deps, contracts.logIn, async (context, { body }, http) =>
+    answerSignedIn(deps, http, await logIn(context, body, readClient(http.request))),
+  );
+  route(app, deps, contracts.refreshSession, async (context, _input, http) =>
+    answerSignedIn(deps, http, await refreshSession(context, readRefreshCookie(deps.config, http.request))),
+  );
+}
+
+/** With a bearer token that is the credential, right or wrong, and the cookie is not looked at. */
+function serveSessionEnds(app: FastifyInstance, deps: Deps): void {
+  const { config } = deps;
+  route(app, deps, contracts.logOut, async (context, _input, { request, reply }) => {
+    if (hasBearer(request)) await logOut(await authenticateUser(context, request));
+    else await logOutByRefreshToken(context, readRefreshCookie(config, request));
+    clearRefreshCookie(config, reply);
+    return { ok: true as const };
+  });
+  route(app, deps, contracts.logOutAll, async (context, _input, { request, reply }) => {
+    const revokedCount = hasBearer(request)
+      ? await logOutAll(await authenticateUser(context, request))
+      : await logOutAllByRefreshToken(context, readRefreshCookie(config, request));
+    clearRefreshCookie(config, reply);
+    return { ok: true as const, revokedCount };
+  });
+}
+
+/** No provider can be configured yet, so both ends of the flow say so. */
+function serveOAuth(app: FastifyInstance, deps: Deps): void {
+  route(app, deps, contracts.startOAuth, async () => {
+    throw new AppError('OAUTH_PROVIDER_NOT_CONFIGURED');
+  });
+  route(app, deps, contracts.finishOAuth, async ({ log, requestId, path }, { params }) => {
+    oauthCallbackFailed(log, { requestId, provider: params.provider, reasonCode: 'provider_not_configured', path });
+    throw new AppError('OAUTH_PROVIDER_NOT_CONFIGURED');
+  });
+}
+
+function answerSignedIn(deps: Deps, { reply }: Http, { session, user, refresh }: SignedIn) {
+  setRefreshCookie(deps.config, reply, refresh.refreshToken, refresh.maxAgeSec);
+  return { session, user };
+}
+
+function readClient(request: FastifyRequest): Client {
+  const userAgent = request.headers['user-agent']?.toWellFormed().slice(0, 400) ?? null;
+  return { userAgent, ipAddress: request.ip };
+}

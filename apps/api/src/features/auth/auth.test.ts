@@ -1,0 +1,454 @@
+import { logIn, logOut, logOutAll, refreshSession, signUp } from '@millrace/shared/contracts/auth';
+import { getMe } from '@millrace/shared/contracts/me';
+import { verifyAccessToken } from '@millrace/shared/tokens';
+import { parseOptions } from '@node-rs/argon2';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { call, openTestApi, readCookie, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
+
+const ORIGIN = 'http://localhost:3000';
+const GRACE_SEC = 10;
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await openTestApi();
+});
+afterAll(() => api.close());
+
+const sql = async (text: string, values: unknown[] = []) => (await api.deps.db.pool.query(text, values)).rows;
+const refresh = (cookie: string, headers: Record<string, string | undefined> = {}) =>
+  call(api, refreshSession, { headers: { cookie, origin: ORIGIN, ...headers } });
+const isTokenAlive = async (token: string) => (await call(api, getMe, { token })).status === 200;
+const eventsOf = (name: string, sessionId: string) =>
+  api.logLines.filter((line) => line.event === name && line.sessionId === sessionId);
+/** As if so many seconds had passed since the last rotation. */
+const ageRotation = (user: TestUser, seconds: number) =>
+  sql(`UPDATE app.auth_sessions SET rotated_at = rotated_at - make_interval(secs => $2) WHERE id = $1`, [
+    user.session.sessionId,
+    seconds,
+  ]);
+
+describe('sign-up', () => {
+  it('answers a session that works, a user without secrets, and the cookie', async () => {
+    const email = `  New.Person+${Date.now()}@Example.COM `;
+    const before = Math.floor(Date.now() / 1000);
+    const { status, body, headers } = await call(api, signUp, {
+      body: { email, password: 'correct horse', displayName: ' Ada ' },
+      headers: { 'user-agent': 'Test/1' },
+    });
+    expect(status).toBe(201);
+    const { session, user } = body;
+    expect(Object.keys(body)).toEqual(['session', 'user']);
+    expect(user).toEqual({
+      id: session.userId,
+      email: email.trim().toLowerCase(),
+      displayName: 'Ada',
+      createdAt: expect.any(String),
+    });
+    expect(session).toMatchObject({ tokenType: 'access', email: user.email });
+    expect(session.issuedAt).toBeGreaterThanOrEqual(before);
+    expect(session.expiresAt - session.issuedAt).toBe(900);
+    const claims = await verifyAccessToken(api.deps.signingKeys, session.token, session.issuedAt);
+    expect(claims).toEqual({
+      userId: user.id,
+      sessionId: session.sessionId,
+      email: user.email,
+      issuedAt: session.issuedAt,
+      expiresAt: session.expiresAt,
+    });
+    expect(await isTokenAlive(session.token)).toBe(true);
+    const set = [headers['set-cookie']].flat();
+    expect(set).toHaveLength(1);
+    expect(set[0]).toMatch(
+      /^rt=[0-9a-f-]{36}\.[\w-]{43}; Max-Age=(604800|604799); Path=\/; HttpOnly; SameSite=Strict$/,
+    );
+    expect(headers['cache-control']).toBe('no-store');
+  });
+
+  it('keeps of the password an argon2id hash with the agreed cost, of the refresh token a hash', async () => {
+    const user = await signUpUser(api);
+    const [row] = await sql(
+      `SELECT u.password_hash, s.refresh_hash, encode(s.refresh_salt, 'hex') AS salt, s.ip_address
+       FROM app.users u JOIN app.auth_sessions s ON s.user_id = u.id WHERE u.id = $1`,
+      [user.id],
+    );
+    expect(row.password_hash).toMatch(/^\$argon2id\$/);
+    expect(parseOptions(row.password_hash)).toMatchObject({ memoryCost: 19_456, timeCost: 2, parallelism: 1 });
+    const secret = Buffer.from(user.cookie.split('.')[1] ?? '', 'base64url');
+    expect(secret).toHaveLength(32);
+    expect(row.refresh_hash.equals(secret)).toBe(false);
+    expect(row.salt).not.toBe(secret.toString('hex'));
+    expect(row.ip_address).toBe('127.0.0.1');
+  });
+
+  it('answers 409 for a registered address in any case, and keeps the first password', async () => {
+    const user = await signUpUser(api);
+    const again = await call(api, signUp, { body: { email: user.email.toUpperCase(), password: 'another one' } });
+    expect(again).toMatchObject({ status: 409, body: { code: 'CONFLICT' } });
+    expect(again.headers['set-cookie']).toBeUndefined();
+    const login = await call(api, logIn, { body: { email: user.email, password: user.password } });
+    expect(login.status).toBe(200);
+  });
+
+  it('lets exactly one of many simultaneous sign-ups with one address win', async () => {
+    const email = `race-${Date.now()}@example.com`;
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => call(api, signUp, { body: { email, password: 'correct horse' } })),
+    );
+    expect(answers.map((answer) => answer.status).toSorted()).toEqual([201, ...Array(7).fill(409)]);
+    expect(await sql('SELECT FROM app.users WHERE email = $1', [email])).toHaveLength(1);
+    expect(answers.map((answer) => answer.text).join()).not.toMatch(/users_email_key|23505|duplicate/);
+  });
+
+  it.each([
+    ['no body', undefined],
+    ['a short password', { email: 'a@example.com', password: '1234567' }],
+    ['a password over 256 characters', { email: 'a@example.com', password: 'x'.repeat(257) }],
+    ['a password that only decomposed is long enough', { email: 'a@example.com', password: 'e\u0301'.repeat(7) }],
+    ['a NUL in the password', { email: 'a@example.com', password: 'secret\u0000secret' }],
+    ['an address without a host', { email: 'nobody', password: 'correct horse' }],
+    ['an address that is too long', { email: `${'a'.repeat(250)}@example.com`, password: 'correct horse' }],
+    ['an address of another type', { email: ['a@example.com'], password: 'correct horse' }],
+    ['a password of another type', { email: 'a@example.com', password: 12345678 }],
+    ['an empty name', { email: 'a@example.com', password: 'correct horse', displayName: ' ' }],
+    ['a chosen id', { email: 'a@example.com', password: 'correct horse', id: '0198c0de-0000-7000-8000-000000000000' }],
+    ['a role', { email: 'a@example.com', password: 'correct horse', role: 'owner' }],
+  ])('refuses %s with 400 and says where', async (_name, body) => {
+    const answer = await call(api, signUp, { body });
+    expect(answer).toMatchObject({ status: 400, body: { code: 'BAD_REQUEST' } });
+    expect(answer.body.details?.length).toBeGreaterThan(0);
+  });
+
+  it('takes the same password however its accents were typed', async () => {
+    const email = `accents-${Date.now()}@example.com`;
+    const composed = 'caf\u00e9 cr\u00e8me \u{1F600}';
+    await call(api, signUp, { body: { email, password: composed.normalize('NFD') } });
+    for (const password of [composed, composed.normalize('NFD')])
+      expect((await call(api, logIn, { body: { email, password } })).status).toBe(200);
+  });
+});
+
+describe('login', () => {
+  it('starts a session of its own each time', async () => {
+    const user = await signUpUser(api);
+    const body = { email: ` ${user.email.toUpperCase()} `, password: user.password };
+    const first = await call(api, logIn, { body });
+    const second = await call(api, logIn, { body });
+    expect([first.status, second.status]).toEqual([200, 200]);
+    const ids = [user.session.sessionId, first.body.session.sessionId, second.body.session.sessionId];
+    expect(new Set(ids).size).toBe(3);
+    expect(await isTokenAlive(user.token)).toBe(true);
+  });
+
+  it('answers an unknown address, a wrong password and a user without one alike', async () => {
+    const user = await signUpUser(api);
+    const passwordless = await signUpUser(api);
+    await sql('UPDATE app.users SET password_hash = NULL WHERE id = $1', [passwordless.id]);
+    const answers = await Promise.all(
+      ['nobody-here@example.com', user.email, passwordless.email].map((email) =>
+        call(api, logIn, { body: { email, password: 'wrong password' } }),
+      ),
+    );
+    const bodies = answers.map(({ status, headers, body: { requestId: _, ...body } }) => ({
+      status,
+      body,
+      cookie: headers['set-cookie'],
+    }));
+    expect(bodies[0]).toMatchObject({ status: 401, body: { code: 'UNAUTHORIZED' }, cookie: undefined });
+    expect(bodies[1]).toEqual(bodies[0]);
+    expect(bodies[2]).toEqual(bodies[0]);
+  });
+
+  it('replaces a hash made with less work by one with today’s', async () => {
+    const user = await signUpUser(api);
+    const { hash } = await import('@node-rs/argon2');
+    const weak = await hash(user.password, { memoryCost: 8192, timeCost: 1, parallelism: 1 });
+    await sql('UPDATE app.users SET password_hash = $2 WHERE id = $1', [user.id, weak]);
+    const body = { email: user.email, password: user.password };
+    expect((await call(api, logIn, { body })).status).toBe(200);
+    const [row] = await sql('SELECT password_hash FROM app.users WHERE id = $1', [user.id]);
+    expect(parseOptions(row.password_hash)).toMatchObject({ memoryCost: 19_456, timeCost: 2 });
+    expect((await call(api, logIn, { body })).status).toBe(200);
+    expect((await call(api, logIn, { body: { ...body, password: 'wrong password' } })).status).toBe(401);
+  });
+
+  it('answers a flood with 429 and Retry-After, and other requests meanwhile', async () => {
+    const user = await signUpUser(api);
+    const body = { email: user.email, password: 'wrong password' };
+    const flood = Array.from({ length: 200 }, () => call(api, logIn, { body }));
+    expect(await isTokenAlive(user.token)).toBe(true);
+    const answers = await Promise.all(flood);
+    const refused = answers.filter((answer) => answer.status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(answers.filter((answer) => answer.status === 401).length).toBe(200 - refused.length);
+    for (const answer of refused) {
+      expect(answer.body.code).toBe('RATE_LIMITED');
+      expect(answer.headers['retry-after']).toBe('1');
+    }
+    expect((await call(api, logIn, { body: { ...body, password: user.password } })).status).toBe(200);
+  });
+});
+
+describe('refresh', () => {
+  it('rotates the cookie and answers a new access token of the same session', async () => {
+    const user = await signUpUser(api);
+    const { status, body, headers } = await refresh(user.cookie);
+    expect(status).toBe(200);
+    expect(body.user).toEqual(user.user);
+    expect(body.session.sessionId).toBe(user.session.sessionId);
+    expect(body.session.token).not.toBe(user.token);
+    expect(readCookie(headers)).not.toBe(user.cookie);
+    expect(await isTokenAlive(body.session.token)).toBe(true);
+  });
+
+  it('answers a token whose answer got lost with the very same successor', async () => {
+    const user = await signUpUser(api);
+    const lost = await refresh(user.cookie);
+    await ageRotation(user, GRACE_SEC - 1);
+    const again = await refresh(user.cookie);
+    expect(readCookie(again.headers)).toBe(readCookie(lost.headers));
+    expect((await refresh(readCookie(again.headers))).status).toBe(200);
+    expect(eventsOf('refresh_token_reused', user.session.sessionId)).toEqual([]);
+  });
+
+  it('gives parallel refreshes one successor and refuses none of them', async () => {
+    const users = await Promise.all(Array.from({ length: 10 }, () => signUpUser(api)));
+    await Promise.all(
+      users.map(async (user) => {
+        const answers = await Promise.all(Array.from({ length: 10 }, () => refresh(user.cookie)));
+        expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
+        const successors = new Set(answers.map((answer) => readCookie(answer.headers)));
+        expect(successors.size).toBe(1);
+        expect((await refresh([...successors][0] ?? '')).status).toBe(200);
+      }),
+    );
+  });
+
+  it('ends the session for thief and owner when a token comes back after its grace', async () => {
+    const user = await signUpUser(api);
+    const next = await refresh(user.cookie);
+    await ageRotation(user, GRACE_SEC + 1);
+    const replay = await refresh(user.cookie);
+    expect(replay).toMatchObject({ status: 401, body: { code: 'UNAUTHORIZED' } });
+    expect((await refresh(readCookie(next.headers))).status).toBe(401);
+    expect(await isTokenAlive(next.body.session.token)).toBe(false);
+    expect(eventsOf('refresh_token_reused', user.session.sessionId)).toEqual([
+      expect.objectContaining({ level: 'warn', userId: user.id, requestId: replay.body.requestId }),
+    ]);
+  });
+
+  it('ends the session when a token two generations old comes back, even at once', async () => {
+    const user = await signUpUser(api);
+    const second = await refresh(user.cookie);
+    const third = await refresh(readCookie(second.headers));
+    expect((await refresh(user.cookie)).status).toBe(401);
+    expect((await refresh(readCookie(third.headers))).status).toBe(401);
+    expect(eventsOf('refresh_token_reused', user.session.sessionId)).toHaveLength(1);
+  });
+
+  it('ends the session when a secret was never issued for it, and no other session', async () => {
+    const user = await signUpUser(api);
+    const other = await call(api, logIn, { body: { email: user.email, password: user.password } });
+    const foreign = (await signUpUser(api)).cookie.split('.')[1];
+    expect((await refresh(`rt=${user.session.sessionId}.${foreign}`)).status).toBe(401);
+    expect((await refresh(user.cookie)).status).toBe(401);
+    expect((await refresh(readCookie(other.headers))).status).toBe(200);
+  });
+
+  it('refuses text that is no token without touching any session', async () => {
+    const user = await signUpUser(api);
+    const value = user.cookie.slice('rt='.length);
+    const bad = ['', 'x', '.', value.slice(1), value.slice(0, -1), `${value}A`, value.toUpperCase(), `${value}.x`];
+    for (const text of [...bad, value.replace('.', ' '), `${value.split('.')[0]}.${'='.repeat(43)}`, '%00', 'a.b.c'])
+      expect((await refresh(`rt=${text}`)).status, text).toBe(401);
+    expect((await call(api, refreshSession, { headers: { origin: ORIGIN } })).status).toBe(401);
+    expect((await refresh(`__Host-rt=${value}`)).status).toBe(401);
+    expect((await refresh(user.cookie)).status).toBe(200);
+  });
+
+  it('refuses a session that nobody used for its idle time, and one over its whole life', async () => {
+    for (const column of ['idle_expires_at', 'absolute_expires_at']) {
+      const user = await signUpUser(api);
+      await sql(`UPDATE app.auth_sessions SET ${column} = now() - interval '1 second' WHERE id = $1`, [
+        user.session.sessionId,
+      ]);
+      expect((await refresh(user.cookie)).status).toBe(401);
+      expect(await isTokenAlive(user.token)).toBe(false);
+      expect(eventsOf('refresh_token_reused', user.session.sessionId)).toEqual([]);
+    }
+  });
+
+  it('prolongs the idle time, never beyond the whole life', async () => {
+    const user = await signUpUser(api);
+    const id = user.session.sessionId;
+    await sql(`UPDATE app.auth_sessions SET idle_expires_at = now() + interval '5 s' WHERE id = $1`, [id]);
+    const first = await refresh(user.cookie);
+    expect(String(first.headers['set-cookie'])).toMatch(/Max-Age=60479\d|Max-Age=604800/);
+    await sql(`UPDATE app.auth_sessions SET absolute_expires_at = now() + interval '100 s' WHERE id = $1`, [id]);
+    const second = await refresh(readCookie(first.headers));
+    const maxAge = Number(/Max-Age=(\d+)/.exec(String(second.headers['set-cookie']))?.[1]);
+    expect(maxAge).toBeGreaterThan(80);
+    expect(maxAge).toBeLessThanOrEqual(100);
+  });
+
+  it('forgets sessions that are over for good at the next sign-in', async () => {
+    const user = await signUpUser(api);
+    await sql(`UPDATE app.auth_sessions SET absolute_expires_at = now() WHERE id = $1`, [user.session.sessionId]);
+    await call(api, logIn, { body: { email: user.email, password: user.password } });
+    expect(await sql('SELECT FROM app.auth_sessions WHERE user_id = $1', [user.id])).toHaveLength(1);
+  });
+});
+
+describe('requests that carry the cookie', () => {
+  const STRANGE_ORIGINS = [
+    'null',
+    'http://localhost:3000.evil.example',
+    'http://evil-localhost:3000',
+    'http://localhost',
+    'http://localhost:30000',
+    'http://localhost:3001',
+    'https://localhost:3000',
+    'http://127.0.0.1:3000',
+    'http://user@localhost:3000',
+    'http://localhost:3000/',
+    'HTTP://LOCALHOST:3000',
+    '',
+    'http://localhost:3000, http://localhost:3000',
+  ];
+  const routes = [refreshSession, logOut, logOutAll] as const;
+
+  it('count from the web app only, whatever a foreign page can send', async () => {
+    const user = await signUpUser(api);
+    const attempts: Record<string, string | undefined>[] = [
+      ...STRANGE_ORIGINS.map((origin) => ({ origin })),
+      ...STRANGE_ORIGINS.map((origin) => ({ origin, 'sec-fetch-site': 'same-origin' })),
+      {},
+      { referer: `${ORIGIN}/` },
+      ...['same-site', 'cross-site', 'none', ''].map((site) => ({ 'sec-fetch-site': site })),
+    ];
+    for (const contract of routes) {
+      for (const headers of attempts) {
+        const answer = await call(api, contract, { headers: { cookie: user.cookie, ...headers } });
+        expect(answer, JSON.stringify(headers)).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
+        expect(answer.headers['set-cookie']).toBeUndefined();
+      }
+    }
+    expect(await isTokenAlive(user.token)).toBe(true);
+    expect((await refresh(user.cookie)).status).toBe(200);
+  });
+
+  it('count without Origin when the browser vouches that the page is ours', async () => {
+    const user = await signUpUser(api);
+    expect((await refresh(user.cookie, { origin: undefined, 'sec-fetch-site': 'same-origin' })).status).toBe(200);
+  });
+
+  it('are refused with every content type a form can send', async () => {
+    const user = await signUpUser(api);
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']) {
+      for (const { path: url } of routes) {
+        const headers = { cookie: user.cookie, origin: ORIGIN, 'content-type': type };
+        const answer = await api.app.inject({ method: 'POST', url, headers, payload: '{}' });
+        expect(answer.statusCode).toBe(415);
+      }
+    }
+    expect(await isTokenAlive(user.token)).toBe(true);
+  });
+
+  it('open nothing but refresh and logout', async () => {
+    const user = await signUpUser(api);
+    const headers = { cookie: user.cookie, origin: ORIGIN };
+    expect((await call(api, getMe, { headers })).status).toBe(401);
+    const created = await api.app.inject({ method: 'POST', url: '/v1/auth/logout-everything', headers });
+    expect(created.statusCode).toBe(404);
+  });
+});
+
+describe('logout', () => {
+  it('ends this session at once by bearer, without looking at Origin, and clears the cookie', async () => {
+    const user = await signUpUser(api);
+    const other = await call(api, logIn, { body: { email: user.email, password: user.password } });
+    const { status, body, headers } = await call(api, logOut, { token: user.token });
+    expect({ status, body }).toEqual({ status: 200, body: { ok: true } });
+    expect(headers['set-cookie']).toBe('rt=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict');
+    expect(await isTokenAlive(user.token)).toBe(false);
+    expect((await refresh(user.cookie)).status).toBe(401);
+    expect(await isTokenAlive(other.body.session.token)).toBe(true);
+    expect((await call(api, logOut, { token: user.token })).status).toBe(401);
+  });
+
+  it('ends this session at once by cookie', async () => {
+    const user = await signUpUser(api);
+    const answer = await call(api, logOut, { headers: { cookie: user.cookie, origin: ORIGIN } });
+    expect(answer.status).toBe(200);
+    expect(await isTokenAlive(user.token)).toBe(false);
+    expect((await call(api, logOut, { headers: { cookie: user.cookie, origin: ORIGIN } })).status).toBe(401);
+  });
+
+  it('does not fall back to the cookie when the bearer is wrong', async () => {
+    const user = await signUpUser(api);
+    for (const contract of [logOut, logOutAll]) {
+      const headers = { cookie: user.cookie, origin: ORIGIN, authorization: 'Bearer nonsense' };
+      expect((await call(api, contract, { headers })).status).toBe(401);
+    }
+    expect((await call(api, logOut)).status).toBe(401);
+    expect(await isTokenAlive(user.token)).toBe(true);
+  });
+
+  it.each(['bearer', 'cookie'])('ends all sessions of the user by %s and counts them', async (credential) => {
+    const user = await signUpUser(api);
+    const bystander = await signUpUser(api);
+    const body = { email: user.email, password: user.password };
+    const others = await Promise.all([1, 2, 3].map(() => call(api, logIn, { body })));
+    await call(api, logOut, { token: others[0]?.body.session.token ?? '' });
+    const input =
+      credential === 'bearer' ? { token: user.token } : { headers: { cookie: user.cookie, origin: ORIGIN } };
+    const answer = await call(api, logOutAll, input);
+    expect(answer).toMatchObject({ status: 200, body: { ok: true, revokedCount: 3 } });
+    for (const token of [user.token, ...others.map((other) => other.body.session.token)])
+      expect(await isTokenAlive(token)).toBe(false);
+    expect(await isTokenAlive(bystander.token)).toBe(true);
+  });
+
+  it('never deadlocks when a user signs out everywhere from many browsers at once', async () => {
+    const user = await signUpUser(api);
+    const body = { email: user.email, password: user.password };
+    const logins = await Promise.all(Array.from({ length: 6 }, () => call(api, logIn, { body })));
+    const cookies = [user.cookie, ...logins.map((login) => readCookie(login.headers))];
+    const answers = await Promise.all(
+      cookies.map((cookie) => call(api, logOutAll, { headers: { cookie, origin: ORIGIN } })),
+    );
+    for (const answer of answers) expect([200, 401]).toContain(answer.status);
+    const counts = answers.filter((answer) => answer.status === 200).map((answer) => answer.body.revokedCount);
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(7);
+  });
+});
+
+describe('oauth', () => {
+  it.each(['google', 'github'])('says that %s is not configured, and logs a failed callback', async (provider) => {
+    const start = await api.app.inject(`/v1/auth/oauth/${provider}/start?mode=json`);
+    expect(start.statusCode).toBe(503);
+    expect(start.json()).toMatchObject({ code: 'OAUTH_PROVIDER_NOT_CONFIGURED' });
+    const path = `/v1/auth/oauth/${provider}/callback`;
+    const callback = await api.app.inject(`${path}?mode=json&code=code-canary&state=state-canary&scope=email`);
+    expect(callback.statusCode).toBe(503);
+    expect(callback.json()).toMatchObject({ code: 'OAUTH_PROVIDER_NOT_CONFIGURED' });
+    const { requestId } = callback.json();
+    expect(
+      api.logLines.filter((line) => line.requestId === requestId && line.event === 'oauth_callback_failed'),
+    ).toEqual([expect.objectContaining({ provider, reasonCode: 'provider_not_configured', path })]);
+    expect(JSON.stringify(api.logLines)).not.toContain('canary');
+  });
+
+  it('knows no other provider', async () => {
+    expect((await api.app.inject('/v1/auth/oauth/facebook/start')).statusCode).toBe(400);
+  });
+});
+
+it('writes no password, cookie or token to the log', async () => {
+  const user = await signUpUser(api);
+  await call(api, logIn, { body: { email: user.email, password: 'canary-password' } });
+  await refresh(user.cookie);
+  await refresh(`${user.cookie.slice(0, -1)}_`);
+  const log = JSON.stringify(api.logLines);
+  for (const secret of [user.password, 'canary-password', user.token, user.cookie.split('.')[1] ?? 'none'])
+    expect(log).not.toContain(secret);
+});

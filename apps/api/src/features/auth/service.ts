@@ -1,0 +1,135 @@
+import { violatedUniqueKey } from '@millrace/db/failures';
+import { users } from '@millrace/db/schema/users';
+import { type PlainTx, withoutOrg } from '@millrace/db/tenant';
+import type { Session, User } from '@millrace/shared/contracts/auth';
+import { AppError } from '@millrace/shared/errors';
+import { newId } from '@millrace/shared/ids';
+import { signAccessToken } from '@millrace/shared/tokens';
+import { and, eq, sql } from 'drizzle-orm';
+import type { PublicContext, UserContext } from '../../context.ts';
+import { hashPassword, isHashOutdated, verifyPassword } from './password.ts';
+import {
+  type Client,
+  createSession,
+  type IssuedRefresh,
+  revokeAllSessions,
+  revokeSession,
+  rotateSession,
+  withRefreshToken,
+} from './sessions.ts';
+
+export interface SignedIn {
+  session: Session;
+  user: User;
+  refresh: IssuedRefresh;
+}
+
+type UserRow = typeof users.$inferSelect;
+
+/** Creates a user and a first session. Throws 409 when the address is registered, 429 when too much hashing goes on. */
+export async function signUp(
+  context: PublicContext,
+  body: { email: string; password: string; displayName?: string | undefined },
+  client: Client,
+): Promise<SignedIn> {
+  const { db, config } = context.deps;
+  if (await withoutOrg(db, (tx) => findUser(tx, body.email))) throw registered();
+  const passwordHash = await hashPassword(body.password);
+  const created = await withoutOrg(db, async (tx) => {
+    const [user] = await tx
+      .insert(users)
+      .values({ id: newId(), email: body.email, displayName: body.displayName ?? null, passwordHash })
+      .returning();
+    if (!user) throw new Error('the new user was not returned');
+    return { user, refresh: await createSession(config, tx, user.id, client) };
+  }).catch((error: unknown) => {
+    // Somebody else signed up with the address while this password was hashed.
+    throw violatedUniqueKey(error) === 'users_email_key' ? registered() : error;
+  });
+  return signIn(context, created.user, created.refresh);
+}
+
+/** Starts a session. Throws 401, alike in answer and in cost, for an unknown address and a wrong password. */
+export async function logIn(
+  context: PublicContext,
+  body: { email: string; password: string },
+  client: Client,
+): Promise<SignedIn> {
+  const { db, config } = context.deps;
+  const user = await withoutOrg(db, (tx) => findUser(tx, body.email));
+  const isRight = await verifyPassword(user?.passwordHash ?? null, body.password);
+  if (!user || !isRight) throw new AppError('UNAUTHORIZED', 'The e-mail address or the password is wrong.');
+  await renewHash(context, user, body.password);
+  const refresh = await withoutOrg(db, (tx) => createSession(config, tx, user.id, client));
+  return signIn(context, user, refresh);
+}
+
+/** Exchanges a refresh token for its successor and a new access token. Throws 401 for a token that is not good. */
+export async function refreshSession(context: PublicContext, refreshToken: string): Promise<SignedIn> {
+  const { user, refresh } = await withRefreshToken(context, refreshToken, async (tx, session) => ({
+    user: session.user,
+    refresh: await rotateSession(context.deps.config, tx, session),
+  }));
+  return signIn(context, user, refresh);
+}
+
+/** Ends the caller's session; the next request with its access token is refused. */
+export async function logOut(context: UserContext): Promise<void> {
+  await withoutOrg(context.deps.db, (tx) => revokeSession(tx, context.userId, context.sessionId));
+}
+
+/** As `logOut`, by refresh token. Throws 401 for a token that is not good. */
+export async function logOutByRefreshToken(context: PublicContext, refreshToken: string): Promise<void> {
+  await withRefreshToken(context, refreshToken, (tx, session) => revokeSession(tx, session.user.id, session.id));
+}
+
+/** Ends every session of the caller; answers how many there were. */
+export async function logOutAll(context: UserContext): Promise<number> {
+  return withoutOrg(context.deps.db, (tx) => revokeAllSessions(tx, context.userId));
+}
+
+/** As `logOutAll`, by refresh token. Throws 401 for a token that is not good. */
+export async function logOutAllByRefreshToken(context: PublicContext, refreshToken: string): Promise<number> {
+  const userId = await withRefreshToken(context, refreshToken, async (_tx, session) => session.user.id);
+  return withoutOrg(context.deps.db, (tx) => revokeAllSessions(tx, userId));
+}
+
+/** A user as answers show one. */
+export function toUser({ id, email, displayName, createdAt }: UserRow): User {
+  return { id, email, displayName, createdAt: createdAt.toISOString() };
+}
+
+async function signIn(context: PublicContext, user: UserRow, refresh: IssuedRefresh): Promise<SignedIn> {
+  const { signingKeys, config } = context.deps;
+  const claims = { userId: user.id, sessionId: refresh.sessionId, email: user.email };
+  const issuedAt = Math.floor(Date.now() / 1000);
+  const ttlSec = config.ACCESS_TOKEN_TTL_SEC;
+  const token = await signAccessToken(signingKeys, claims, { nowSec: issuedAt, ttlSec });
+  const session = { token, tokenType: 'access', ...claims, issuedAt, expiresAt: issuedAt + ttlSec } as const;
+  return { session, user: toUser(user), refresh };
+}
+
+async function findUser(tx: PlainTx, email: string): Promise<UserRow | undefined> {
+  const [user] = await tx
+    .select()
+    .from(users)
+    .where(eq(sql`lower(${users.email})`, email));
+  return user;
+}
+
+/** Only here is the password known, so only here can an old hash be replaced by one with today's parameters. */
+async function renewHash(context: PublicContext, user: UserRow, password: string): Promise<void> {
+  const oldHash = user.passwordHash;
+  if (!oldHash || !isHashOutdated(oldHash)) return;
+  const passwordHash = await hashPassword(password);
+  await withoutOrg(context.deps.db, (tx) =>
+    tx
+      .update(users)
+      .set({ passwordHash, updatedAt: sql`now()` })
+      .where(and(eq(users.id, user.id), eq(users.passwordHash, oldHash))),
+  );
+}
+
+function registered(): AppError {
+  return new AppError('CONFLICT', 'This e-mail address is already registered; sign in instead.');
+}
