@@ -78,6 +78,8 @@ CREATE TABLE app.workflow_run_steps (
   error jsonb,
   started_at timestamptz(3),
   finished_at timestamptz(3),
+  -- Steps recorded together started at the same time as far as the clock can tell; this keeps their order.
+  ordinal integer NOT NULL DEFAULT 0,
   PRIMARY KEY (org_id, run_id, step_key),
   FOREIGN KEY (org_id, run_id) REFERENCES app.workflow_runs (org_id, id) ON DELETE CASCADE
 );

@@ -51,7 +51,7 @@ BEGIN
       s.started_at::timestamptz, s.finished_at::timestamptz
     FROM app.workflow_run_steps s
     WHERE s.org_id = p_org AND s.run_id = p_run AND (p_keys IS NULL OR s.step_key = ANY (p_keys))
-    ORDER BY s.started_at NULLS LAST, s.step_key;
+    ORDER BY s.started_at NULLS LAST, s.ordinal, s.step_key;
   PERFORM set_config('app.current_org_id', '', true);
 END $$;
 
@@ -85,13 +85,14 @@ BEGIN
   v_recorded := FOUND;
   IF v_recorded AND jsonb_array_length(p_steps) > 0 THEN
     INSERT INTO app.workflow_run_steps AS s
-      (org_id, run_id, step_key, type, status, attempt, input, output, error, started_at, finished_at)
+      (org_id, run_id, step_key, type, status, attempt, input, output, error, started_at, finished_at, ordinal)
     SELECT p_org, p_run, e ->> 'stepKey', e ->> 'type', e ->> 'status', (e ->> 'attempt')::integer,
       e -> 'input', e -> 'output', nullif(e -> 'error', 'null'),
       coalesce((e ->> 'startedAt')::timestamptz, CASE WHEN e ->> 'status' NOT IN ('pending', 'skipped') THEN now() END),
       coalesce((e ->> 'finishedAt')::timestamptz,
-        CASE WHEN e ->> 'status' IN ('succeeded', 'failed', 'skipped', 'cancelled') THEN now() END)
-    FROM jsonb_array_elements(p_steps) AS e
+        CASE WHEN e ->> 'status' IN ('succeeded', 'failed', 'skipped', 'cancelled') THEN now() END),
+      n
+    FROM jsonb_array_elements(p_steps) WITH ORDINALITY AS step (e, n)
     ON CONFLICT (org_id, run_id, step_key) DO UPDATE
     SET type = EXCLUDED.type, status = EXCLUDED.status, attempt = EXCLUDED.attempt,
       input = coalesce(EXCLUDED.input, s.input), output = EXCLUDED.output, error = EXCLUDED.error,

@@ -48,6 +48,8 @@ export const workflowRunSteps = app.table(
     error: jsonb('error').$type<{ code: string; message: string }>(),
     startedAt: instant('started_at'),
     finishedAt: instant('finished_at'),
+    /** The order among steps that were recorded together. */
+    ordinal: integer('ordinal').notNull().default(0),
   },
   (table) => [primaryKey({ columns: [table.orgId, table.runId, table.stepKey] })],
 );

@@ -36,7 +36,7 @@ export async function getRun(context: OrgContext, workflowId: string, runId: str
       .select()
       .from(workflowRunSteps)
       .where(and(eq(workflowRunSteps.orgId, tx.orgId), eq(workflowRunSteps.runId, runId)))
-      .orderBy(asc(workflowRunSteps.startedAt), asc(workflowRunSteps.stepKey));
+      .orderBy(asc(workflowRunSteps.startedAt), asc(workflowRunSteps.ordinal));
     return { run: toRun(run), steps: steps.map(toStep) };
   });
 }

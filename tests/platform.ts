@@ -1,0 +1,83 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { createTestDatabase, type TestDatabase } from '../packages/db/src/testing.ts';
+import { eventually, startTestRedis, type TestRedis } from '../packages/queue/src/testing.ts';
+import { generateSigningKeys } from '../packages/shared/src/tokens.ts';
+
+export interface Program {
+  pid: number;
+  /** Every event logged so far, oldest first. */
+  events: { event: string; detail?: { port?: number }; [field: string]: unknown }[];
+  kill(signal: NodeJS.Signals): Promise<void>;
+}
+
+export interface TestPlatform {
+  database: TestDatabase;
+  redis: TestRedis;
+  startApi(): Promise<Program & { url: string }>;
+  startWorker(): Promise<Program>;
+  stop(): Promise<void>;
+}
+
+/** The real programs as child processes, on a database and a Redis of their own. */
+export async function preparePlatform(settings: Record<string, string> = {}): Promise<TestPlatform> {
+  const [database, redis] = await Promise.all([createTestDatabase(), startTestRedis(['--appendonly', 'yes'])]);
+  const env = {
+    PATH: process.env.PATH,
+    NODE_ENV: 'test',
+    REDIS_URL: redis.url,
+    API_PORT: '0',
+    WORKFLOW_QUEUE_NAME: `test-${randomBytes(6).toString('hex')}`,
+    AUTH_SIGNING_KEYS: await generateSigningKeys(),
+    AUTH_TOKEN_SECRET: randomBytes(32).toString('hex'),
+    API_DATABASE_URL: database.apiUrl,
+    WORKER_DATABASE_URL: database.workerUrl,
+    ...settings,
+  };
+  const programs: Program[] = [];
+  const start = async (name: string) => {
+    const program = await startProgram(name, env);
+    programs.push(program);
+    return program;
+  };
+  return {
+    database,
+    redis,
+    async startApi() {
+      const program = await start('api');
+      const started = program.events.find(({ event }) => event === 'program_started');
+      return { ...program, url: `http://127.0.0.1:${started?.detail?.port}` };
+    },
+    startWorker: () => start('worker'),
+    async stop() {
+      await Promise.all(programs.map((program) => program.kill('SIGKILL')));
+      await redis.stop();
+      await database.drop();
+    },
+  };
+}
+
+async function startProgram(name: string, env: NodeJS.ProcessEnv): Promise<Program> {
+  const main = join(import.meta.dirname, '..', 'apps', name, 'src', 'main.ts');
+  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const events: Program['events'] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => events.push(JSON.parse(line)));
+  await eventually(`${name} to start`, () => isStarted(child, events), 20_000);
+  return {
+    pid: child.pid ?? 0,
+    events,
+    async kill(signal) {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill(signal);
+      await once(child, 'exit');
+    },
+  };
+}
+
+function isStarted(child: ChildProcess, events: Program['events']): boolean {
+  if (child.exitCode !== null) throw new Error(`it ended with code ${child.exitCode}: ${JSON.stringify(events)}`);
+  return events.some(({ event }) => event === 'program_started');
+}
