@@ -28,7 +28,7 @@ const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
 try {
   await start();
 } catch (error) {
-  programFailed(log, { program: PROGRAM, error: error instanceof Error ? error.message : String(error) });
+  fail(error);
   process.exit(1);
 }
 
@@ -41,24 +41,46 @@ async function start(): Promise<void> {
   await assertRedis(config);
   const consumer = consumeJobs(deps);
   const sweeper = sweep(deps);
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, async () => {
-      programStopping(log, { program: PROGRAM, signal });
-      draining.abort();
-      setTimeout(() => stopping.abort(), DRAIN_MS).unref();
-      await Promise.all([sweeper.stop(), consumer.close(CLOSE_MS)]);
-      await closeDeps(deps);
-      process.exit(0);
-    });
-  }
+  endOnSignal(async () => {
+    draining.abort();
+    setTimeout(() => stopping.abort(), DRAIN_MS).unref();
+    await Promise.all([sweeper.stop(), consumer.close(CLOSE_MS)]);
+    await closeDeps(deps);
+  });
   await untilReady(consumer);
   programStarted(log, { program: PROGRAM, pid: process.pid, detail: { queue: config.WORKFLOW_QUEUE_NAME } });
 }
 
+/** Ctrl-C reaches the process twice: from the terminal and from whoever started it. Only the first one counts. */
+function endOnSignal(end: () => Promise<void>): void {
+  let isEnding = false;
+  const onSignal = async (signal: NodeJS.Signals) => {
+    if (isEnding) return;
+    isEnding = true;
+    programStopping(log, { program: PROGRAM, signal });
+    const isClean = await end().then(
+      () => true,
+      (error: unknown) => fail(error),
+    );
+    process.exit(isClean ? 0 : 1);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+function fail(error: unknown): false {
+  programFailed(log, { program: PROGRAM, error: error instanceof Error ? error.message : String(error) });
+  return false;
+}
+
 /** A Redis that drops or forgets wake-ups makes runs late: production does not start with one, development says so. */
 async function assertRedis(config: WorkerConfig): Promise<void> {
-  const warnings = await checkRedis(config.REDIS_URL);
-  if (config.NODE_ENV === 'production' && warnings.length > 0) throw new Error(warnings.join(' '));
+  const isProduction = config.NODE_ENV === 'production';
+  const warnings = await checkRedis(config.REDIS_URL).catch((error: unknown) => {
+    if (isProduction || !(error instanceof Error)) throw error;
+    return [error.message];
+  });
+  if (isProduction && warnings.length > 0) throw new Error(warnings.join(' '));
   for (const warning of warnings) programWarning(log, { program: PROGRAM, warning });
 }
 

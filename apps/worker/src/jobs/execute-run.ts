@@ -32,6 +32,7 @@ const DONE: WakeOutcome = { status: 'done' };
 export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome> {
   const leave = await deps.gate.enter();
   try {
+    if (deps.shutdown.draining.aborted) return later(0);
     const claimedAt = performance.now();
     const claim = await claimRun(deps.db, { ...wake, leaseMs: LEASE_MS });
     if (claim.status !== 'claimed') return outcomeOf(claim);

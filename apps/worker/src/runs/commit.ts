@@ -56,6 +56,7 @@ async function write(run: Execution, change: Write): Promise<void> {
     ...{ orgId, runId, leaseToken, leaseMs: LEASE_MS, state, attemptCount: countAttempts(state) },
     ...change,
   };
+  if (record.release) lease.letGo();
   await persist(lease, async (mayHaveHappened) => {
     const sentAt = performance.now();
     const outcome = await recordRun(deps.db, record);

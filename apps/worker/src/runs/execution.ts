@@ -68,13 +68,12 @@ export function openExecution(
   prepared: { plan: Plan; constants: Record<string, Json> },
   lease: Lease,
 ): Execution {
-  const openedAt = performance.now();
   return {
     deps,
     claim,
     ...prepared,
     lease,
-    clock: () => Math.floor(claim.nowMs + performance.now() - openedAt),
+    clock: () => Math.floor(claim.nowMs + performance.now() - lease.claimedAt),
     inbox: createInbox(),
     // What this program wrote into the row earlier. Were it anything else, the run would fail by an exception.
     state: claim.state === null ? initialState(prepared.plan) : (claim.state as RunState),

@@ -14,6 +14,7 @@ export async function failRun(deps: Deps, claim: ClaimedRun, lease: Lease, error
   const open = (await persist(lease, () => loadSteps(deps.db, orgId, runId))).filter(({ finishedAt }) => !finishedAt);
   const steps = open.map(({ stepKey, type, attempt }): StepRecord => ({ stepKey, type, attempt, status: 'cancelled' }));
   const record = { orgId, runId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps, error };
+  lease.letGo();
   await persist(lease, async (mayHaveHappened) => {
     const outcome = await recordRun(deps.db, { ...record, status: 'failed', nextAttemptAt: null, release: true });
     if (outcome === 'fenced' && !mayHaveHappened) throw new LeaseLostError('another owner has taken over');

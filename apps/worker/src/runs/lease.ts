@@ -11,6 +11,8 @@ export class LeaseLostError extends Error {
 }
 
 export interface Lease {
+  /** performance.now() from before the claim was sent. */
+  readonly claimedAt: number;
   /** Aborts as soon as the lease is known or must be assumed to be lost. */
   readonly signal: AbortSignal;
   /** Milliseconds that are certainly left; zero or less once another owner is possible. */
@@ -18,6 +20,11 @@ export interface Lease {
   /** A fenced write sent at `sentAt` (performance.now()) went through, which started the lease anew. */
   renewed(sentAt: number): void;
   lose(): void;
+  /**
+   * No more heartbeats, only the deadline stays. To be called before a write that gives the run up: a heartbeat that
+   * finds it given up would look like a lost lease.
+   */
+  letGo(): void;
   stop(): void;
 }
 
@@ -25,29 +32,41 @@ export interface Lease {
 export function keepLease(db: Database, run: ClaimedRun, claimedAt: number): Lease {
   const controller = new AbortController();
   let renewedAt = claimedAt;
+  let isLettingGo = false;
   const remainingMs = () => (controller.signal.aborted ? 0 : renewedAt + LEASE_MS - performance.now());
   const lease: Lease = {
+    claimedAt,
     signal: controller.signal,
     remainingMs,
     renewed(sentAt) {
       renewedAt = Math.max(renewedAt, sentAt);
     },
     lose: () => controller.abort(new LeaseLostError('the lease was lost')),
+    letGo() {
+      isLettingGo = true;
+    },
     stop: () => clearInterval(timer),
   };
-  const timer = setInterval(() => void beat(db, run, lease), HEARTBEAT_MS);
+  const timer = setInterval(() => {
+    if (remainingMs() <= 0) lease.lose();
+    else if (!isLettingGo) void beat(db, run, lease, () => isLettingGo);
+  }, HEARTBEAT_MS);
   return lease;
 }
 
 /** A heartbeat that fails says nothing about the lease; only time does. It counts from before the heartbeat was sent. */
-async function beat(db: Database, { orgId, runId, leaseToken }: ClaimedRun, lease: Lease): Promise<void> {
-  if (lease.remainingMs() <= 0) return lease.lose();
+async function beat(
+  db: Database,
+  { orgId, runId, leaseToken }: ClaimedRun,
+  lease: Lease,
+  isLettingGo: () => boolean,
+): Promise<void> {
   const sentAt = performance.now();
   try {
     const isOwner = await heartbeatRun(db, { orgId, runId, leaseToken, leaseMs: LEASE_MS });
     if (isOwner) lease.renewed(sentAt);
-    else lease.lose();
+    else if (!isLettingGo()) lease.lose();
   } catch {
-    if (lease.remainingMs() <= 0) lease.lose();
+    // The next tick looks at the time that is left.
   }
 }
