@@ -1,0 +1,195 @@
+import { connect } from 'node:net';
+import { startTestRedis } from '@millrace/queue/testing';
+import { describe, expect, test } from 'vitest';
+import { eventually, startPlatform, type TestPlatform, type TestRun } from '../testing.ts';
+import { type EchoServer, startEcho } from '../testing-echo.ts';
+
+const redisUrl = process.env.MILLRACE_TEST_REDIS_URL ?? '';
+
+/** `/slow?ms=9000` answers after that time when called for the first time, at once afterwards; `/held` when released. */
+async function withPlatform(
+  body: (platform: TestPlatform, echo: EchoServer, release: () => void) => Promise<void>,
+  redis: string = redisUrl,
+): Promise<void> {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const echo = await startEcho(async (call, response) => {
+    if (call.path === '/held') await released;
+    const ms = Number(new URL(call.path, 'http://echo').searchParams.get('ms') ?? 0);
+    setTimeout(() => response.end('ok'), echo.callsTo(call.path).length === 1 ? ms : 0);
+  });
+  const platform = await startPlatform(redis);
+  try {
+    await body(platform, echo, release);
+  } finally {
+    await platform.close();
+    await echo.close();
+  }
+}
+
+function chain(echo: EchoServer, ...paths: string[]) {
+  const nodes = paths.map((path, index) => ({
+    id: `s${index}`,
+    type: 'http.request',
+    config: { method: 'POST', url: `${echo.url}${path}`, body: { r: '{% $random() %}' } },
+  }));
+  return { version: 'v2', trigger: { type: 'trigger.manual' }, nodes };
+}
+
+function untilCalled(echo: EchoServer, path: string): Promise<void> {
+  return eventually(
+    () => echo.callsTo(path).length > 0,
+    () => `a call of ${path}`,
+  );
+}
+
+/** R2: nothing calls out for a step once its row says that it has ended. */
+async function expectNoCallAfterItsEnd(run: TestRun, echo: EchoServer, paths: string[]): Promise<void> {
+  const steps = await run.steps();
+  paths.forEach((path, index) => {
+    const finishedAt = steps[`s${index}`]?.finishedAt?.getTime() ?? 0;
+    const calls = echo.callsTo(path);
+    expect(calls.length).toBeGreaterThan(0);
+    for (const call of calls) expect(call.at.getTime()).toBeLessThanOrEqual(finishedAt);
+    expect(new Set(calls.map((call) => call.idempotencyKey))).toEqual(new Set([`${run.runId}:s${index}`]));
+    expect(new Set(calls.map((call) => call.body)).size).toBe(1);
+  });
+}
+
+describe.concurrent('a run survives', () => {
+  test('a worker that is killed in the middle of a step, and no finished step runs again', { timeout: 60_000 }, () =>
+    withPlatform(async (platform, echo) => {
+      const paths = ['/first', '/slow?ms=60000', '/last'];
+      const worker = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+      const run = await platform.run(chain(echo, ...paths));
+      await untilCalled(echo, '/slow?ms=60000');
+      worker.signal('SIGKILL');
+      const second = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+      const row = await run.until(['succeeded'], 30_000);
+      expect(row).toMatchObject({ leaseToken: 2, attemptCount: 1 });
+      expect(echo.calls.map((call) => call.path)).toEqual(['/first', '/slow?ms=60000', '/slow?ms=60000', '/last']);
+      await expectNoCallAfterItsEnd(run, echo, paths);
+      // Between them the two told the trace of one run.
+      expect(worker.lines.filter((line) => line.runId === run.runId).map((line) => line.event)).toEqual([
+        'workflow_run_started',
+      ]);
+      expect(await second.trace(run.runId)).toEqual(['workflow_run_succeeded']);
+    }),
+  );
+
+  test('a worker that freezes longer than its lease: when it wakes it is fenced', { timeout: 60_000 }, () =>
+    withPlatform(async (platform, echo) => {
+      const paths = ['/first', '/slow?ms=60000', '/last'];
+      const zombie = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+      const run = await platform.run(chain(echo, ...paths));
+      await untilCalled(echo, '/slow?ms=60000');
+      zombie.signal('SIGSTOP');
+      const second = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+      const row = await run.until(['succeeded'], 30_000);
+      zombie.signal('SIGCONT');
+      await eventually(
+        () => zombie.lines.some((line) => line.event === 'run_lease_lost' && line.runId === run.runId),
+        () => `the zombie notices: ${JSON.stringify(zombie.lines)}`,
+      );
+      const next = await platform.run(chain(echo, '/next'));
+      await next.until(['succeeded']);
+      expect(await run.row()).toEqual(row);
+      const finished = [...zombie.lines, ...second.lines].filter(
+        (line) => line.runId === run.runId && /_(succeeded|failed)$/.test(line.event ?? ''),
+      );
+      expect(finished).toHaveLength(1);
+      await expectNoCallAfterItsEnd(run, echo, paths);
+      expect(zombie.isAlive()).toBe(true);
+    }),
+  );
+
+  test('SIGTERM between two steps: the next worker goes on at once', { timeout: 60_000 }, () =>
+    withPlatform(async (platform, echo, release) => {
+      const paths = ['/held', '/last'];
+      const worker = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+      const run = await platform.run(chain(echo, ...paths));
+      await untilCalled(echo, '/held');
+      const second = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+      worker.signal('SIGTERM');
+      await eventually(
+        () => worker.lines.some((line) => line.event === 'program_stopping'),
+        () => 'the worker stops',
+      );
+      release();
+      expect(await worker.ended()).toBe(0);
+      expect(await run.until(['succeeded'], 5000)).toMatchObject({ lostClaims: 0, leaseToken: 2, attemptCount: 1 });
+      expect(echo.calls.map((call) => call.path)).toEqual(paths);
+      expect(await second.trace(run.runId)).toEqual(['workflow_run_succeeded']);
+    }),
+  );
+
+  test('SIGTERM in a step that takes too long: it is handed over within 20 s', { timeout: 60_000 }, () =>
+    withPlatform(async (platform, echo) => {
+      const paths = ['/slow?ms=60000', '/last'];
+      const worker = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+      const run = await platform.run(chain(echo, ...paths));
+      await untilCalled(echo, '/slow?ms=60000');
+      await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+      const signalledAt = performance.now();
+      worker.signal('SIGTERM');
+      worker.signal('SIGINT');
+      expect(await worker.ended()).toBe(0);
+      expect(performance.now() - signalledAt).toBeLessThan(20_000);
+      expect(await run.until(['succeeded'], 5000)).toMatchObject({ lostClaims: 0, leaseToken: 2, attemptCount: 1 });
+      await expectNoCallAfterItsEnd(run, echo, paths);
+    }),
+  );
+
+  test('a Redis that forgets everything', { timeout: 60_000 }, async () => {
+    const redis = await startTestRedis();
+    try {
+      await withPlatform(async (platform, echo) => {
+        const runs = await Promise.all(['/a', '/b', '/c'].map((path) => platform.run(chain(echo, path))));
+        await redis.kill();
+        await redis.restart();
+        await flush(redis.url);
+        await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+        for (const run of runs) await run.until(['succeeded']);
+        expect(echo.calls).toHaveLength(3);
+      }, redis.url);
+    } finally {
+      await redis.stop();
+    }
+  });
+
+  test('PostgreSQL connections that are cut again and again', { timeout: 60_000 }, () =>
+    withPlatform(async (platform, echo) => {
+      const paths = Array.from({ length: 8 }, (_, index) => `/step${index}?ms=150`);
+      const worker = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+      const run = await platform.run(chain(echo, ...paths));
+      let isOver = false;
+      const cutting = (async () => {
+        while (!isOver) {
+          await platform.admin.pool.query(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE usename = 'app_worker' AND datname = current_database()`,
+          );
+          await new Promise((resolve) => setTimeout(resolve, 60));
+        }
+      })();
+      const row = await run.until(['succeeded'], 30_000).finally(() => {
+        isOver = true;
+      });
+      await cutting;
+      expect(row).toMatchObject({ error: null });
+      await expectNoCallAfterItsEnd(run, echo, paths);
+      expect(worker.isAlive()).toBe(true);
+    }),
+  );
+});
+
+async function flush(url: string): Promise<void> {
+  const { hostname, port } = new URL(url);
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect(Number(port), hostname, () => socket.write('FLUSHALL\r\n'));
+    socket.once('data', () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once('error', reject);
+  });
+}
