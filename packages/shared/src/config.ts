@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 /** Raised at start with every bad variable in one message, so that a person fixes all of them at once. */
@@ -45,13 +46,25 @@ const Common = {
 };
 
 /** `TRUST_PROXY`: how many proxies stand in front (1..8), or the networks they live in; unset: none is believed. */
-const TrustProxy = z.union([
-  wholeNumber(1, 8),
-  z
-    .string()
-    .regex(/^[0-9a-fA-F.:/, ]+$/, 'must be a hop count or a list of CIDRs')
-    .transform((value) => value.split(',').map((part) => part.trim())),
-]);
+const TrustProxy = z
+  .string()
+  .refine(
+    (value) => /^[1-8]$/.test(value) || readList(value).every(isNetwork),
+    'must be 1 to 8 hops or a list of CIDRs',
+  )
+  .transform((value) => (/^[1-8]$/.test(value) ? Number(value) : readList(value)));
+
+function readList(value: string): string[] {
+  return value.split(',').map((part) => part.trim());
+}
+
+/** An address, or a network as `address/prefix` that is not everybody: 0 would let each client choose its own address. */
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  return prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128));
+}
 
 export const ApiConfig = z
   .object({
@@ -73,17 +86,22 @@ export const ApiConfig = z
     ORG_CONTEXT_ENFORCEMENT: z.enum(['warn', 'strict']).default('strict'),
     ORG_CONTEXT_ENFORCEMENT_ACK: z.literal('1').optional(),
   })
-  .superRefine((config, context) => {
-    // A forgotten `warn` would weaken production silently, so it takes a second, deliberate variable.
-    const isUnacknowledged = config.ORG_CONTEXT_ENFORCEMENT === 'warn' && config.ORG_CONTEXT_ENFORCEMENT_ACK !== '1';
-    if (config.NODE_ENV === 'production' && isUnacknowledged)
-      context.addIssue({
-        code: 'custom',
-        path: ['ORG_CONTEXT_ENFORCEMENT'],
-        message: 'warn needs ORG_CONTEXT_ENFORCEMENT_ACK=1 in production',
-      });
+  .refine((config) => !isUnacknowledgedWarn(config), {
+    path: ['ORG_CONTEXT_ENFORCEMENT'],
+    message: 'warn needs ORG_CONTEXT_ENFORCEMENT_ACK=1 in production',
+    when: () => true, // also while other variables are bad, so that one start names everything
   });
 export type ApiConfig = z.infer<typeof ApiConfig>;
+
+/** A forgotten `warn` would weaken production silently, so it takes a second, deliberate variable. */
+function isUnacknowledgedWarn(config: {
+  NODE_ENV?: string;
+  ORG_CONTEXT_ENFORCEMENT?: string;
+  ORG_CONTEXT_ENFORCEMENT_ACK?: string | undefined;
+}): boolean {
+  const isWarn = config.ORG_CONTEXT_ENFORCEMENT === 'warn' && config.ORG_CONTEXT_ENFORCEMENT_ACK !== '1';
+  return config.NODE_ENV === 'production' && isWarn;
+}
 
 export const WorkerConfig = z.object({
   ...Common,

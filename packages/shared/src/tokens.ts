@@ -16,6 +16,7 @@ const TYPE = 'at+jwt'; // RFC 9068: an access token is not mistaken for any othe
 const ISSUER = 'millrace';
 const AUDIENCE = 'millrace-api';
 const CLOCK_TOLERANCE_SEC = 5;
+const NOT_A_JWKS = 'AUTH_SIGNING_KEYS must be a JWKS ({"keys":[...]}) of private Ed25519 keys, each with a kid';
 
 /** Private keys, newest first: the first signs, all verify, so that a key can be rotated without signing anyone out. */
 export interface SigningKeys {
@@ -31,7 +32,8 @@ export interface AccessClaims {
   expiresAt: number;
 }
 
-const PrivateJwk = z.looseObject({
+/** Only these members count: others, such as the `key_ops` of an exported private key, would spoil its public half. */
+const PrivateJwk = z.object({
   kty: z.literal('OKP'),
   crv: z.literal('Ed25519'),
   x: z.string(),
@@ -52,8 +54,7 @@ export async function generateSigningKeys(): Promise<string> {
 /** Reads `AUTH_SIGNING_KEYS`. Throws with a sentence that never repeats the key. */
 export async function loadSigningKeys(text: string): Promise<SigningKeys> {
   const parsed = Jwks.safeParse(parseJson(text));
-  if (!parsed.success)
-    throw new Error('AUTH_SIGNING_KEYS must be a JWKS ({"keys":[...]}) of private Ed25519 keys, each with a kid');
+  if (!parsed.success) throw new Error(NOT_A_JWKS);
   const publicKeys = new Map<string, CryptoKey>();
   for (const { d: _private, ...jwk } of parsed.data.keys) {
     if (publicKeys.has(jwk.kid)) throw new Error('AUTH_SIGNING_KEYS holds the same kid twice');
@@ -121,7 +122,11 @@ function publicKey(keys: SigningKeys, kid: string | undefined): CryptoKey {
 }
 
 async function importKey(jwk: JWK): Promise<CryptoKey> {
-  return (await importJWK({ ...jwk, use: 'sig' }, ALGORITHM)) as CryptoKey;
+  try {
+    return (await importJWK({ ...jwk, use: 'sig' }, ALGORITHM)) as CryptoKey;
+  } catch {
+    throw new Error(NOT_A_JWKS); // the library's reason may quote the key
+  }
 }
 
 function parseJson(text: string): unknown {
