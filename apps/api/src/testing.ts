@@ -26,7 +26,7 @@ export interface TestApi {
   close(): Promise<void>;
 }
 
-export interface LogLine {
+interface LogLine {
   level: string;
   event?: string;
   [field: string]: unknown;

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import * as auth from './auth.ts';
+import type { Contract } from './contract.ts';
+import * as invitations from './invitations.ts';
+import * as me from './me.ts';
+import * as organizations from './organizations.ts';
+import * as runs from './runs.ts';
+import * as workflows from './workflows.ts';
+
+const contracts = [auth, invitations, me, organizations, runs, workflows]
+  .flatMap((module) => Object.values(module) as unknown[])
+  .filter((value): value is Contract => typeof value === 'object' && value !== null && 'method' in value);
+
+it('gives each endpoint an id and an address of its own', () => {
+  expect(contracts.length).toBeGreaterThan(25);
+  expect(new Set(contracts.map((contract) => contract.id)).size).toBe(contracts.length);
+  expect(new Set(contracts.map(({ method, path }) => `${method} ${path}`)).size).toBe(contracts.length);
+});
+
+describe.each(contracts.map((contract) => [contract.id, contract] as const))('%s', (_id, contract) => {
+  it('demands a bearer and a permission exactly when it belongs to an organization', () => {
+    const isInOrganization = /^\/v1\/orgs\/:orgId(\/|$)/.test(contract.path);
+    expect(contract.permission !== undefined).toBe(isInOrganization);
+    if (isInOrganization) expect(contract.auth).toBe('bearer');
+  });
+
+  it('declares every parameter of its path and no other', () => {
+    const named = [...contract.path.matchAll(/:(\w+)/g)].map((match) => match[1]);
+    expect(Object.keys(contract.params?.shape ?? {}).toSorted()).toEqual(named.toSorted());
+  });
+
+  it('refuses keys it does not know in a body', () => {
+    if (!contract.body) return;
+    const parsed = contract.body.safeParse({ organizationId: 'x', role: 'owner' });
+    expect(parsed.error?.issues.map((issue) => issue.code)).toContain('unrecognized_keys');
+  });
+});

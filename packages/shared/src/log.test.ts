@@ -1,0 +1,59 @@
+import { expect, it } from 'vitest';
+import { invitationAcceptFailed } from './events.ts';
+import { createLog } from './log.ts';
+
+function capture(level = 'info') {
+  const lines: Record<string, unknown>[] = [];
+  const log = createLog('api', level, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  return { log, lines };
+}
+
+const SECRET_FIELDS = [
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'password',
+  'passwordHash',
+  'token',
+  'accessToken',
+  'refreshToken',
+  'secret',
+  'clientSecret',
+  'apiKey',
+];
+
+it.each(SECRET_FIELDS)('writes no value of a field named %s, at the top or two levels down', (field) => {
+  const { log, lines } = capture();
+  const secret = 'canary-value';
+  log.info({ [field]: secret, kept: 1 }, 'top');
+  log.info({ request: { [field]: secret, kept: 1 } }, 'one down');
+  log.info({ request: { headers: { [field]: secret, kept: 1 } } }, 'two down');
+  log.info({ [field]: { deep: secret }, list: [{ [field]: secret }] }, 'as an object, in a list');
+  log.child({ [field]: secret }).info('in a child');
+  expect(lines).toHaveLength(5);
+  expect(JSON.stringify(lines)).not.toContain('canary');
+  expect(JSON.stringify(lines).match(/"kept":1/g)).toHaveLength(3);
+});
+
+it('writes one JSON line per event with program, level name, ISO time and its fields', () => {
+  const { log, lines } = capture();
+  const fields = { requestId: 'r', tokenPrefix: 'abcd', reasonCode: 'expired', userId: 'u', path: '/v1' };
+  invitationAcceptFailed(log, fields);
+  expect(lines).toEqual([
+    {
+      level: 'warn',
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      program: 'api',
+      event: 'invitation_accept_failed',
+      msg: 'invitation_accept_failed',
+      ...fields,
+    },
+  ]);
+});
+
+it('keeps quiet below its level', () => {
+  const { log, lines } = capture('warn');
+  log.info({}, 'not worth it');
+  log.warn({}, 'worth it');
+  expect(lines.map((line) => line.msg)).toEqual(['worth it']);
+});
