@@ -24,6 +24,7 @@ import { serveHealth } from './http/health.ts';
 import { acceptOnlyJson } from './http/json-body.ts';
 import { refuseOtherMethods } from './http/methods.ts';
 import { serveOpenApi, serveOpenApiDocument } from './http/openapi.ts';
+import { answerUnreadable } from './http/unreadable.ts';
 import { compileValidator } from './http/validate.ts';
 
 const BODY_LIMIT_BYTES = 1024 * 1024;
@@ -37,6 +38,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
     trustProxy: trustedProxies(deps.config.TRUST_PROXY),
     genReqId: () => newId(), // never the client's: an id in our logs must be ours
     routerOptions: { maxParamLength: 300 },
+    clientErrorHandler: answerUnreadable,
     frameworkErrors: (error, request, reply) => {
       answerError(error, request as FastifyRequest, reply as FastifyReply);
     },
@@ -82,6 +84,7 @@ async function setHeaders(app: FastifyInstance, deps: Deps): Promise<void> {
   });
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    frameguard: { action: 'deny' },
     referrerPolicy: { policy: 'no-referrer' },
   });
 }

@@ -7,7 +7,7 @@ export interface PublicContext {
   deps: Deps;
   requestId: string;
   log: Logger;
-  /** Path of the request, for events; never a query, which may carry tokens. */
+  /** Path of the request, for events: without the query and without a token in it. */
   path: string;
   method: string;
 }

@@ -4,6 +4,7 @@ import { requestFailed } from '@millrace/shared/events';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { loggablePath } from './request-path.ts';
 
 /** The one shape of every answer from 400 up. */
 export const ErrorEnvelope = z.object({
@@ -24,6 +25,11 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
     requestId: request.id,
     ...(appError.details && { details: appError.details }),
   };
+  // Errors of the router itself come here without having passed the hooks that set these.
+  reply
+    .header('x-request-id', request.id)
+    .header('cache-control', 'no-store')
+    .header('x-content-type-options', 'nosniff');
   // Serialized here: an answer about a failure must not depend on the schema of the route that failed.
   return reply.code(appError.status).type('application/json; charset=utf-8').send(JSON.stringify(envelope));
 }
@@ -65,7 +71,7 @@ function logFailure(error: unknown, appError: AppError, request: FastifyRequest)
   const cause = thrown.cause instanceof Error ? thrown.cause : thrown;
   requestFailed(request.log, {
     requestId: request.id,
-    path: request.url.split('?')[0] ?? '',
+    path: loggablePath(request),
     method: request.method,
     code: appError.code,
     error: cause.message,

@@ -15,6 +15,7 @@ import { authenticateMember, authenticateUser } from './authenticate.ts';
 import { envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
 import { isStorableText } from './json-body.ts';
+import { loggablePath } from './request-path.ts';
 
 export type ContextOf<C extends Contract> = C extends { permission: string }
   ? OrgContext
@@ -90,7 +91,7 @@ async function findActor(deps: Deps, contract: Contract, request: FastifyRequest
     deps,
     requestId: request.id,
     log: request.log as Logger,
-    path: request.url.split('?')[0] ?? '',
+    path: loggablePath(request),
     method: request.method,
   };
   if (contract.permission) return authenticateMember(context, request, reply, contract.permission);

@@ -5,7 +5,6 @@ import { memberships } from '@millrace/db/schema/memberships';
 import { organizations } from '@millrace/db/schema/organizations';
 import { users } from '@millrace/db/schema/users';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
-import * as contracts from '@millrace/shared/contracts/invitations';
 import { AppError, type ErrorCode } from '@millrace/shared/errors';
 import { invitationAcceptFailed } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
@@ -99,11 +98,10 @@ async function findRefusal(context: UserContext, tx: OrgTx, invitation: Invitati
   return isAllowed ? undefined : 'INVITER_NOT_ALLOWED';
 }
 
-/** Logs with the path of the contract: the real one holds the token. */
 function refuse(context: UserContext, token: string, reasonCode: Refusal): AppError {
-  const { requestId, userId, log } = context;
+  const { requestId, userId, path, log } = context;
   const tokenPrefix = token.slice(0, TOKEN_PREFIX_LENGTH);
-  invitationAcceptFailed(log, { requestId, tokenPrefix, reasonCode, userId, path: contracts.acceptInvitation.path });
+  invitationAcceptFailed(log, { requestId, tokenPrefix, reasonCode, userId, path });
   const [code, message] = REFUSALS[reasonCode];
   return new AppError(code, message);
 }
