@@ -20,7 +20,16 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
   });
   await app.register(reference, {
     routePrefix: '/docs',
-    configuration: { url: '/v1/openapi.json', withDefaultFonts: false, telemetry: false },
+    configuration: {
+      url: '/v1/openapi.json',
+      withDefaultFonts: false,
+      telemetry: false,
+      // A self-hosted page offers nobody else's services.
+      showDeveloperTools: 'never',
+      hideClientButton: true,
+      agent: { disabled: true },
+      mcp: { disabled: true },
+    },
     hooks: {
       onRequest: (_request, reply, done) => {
         // The reference page is one bundle with an inline start script; it shows public text only and no user content.

@@ -1,0 +1,75 @@
+import { ERROR_CATALOG } from '@millrace/shared/errors';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openTestApi, type TestApi } from '../testing.ts';
+import { loadContracts } from './testing.ts';
+
+interface Operation {
+  operationId: string;
+  summary: string;
+  tags: string[];
+  security?: object[];
+  parameters?: { name: string; in: string; required?: boolean; schema: object }[];
+  requestBody?: { content: Record<string, { schema: object }> };
+  responses: Record<string, { description: string; content?: Record<string, { schema: object }> }>;
+}
+
+interface Document {
+  openapi: string;
+  info: { title: string; version: string };
+  paths: Record<string, Record<string, Operation>>;
+  components: Record<string, Record<string, unknown>>;
+}
+
+const contracts = await loadContracts();
+let api: TestApi;
+let document: Document;
+
+beforeAll(async () => {
+  api = await openTestApi();
+  const response = await api.app.inject('/v1/openapi.json');
+  expect(response.statusCode).toBe(200);
+  document = response.json();
+});
+
+afterAll(async () => {
+  await api.close();
+});
+
+it('is an OpenAPI 3.1 document whose references all lead somewhere', () => {
+  expect(document.openapi).toMatch(/^3\.1\.\d+$/);
+  expect(document.info).toMatchObject({ title: expect.any(String), version: expect.any(String) });
+  for (const reference of JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)) {
+    const target = String(reference[1])
+      .split('/')
+      .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], document);
+    expect(target, reference[0]).toBeDefined();
+  }
+});
+
+it('lists every contract and nothing else', () => {
+  const printed = Object.entries(document.paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, { operationId }]) => `${operationId} ${method.toUpperCase()} ${path}`),
+  );
+  const written = contracts.map(({ id, method, path }) => `${id} ${method} ${path.replace(/:(\w+)/g, '{$1}')}`);
+  expect(printed.toSorted()).toEqual(written.toSorted());
+});
+
+it.each(contracts.map((contract) => [contract.id, contract] as const))('describes %s', (_id, contract) => {
+  const operation = document.paths[contract.path.replace(/:(\w+)/g, '{$1}')]?.[contract.method.toLowerCase()];
+  if (!operation) throw new Error('it is not printed');
+  expect(operation.summary).toBe(contract.summary);
+  const inPath = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
+  expect(inPath.map(({ name }) => name).toSorted()).toEqual(
+    [...contract.path.matchAll(/:(\w+)/g)].map((match) => String(match[1])).toSorted(),
+  );
+  for (const parameter of inPath) expect(parameter.required).toBe(true);
+  expect(operation.requestBody !== undefined || contract.body === undefined).toBe(true);
+  for (const { content } of [operation.requestBody ?? { content: {} }])
+    for (const type of Object.keys(content)) expect(type).toBe('application/json');
+  expect(operation.responses[contract.status]?.content?.['application/json']?.schema).toBeDefined();
+  for (const code of contract.errors ?? [])
+    expect(operation.responses).toHaveProperty(String(ERROR_CATALOG[code].status));
+  for (const response of Object.values(operation.responses)) expect(response.description).toEqual(expect.any(String));
+  if (contract.auth === 'bearer') expect(operation.security).toEqual([{ bearer: [] }]);
+  if (contract.auth === 'public') expect(operation.security).toBeUndefined();
+});
