@@ -15,7 +15,9 @@ import { logEnded, logRetried, logStillborn, refOf } from '../runs/run-events.ts
 /** From so many leases lost in a row a run executes alone in its worker; at the higher number it is given up. */
 const LOST_CLAIMS_ALONE = 2;
 const LOST_CLAIMS_MAX = 10;
-const ALONE_WAIT_MS = 20_000;
+/** While a run waits to be alone no other one begins, so it may not wait long, nor try again soon. */
+const ALONE_WAIT_MS = 5_000;
+const ALONE_DELAY_MS = 20_000;
 
 /** How soon a wake-up that could not be served comes again. */
 const BUSY_DELAY_MS = 2_000;
@@ -88,7 +90,7 @@ async function executeAlone(deps: Deps, claim: ClaimedRun, lease: Lease): Promis
   const leaveAlone = await deps.gate.enterAlone(ALONE_WAIT_MS);
   if (leaveAlone === null) {
     await giveUp(deps, claim);
-    return later(BUSY_DELAY_MS);
+    return later(ALONE_DELAY_MS);
   }
   try {
     return await execute(deps, claim, lease);

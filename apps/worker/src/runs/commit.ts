@@ -1,9 +1,11 @@
-import { type RunRecord, recordRun } from '@millrace/db/runs';
+import { type RunRecord, recordRun, type StepRecord } from '@millrace/db/runs';
 import { countAttempts, hasEnded, type RunState, runStatus } from '@millrace/workflow/state';
 import { startWaiting } from './attempts.ts';
 import { type Execution, noChanges } from './execution.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
 import { assertHeld, persist } from './persist.ts';
+
+const KEPT_OUTPUT_CHARACTERS = 64 * 1024;
 
 /**
  * Records everything noted since the last record in one call (R1), and only then lets it act: aborts and starts. Gives
@@ -20,6 +22,7 @@ export async function commit(run: Execution): Promise<void> {
     error: changes.error,
   });
   run.endError = changes.error ?? null;
+  for (const step of changes.steps.values()) forgetStored(run, step);
   for (const stepKey of changes.aborts) dropAttempt(run, stepKey);
   run.waiting.push(...changes.starts);
   startWaiting(run);
@@ -29,6 +32,14 @@ export async function commit(run: Execution): Promise<void> {
 export async function handBack(run: Execution): Promise<void> {
   for (const stepKey of [...run.attempts.keys()]) dropAttempt(run, stepKey);
   await write(run, { ...statusOf(run.state), steps: [], release: true });
+}
+
+/** What is stored can be read again: a run must not hold every large answer it ever got until it ends. */
+function forgetStored(run: Execution, { stepKey, status, output }: StepRecord): void {
+  if (status === 'running' || status === 'waiting') return;
+  run.inputs.delete(stepKey);
+  if (status === 'succeeded' && JSON.stringify(output ?? null).length > KEPT_OUTPUT_CHARACTERS)
+    run.outputs.delete(stepKey);
 }
 
 function dropAttempt(run: Execution, stepKey: string): void {

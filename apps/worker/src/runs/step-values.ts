@@ -12,6 +12,7 @@ import { type Json, setOwn } from '@millrace/workflow/json';
 import type { PlannedTree } from '@millrace/workflow/plan';
 import { commit } from './commit.ts';
 import type { Execution } from './execution.ts';
+import { LeaseLostError } from './lease.ts';
 import { persist } from './persist.ts';
 
 export type Evaluated = { ok: true; value: Json } | { ok: false; error: StepError };
@@ -119,6 +120,9 @@ async function evaluateOutside(
   try {
     return await run.deps.expressions.evaluate({ templates: tree.tree, path, bindings, now: run.clock(), seed });
   } catch {
-    return null;
+    if (!run.deps.shutdown.stopping.aborted) return null;
+    // The children were ended with this program. That is no fault of the run: the next owner evaluates again.
+    run.lease.lose();
+    throw new LeaseLostError('the program ends');
   }
 }
