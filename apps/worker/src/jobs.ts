@@ -1,10 +1,12 @@
 import { type ConsumerProblem, consumeRuns, type RunConsumer } from '@millrace/queue/consumer';
+import { consumeStepTests, type StepTestConsumer } from '@millrace/queue/step-tests';
 import { dependencyFailed, jobRejected } from '@millrace/shared/events';
 import type { Logger } from 'pino';
 import type { Deps } from './deps.ts';
 import { executeRun } from './jobs/execute-run.ts';
+import { testStep } from './jobs/test-step.ts';
 
-/** Begins to take jobs and ties each kind to its handler; there is one kind so far. Redis may come up later. */
+/** Begins to take wake-ups of runs. Redis may come up later. */
 export function consumeJobs(deps: Deps): RunConsumer {
   const { config, log } = deps;
   return consumeRuns({
@@ -13,6 +15,16 @@ export function consumeJobs(deps: Deps): RunConsumer {
     concurrency: config.WORKFLOW_QUEUE_CONCURRENCY,
     handle: (wake) => executeRun(deps, wake),
     onProblem: (problem) => reportProblem(log, problem),
+  });
+}
+
+/** Begins to answer tests of single steps, beside the runs. */
+export function answerStepTests(deps: Deps): StepTestConsumer {
+  return consumeStepTests({
+    redisUrl: deps.config.REDIS_URL,
+    queueName: deps.config.WORKFLOW_QUEUE_NAME,
+    handle: (test) => testStep(deps, test),
+    onError: (error) => jobRejected(deps.log, { jobName: 'step.test', error: error.message }),
   });
 }
 

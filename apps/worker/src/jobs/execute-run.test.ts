@@ -267,6 +267,27 @@ describe('an expression', () => {
   });
 });
 
+describe('large outputs', () => {
+  test('are read again from their rows when a later step needs them', async () => {
+    const nodes = [
+      transform('big', '{% $trigger.input.text %}'),
+      get('call', '/between'),
+      transform('use', '{% $steps.big.output %}'),
+    ];
+    const text = 'x'.repeat(300_000);
+    const run = await platform.run(document(nodes, { output: '{% $steps.use.output %}' }), { input: { text } });
+    const row = await run.until();
+    expect(row.status).toBe('succeeded');
+    expect(row.output === text).toBe(true);
+  });
+
+  test('given to an expression that is no plain path fail with EXPRESSION_INPUT_TOO_LARGE above 1 MB', async () => {
+    const nodes = [transform('size', '{% $length($trigger.input.text) %}')];
+    const run = await platform.run(document(nodes), { input: { text: 'x'.repeat(1_100_000) } });
+    expect(await run.until()).toMatchObject({ status: 'failed', error: { code: 'EXPRESSION_INPUT_TOO_LARGE' } });
+  });
+});
+
 describe('the platform itself', () => {
   test('is out of reach for steps', async () => {
     const postgres = new URL(platform.db.workerUrl).port;
@@ -326,6 +347,24 @@ describe('a stored run that makes no sense', () => {
       expect(worker.isAlive()).toBe(true);
     },
   );
+
+  test('executes alone in its worker after two owners were lost in a row', async () => {
+    const other = await platform.run(document([get('a', '/slow?delayMs=1500&other')]));
+    await eventually(
+      () => echo.callsTo('/slow?delayMs=1500&other').length > 0,
+      () => 'the other run is inside',
+    );
+    const run = await platform.run(document([get('a', '/suspect')]), { isAsleep: true });
+    await platform.admin.pool.query(
+      `UPDATE app.workflow_runs SET status = 'running', lease_token = 1, lost_claims = 1, started_at = now(),
+         lease_until = now() - interval '1 s' WHERE id = $1`,
+      [run.runId],
+    );
+    await platform.queue.wakeRun({ orgId: platform.orgId, runId: run.runId });
+    expect(await run.until()).toMatchObject({ status: 'succeeded', leaseToken: 2 });
+    const otherEnd = (await other.row()).finishedAt;
+    expect(Number(echo.callsTo('/suspect')[0]?.at)).toBeGreaterThanOrEqual(Number(otherEnd));
+  });
 
   test('is given up as WORKER_LOST after ten owners were lost in a row', async () => {
     const run = await platform.run(document([transform('a', 1)]), { isAsleep: true });

@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { platformHosts } from './platform-hosts.ts';
+
+const settings = {
+  API_HOST: '10.0.0.5',
+  API_PORT: 3001,
+  WEB_PORT: 3000,
+  WORKER_DATABASE_URL: 'postgres://app_worker:secret@db.internal/millrace',
+  REDIS_URL: 'redis://:secret@[::1]:6380/2',
+};
+
+test('API, web app, PostgreSQL and Redis are refused, with their default ports', () => {
+  expect(platformHosts(settings)).toEqual([
+    { host: '10.0.0.5', port: 3001 },
+    { host: '127.0.0.1', port: 3001 },
+    { host: '127.0.0.1', port: 3000 },
+    { host: 'db.internal', port: 5432 },
+    { host: '::1', port: 6380 },
+  ]);
+});
+
+test('a host given as a parameter of the URL counts, as it does for the driver', () => {
+  const url = 'postgres://app_worker@ignored/millrace?host=192.168.1.9&port=5499';
+  expect(platformHosts({ ...settings, WORKER_DATABASE_URL: url })).toContainEqual({ host: '192.168.1.9', port: 5499 });
+});
+
+test('sockets in the file system and ports that are chosen later are left out', () => {
+  const url = 'postgres:///millrace?host=/var/run/postgresql';
+  const hosts = platformHosts({ ...settings, API_PORT: 0, WORKER_DATABASE_URL: url });
+  expect(hosts).toEqual([
+    { host: '127.0.0.1', port: 3000 },
+    { host: '::1', port: 6380 },
+  ]);
+});
