@@ -32,7 +32,7 @@ export async function publish(client: Client, name: string, dsl: object): Promis
   return `${path}/runs`;
 }
 
-async function send(
+export async function send(
   apiUrl: string,
   headers: Record<string, string>,
   method: string,

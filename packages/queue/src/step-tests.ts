@@ -6,7 +6,7 @@ import { AppError } from '@millrace/shared/errors';
 import { type Job, Queue, QueueEvents, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
-import { CONSUMER_OPTIONS } from './consumer.ts';
+import { CONSUMER_OPTIONS, oncePerSecond } from './consumer.ts';
 import { openLink } from './link.ts';
 import { reconnectWhenReadOnly } from './redis.ts';
 
@@ -77,13 +77,18 @@ export function openStepTester(settings: { redisUrl: string; queueName: string }
   };
 }
 
-/** Answers tests with `handle`; a test that cannot be parsed is told to `onError` and answered with nothing. */
+export interface StepTestConsumer {
+  /** Lets go of tests under way: whoever asked hears that nobody answered. */
+  close(): Promise<void>;
+}
+
+/** Answers tests with `handle`. A test that cannot be parsed or answered is told to `onError`. */
 export function consumeStepTests(settings: {
   redisUrl: string;
   queueName: string;
   handle(test: StepTest): Promise<StepTestAnswer>;
   onError(error: Error): void;
-}): { close(): Promise<void> } {
+}): StepTestConsumer {
   const redis = new Redis(settings.redisUrl, { ...CONSUMER_OPTIONS, reconnectOnError: reconnectWhenReadOnly() });
   redis.on('error', () => {}); // the same error reaches the worker below
   const worker = new Worker(
@@ -98,7 +103,7 @@ export function consumeStepTests(settings: {
     },
     { connection: redis, concurrency: CONCURRENCY, removeOnComplete: { count: 0 }, removeOnFail: { count: 0 } },
   );
-  worker.on('error', settings.onError);
+  worker.on('error', oncePerSecond(settings.onError));
   return {
     async close() {
       await worker.close(true);

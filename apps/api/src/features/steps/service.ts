@@ -91,7 +91,8 @@ function findStep(dsl: Document, stepId: string): { node: Document; incoming: st
   const checked = validateDefinition(dsl);
   const path = `nodes[${index}]`;
   const problems = checked.ok ? [] : checked.problems.filter((problem) => problem.path.startsWith(path));
-  if (problems.length > 0) throw new AppError('WORKFLOW_INVALID', undefined, { details: problems });
+  if (problems.length > 0)
+    throw new AppError('WORKFLOW_INVALID', 'This step cannot be executed yet; see details.', { details: problems });
   const edges: unknown[] = Array.isArray(dsl.edges) ? dsl.edges : [];
   const incoming = edges.flatMap((edge) => (isDocument(edge) && edge.to === stepId ? [String(edge.from)] : []));
   return { node, incoming };
