@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export interface EchoCall {
+interface EchoCall {
   at: Date;
   path: string;
   idempotencyKey: string | undefined;

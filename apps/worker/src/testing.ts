@@ -12,7 +12,7 @@ import { newId } from '@millrace/shared/ids';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
-export interface LogLine {
+interface LogLine {
   event?: string;
   runId?: string;
   [field: string]: unknown;
@@ -56,7 +56,7 @@ export interface TestRun {
   until(states?: readonly string[], timeoutMs?: number): Promise<RunRow>;
 }
 
-export interface RunRow {
+interface RunRow {
   status: string;
   output: unknown;
   error: { code: string; message: string; stepId?: string } | null;
@@ -67,7 +67,7 @@ export interface RunRow {
   finishedAt: Date | null;
 }
 
-export interface StepRow {
+interface StepRow {
   status: string;
   attempt: number;
   input: unknown;

@@ -3,7 +3,7 @@ import { type Plan, planWorkflow } from '@millrace/workflow/plan';
 import type { RetryDefaults } from '@millrace/workflow/retry';
 import { validateDefinition } from '@millrace/workflow/validate';
 
-export type Prepared =
+type Prepared =
   | { readonly ok: true; readonly plan: Plan; readonly constants: Record<string, Json> }
   /** The stored document is not one this version can run; `problem` names the first reason. */
   | { readonly ok: false; readonly problem: string };
