@@ -7,7 +7,7 @@ import { createTestDatabase, type TestDatabase } from '../packages/db/src/testin
 import { eventually, startTestRedis, type TestRedis } from '../packages/queue/src/testing.ts';
 import { generateSigningKeys } from '../packages/shared/src/tokens.ts';
 
-export interface Program {
+interface Program {
   pid: number;
   /** Every event logged so far, oldest first. */
   events: { event: string; detail?: { port?: number }; [field: string]: unknown }[];

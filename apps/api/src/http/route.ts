@@ -17,13 +17,13 @@ import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
 import { isStorableText } from './json-body.ts';
 import { loggablePath } from './request-path.ts';
 
-export type ContextOf<C extends Contract> = C extends { permission: string }
+type ContextOf<C extends Contract> = C extends { permission: string }
   ? OrgContext
   : C extends { auth: 'bearer' }
     ? UserContext
     : PublicContext;
 
-export interface Input<C extends Contract> {
+interface Input<C extends Contract> {
   params: ContractParams<C>;
   query: ContractQuery<C>;
   body: ContractBody<C>;
@@ -115,6 +115,6 @@ function possibleErrors(contract: Contract): ErrorCode[] {
   const codes: ErrorCode[] = ['BAD_REQUEST', 'DATABASE_UNAVAILABLE', ...(contract.errors ?? [])];
   if (contract.auth !== 'public') codes.push('UNAUTHORIZED');
   if (contract.permission) codes.push('ORG_ACCESS_DENIED', 'NOT_FOUND');
-  if (contract.method !== 'GET') codes.push('PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
+  if (contract.method !== 'GET') codes.push('CONFLICT', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
   return codes;
 }
