@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { createInvitation } from '@millrace/shared/contracts/invitations';
 import * as contracts from '@millrace/shared/contracts/organizations';
-import { createWorkflow } from '@millrace/shared/contracts/workflows';
+import { createWorkflow, disableWorkflow } from '@millrace/shared/contracts/workflows';
 import { newId } from '@millrace/shared/ids';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { call, openTestApi, type TestApi } from '../../testing.ts';
@@ -97,6 +98,30 @@ it('deletes only with the slug as confirmation, and then everything of this tena
   expect(await countRows(other.orgId)).toEqual(othersBefore);
   const gone = await call(api, contracts.getOrganization, { token: owner.token, params: { orgId } });
   expect(gone.body.code).toBe('ORG_ACCESS_DENIED');
+});
+
+it('answers everything that races with the deletion of the organization with success or a 4xx', async () => {
+  for (let round = 0; round < 3; round += 1) {
+    const { orgId, slug, owner } = await addOrganization(api);
+    const admin = await addMember(api, orgId, 'admin');
+    const input = { token: owner.token, params: { orgId } };
+    const body = { name: 'Flow', dsl: {} };
+    const { body: created } = await call(api, createWorkflow, { ...input, body });
+    const ofWorkflow = { token: admin.token, params: { orgId, workflowId: created.workflow.id } };
+    const member = { token: owner.token, params: { orgId, memberId: admin.id } };
+    const work = () => [
+      call(api, createWorkflow, { ...input, body }),
+      call(api, createWorkflow, { ...input, body, headers: { 'idempotency-key': newId() } }),
+      call(api, disableWorkflow, ofWorkflow),
+      call(api, createInvitation, { ...input, body: { email: `${newId()}@example.com`, roleKey: 'member' } }),
+      call(api, contracts.updateOrganization, { ...input, body: { name: newId() } }),
+      call(api, contracts.changeMemberRole, { ...member, body: { roleKey: 'admin' } }),
+      call(api, contracts.listMembers, input),
+    ];
+    const deleted = call(api, contracts.deleteOrganization, { ...input, body: { confirm: slug } });
+    const answers = await Promise.all([...work(), deleted, ...work()]);
+    for (const { status, text } of answers) expect(status, text).toBeLessThan(500);
+  }
 });
 
 it('lists members with their roles in the order they joined', async () => {
