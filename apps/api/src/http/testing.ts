@@ -30,6 +30,13 @@ export function sampleParams(orgId: string): Record<string, string> {
   };
 }
 
+const STEP_A = {
+  version: 'v2',
+  trigger: { type: 'trigger.manual' },
+  nodes: [{ id: 'a', type: 'transform', config: { value: 1 } }],
+  edges: [],
+};
+
 /** A body that the contract's schema accepts, by contract id. */
 export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   signUp: { email: 'a@example.com', password: 'long enough 1', displayName: 'A' },
@@ -43,7 +50,7 @@ export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   updateWorkflow: { name: 'Flow', dsl: { version: 'v2' }, revision: 1 },
   publishWorkflow: { note: 'First' },
   createRun: { input: { n: [1, { m: 2 }] } },
-  testStep: { dsl: { version: 'v2' }, stepId: 'a', sample: { input: {}, steps: { a: 1 } } },
+  testStep: { dsl: STEP_A, stepId: 'a', sample: { input: {}, steps: { b: 1 } } },
   putPin: { output: { n: 1 } },
 };
 
