@@ -1,12 +1,15 @@
 import { startTestRedis, type TestRedis } from '@millrace/queue/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startPlatform, type TestPlatform } from './testing.ts';
+import { startEcho } from './testing-echo.ts';
+
+const redisUrl = process.env.MILLRACE_TEST_REDIS_URL ?? '';
 
 let platform: TestPlatform;
 let careless: TestRedis;
 
 beforeAll(async () => {
-  platform = await startPlatform(process.env.MILLRACE_TEST_REDIS_URL ?? '');
+  platform = await startPlatform(redisUrl);
   careless = await startTestRedis(['--appendonly', 'no']);
 });
 afterAll(async () => {
@@ -43,7 +46,36 @@ describe('the worker refuses to start', () => {
     expect(await refusal({ ...env, NODE_ENV: 'production' })).toContain('append-only');
     const worker = await platform.startWorker(env);
     expect(worker.lines.map((line) => line.event)).toEqual(['program_warning', 'program_started']);
+    worker.signal('SIGTERM');
+    expect(await worker.ended()).toBe(0);
   });
+});
+
+test('a range that covers the platform itself opens everything in it but API, web app, PostgreSQL and Redis', async () => {
+  const servers = await Promise.all(['echo', 'api', 'web'].map(() => startEcho((_call, response) => response.end())));
+  const [echo, api, web] = servers.map(({ port }) => String(port));
+  const worker = await platform.startWorker({
+    EGRESS_ALLOW_CIDRS: '127.0.0.0/8',
+    ...{ API_PORT: api ?? '', API_HOST: '0.0.0.0', WEB_PORT: web ?? '' },
+  });
+  const ports = { echo, api, web, postgres: new URL(platform.db.workerUrl).port, redis: new URL(redisUrl).port };
+  const nodes = Object.entries(ports).map(([id, port]) => ({
+    ...{ id, type: 'http.request', onError: 'continue', retry: { maxAttempts: 1 } },
+    config: { method: 'GET', url: `http://127.0.0.2:${port}/` },
+  }));
+  const node = nodes.find(({ id }) => id === 'echo');
+  if (node) node.config.url = `http://127.0.0.1:${echo}/`;
+  const document = { version: 'v2', trigger: { type: 'trigger.manual' }, nodes };
+  const run = await platform.run(document);
+  await run.until(['succeeded']);
+  const steps = await run.steps();
+  const codes = Object.fromEntries(Object.keys(ports).map((id) => [id, steps[id]?.error?.code ?? steps[id]?.status]));
+  const refused = 'EGRESS_REFUSED';
+  expect(codes).toEqual({ echo: 'succeeded', api: refused, web: refused, postgres: refused, redis: refused });
+  expect(servers.map((server) => server.calls.length)).toEqual([1, 0, 0]);
+  worker.signal('SIGTERM');
+  expect(await worker.ended()).toBe(0);
+  await Promise.all(servers.map((server) => server.close()));
 });
 
 test('two signals at once end the worker once and cleanly', async () => {

@@ -288,15 +288,6 @@ describe('large outputs', () => {
   });
 });
 
-describe('the platform itself', () => {
-  test('is out of reach for steps', async () => {
-    const postgres = new URL(platform.db.workerUrl).port;
-    const config = { method: 'GET', url: `http://127.0.0.1:${postgres}/` };
-    const run = await platform.run(document([{ id: 'a', type: 'http.request', config }]));
-    expect(await run.until()).toMatchObject({ status: 'failed', error: { code: 'EGRESS_REFUSED' } });
-  });
-});
-
 describe('a wake-up', () => {
   test('that comes several times executes the run once', async () => {
     const run = await platform.run(document([get('once', '/once?delayMs=300')]), { isAsleep: true });

@@ -19,5 +19,6 @@ export async function failRun(deps: Deps, claim: ClaimedRun, lease: Lease, error
     const outcome = await recordRun(deps.db, { ...record, status: 'failed', nextAttemptAt: null, release: true });
     if (outcome === 'fenced' && !mayHaveHappened) throw new LeaseLostError('another owner has taken over');
   });
-  logEnded(deps.log, claim, { nowMs: Date.now(), attemptCount, error });
+  const nowMs = claim.nowMs + performance.now() - lease.claimedAt;
+  logEnded(deps.log, claim, { nowMs, attemptCount, error });
 }
