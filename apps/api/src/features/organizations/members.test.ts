@@ -1,9 +1,10 @@
+import { createInvitation } from '@millrace/shared/contracts/invitations';
 import * as contracts from '@millrace/shared/contracts/organizations';
 import { newId } from '@millrace/shared/ids';
 import type { RoleKey } from '@millrace/shared/permissions';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { call, openTestApi, type TestApi } from '../../testing.ts';
-import { addMember, addOrganization, type Person, queryAsAdmin } from './testing.ts';
+import { addMember, addOrganization, demoteWhileWaiting, type Person, queryAsAdmin } from './testing.ts';
 
 const ROLES: RoleKey[] = ['owner', 'admin', 'member'];
 const RANK: Record<RoleKey, number> = { member: 0, admin: 1, owner: 2 };
@@ -117,6 +118,28 @@ it('takes a removed or demoted person at the next request for what they are', as
   expect((await changeRole(admin, admin.id, 'admin')).body.code).toBe('FORBIDDEN');
   await remove(owner, admin.id);
   expect((await changeRole(admin, admin.id, 'admin')).body.code).toBe('ORG_ACCESS_DENIED');
+});
+
+it('judges by the role of the moment when a change gets its turn, not by the one that let it in', async () => {
+  const demoted = await addMember(api, orgId, 'owner');
+  const [second, third] = [await addMember(api, orgId, 'owner'), await addMember(api, orgId, 'admin')];
+  const answers = await demoteWhileWaiting<{ status: number }>(api, orgId, demoted, [
+    () => changeRole(demoted, second.id, 'member'),
+    () => changeRole(demoted, demoted.id, 'owner'),
+    () => remove(demoted, third.id),
+    () =>
+      call(api, createInvitation, {
+        token: demoted.token,
+        params: { orgId },
+        body: { email: 'guest@example.com', roleKey: 'admin' },
+      }),
+  ]);
+  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403]);
+  expect([await readRole(demoted), await readRole(second), await readRole(third)]).toEqual([
+    'member',
+    'owner',
+    'admin',
+  ]);
 });
 
 it('keeps an owner however two owners demote, remove and leave at the same moment, 50 times', async () => {

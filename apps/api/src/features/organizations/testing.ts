@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeDatabase, connectDatabase } from '@millrace/db/connect';
 import { memberships } from '@millrace/db/schema/memberships';
 import { withOrg } from '@millrace/db/tenant';
+import { eventually } from '@millrace/queue/testing';
 import { createOrganization } from '@millrace/shared/contracts/organizations';
 import { newId } from '@millrace/shared/ids';
 import type { RoleKey } from '@millrace/shared/permissions';
@@ -63,6 +64,45 @@ export async function queryAsAdmin<Row extends object>(api: TestApi, text: strin
   try {
     return (await database.pool.query<Row & Record<string, unknown>>(text, values)).rows;
   } finally {
+    await closeDatabase(database);
+  }
+}
+
+/**
+ * Starts requests that wait for the lock on the organization's row, demotes somebody to member meanwhile, and lets the
+ * requests go on: each was let in with a role its sender no longer has.
+ */
+export async function demoteWhileWaiting<T>(
+  api: TestApi,
+  orgId: string,
+  person: Person,
+  requests: (() => Promise<T>)[],
+): Promise<T[]> {
+  const database = connectDatabase({
+    url: api.adminUrl,
+    poolSize: 2,
+    applicationName: 'test',
+    onError: () => undefined,
+  });
+  const client = await database.pool.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query('SELECT FROM app.organizations WHERE id = $1 FOR UPDATE', [orgId]);
+    const answers = Promise.all(requests.map((request) => request()));
+    await eventually('every request waits for the lock', async () => {
+      const { rows } = await database.pool.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return rows.length === requests.length;
+    });
+    await client.query(`UPDATE app.memberships SET role_key = 'member' WHERE org_id = $1 AND user_id = $2`, [
+      orgId,
+      person.id,
+    ]);
+    await client.query('COMMIT');
+    return await answers;
+  } finally {
+    client.release(true); // also ends a transaction that a failure left open
     await closeDatabase(database);
   }
 }
