@@ -22,8 +22,8 @@ export async function testStep(
   body: { dsl: Document; stepId: string; sample: Sample },
 ) {
   const { deps, orgId } = context;
+  const pinned = await readPins(context, workflowId); // first, so that an unknown workflow is 404 whatever the body
   const { node, incoming } = findStep(body.dsl, body.stepId);
-  const pinned = await readPins(context, workflowId);
   const outputs = { ...pinned, ...body.sample.steps };
   const { dsl } = body;
   return deps.stepTester.ask({
