@@ -20,16 +20,17 @@ import { answerStepTests, consumeJobs } from './jobs.ts';
 const PROGRAM = 'worker';
 /** After SIGTERM: attempts under way may end in this time, then their runs are handed over. */
 const DRAIN_MS = 10_000;
-/** Everything must be over by then, 20 s after the signal at the latest. */
+/** Handlers still busy then are left to the lease: another worker takes their runs over. */
 const CLOSE_MS = 17_000;
+/** A database that does not answer may not keep the program from ending. */
+const END_MS = 19_000;
 
 const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
 
 try {
   await start();
 } catch (error) {
-  fail(error);
-  process.exit(1);
+  process.exit(failWith(error));
 }
 
 async function start(): Promise<void> {
@@ -59,19 +60,19 @@ function endOnSignal(end: () => Promise<void>): void {
     if (isEnding) return;
     isEnding = true;
     programStopping(log, { program: PROGRAM, signal });
-    const isClean = await end().then(
-      () => true,
-      (error: unknown) => fail(error),
-    );
-    process.exit(isClean ? 0 : 1);
+    const late = setTimeout(() => process.exit(failWith(`it did not end within ${END_MS} ms`)), END_MS);
+    const code = await end().then(() => 0, failWith);
+    clearTimeout(late);
+    process.exit(code);
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
 }
 
-function fail(error: unknown): false {
+/** Answers the exit code. */
+function failWith(error: unknown): 1 {
   programFailed(log, { program: PROGRAM, error: error instanceof Error ? error.message : String(error) });
-  return false;
+  return 1;
 }
 
 /** A Redis that drops or forgets wake-ups makes runs late: production does not start with one, development says so. */
