@@ -8,6 +8,8 @@ interface EchoCall {
   path: string;
   idempotencyKey: string | undefined;
   body: string;
+  /** The caller hung up before it had its answer. */
+  isAborted: boolean;
 }
 
 export interface EchoServer {
@@ -26,8 +28,11 @@ export type EchoAnswer = (call: EchoCall, response: ServerResponse) => void;
 export async function startEcho(answer: EchoAnswer): Promise<EchoServer> {
   const calls: EchoCall[] = [];
   const server = createServer(async (request, response) => {
-    const call = { ...headOf(request), at: new Date(), body: '' };
+    const call = { ...headOf(request), at: new Date(), body: '', isAborted: false };
     calls.push(call);
+    response.on('close', () => {
+      call.isAborted = !response.writableFinished;
+    });
     for await (const chunk of request) call.body += chunk;
     answer(call, response);
   });

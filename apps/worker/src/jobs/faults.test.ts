@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { startTestRedis } from '@millrace/queue/testing';
+import { startFaultProxy, startTestRedis } from '@millrace/queue/testing';
 import { describe, expect, test } from 'vitest';
 import { eventually, startPlatform, type TestPlatform, type TestRun } from '../testing.ts';
 import { type EchoServer, startEcho } from '../testing-echo.ts';
@@ -155,6 +155,41 @@ describe.concurrent('a run survives', () => {
       await redis.stop();
     }
   });
+
+  test(
+    'a PostgreSQL that says nothing for longer than the lease: the attempt is aborted and the worker can end',
+    { timeout: 60_000 },
+    () =>
+      withPlatform(async (platform, echo) => {
+        const direct = new URL(platform.db.workerUrl);
+        const proxy = await startFaultProxy(Number(direct.port));
+        const viaProxy = new URL(direct);
+        viaProxy.port = String(proxy.port);
+        const env = { EGRESS_ALLOW_CIDRS: echo.egress, WORKER_DATABASE_URL: viaProxy.href };
+        const worker = await platform.startWorker(env);
+        const run = await platform.run(chain(echo, '/slow?ms=60000', '/last'));
+        await untilCalled(echo, '/slow?ms=60000');
+        await proxy.setFault({ type: 'black-hole' });
+        worker.signal('SIGTERM');
+        await eventually(
+          () => worker.lines.some((line) => line.event === 'run_lease_lost'),
+          () => 'the worker gives the run up by itself',
+          20_000,
+        );
+        await eventually(
+          () => echo.calls[0]?.isAborted,
+          () => 'the request is aborted',
+        );
+        expect(echo.callsTo('/last')).toEqual([]);
+        const second = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+        expect(await run.until(['succeeded'], 20_000)).toMatchObject({ attemptCount: 1 });
+        await expectNoCallAfterItsEnd(run, echo, ['/slow?ms=60000', '/last']);
+        expect(await second.trace(run.runId)).toEqual(['workflow_run_succeeded']);
+        // Its queries never end, which may not keep it from ending.
+        await worker.ended();
+        await proxy.stop();
+      }),
+  );
 
   test('PostgreSQL connections that are cut again and again', { timeout: 60_000 }, () =>
     withPlatform(async (platform, echo) => {
