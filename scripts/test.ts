@@ -59,7 +59,8 @@ async function runVitest(): Promise<Outcome> {
   try {
     const { ok } = await run(
       'vitest',
-      ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+      // Arguments choose test files by part of their path: npm test -- packages/db
+      ['run', ...process.argv.slice(2), '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
       'show',
     );
     return countTests(readReport(report), ok);

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { SetupError } from '../services/failure.ts';
 import { findFreePort, isPortFree } from '../services/ports.ts';
 import type { Database } from './database.ts';
@@ -65,6 +66,7 @@ function environmentsFor(context: StartContext, { database, redisUrl, echo }: Pr
     redisUrl,
     apiHost: address.host,
     apiPort: address.port,
+    compileCacheDir: join(context.host.dataDir, 'compile-cache'),
     egressRule: echo && `127.0.0.1/32:${echo.port}`,
   });
 }
