@@ -20,6 +20,8 @@ export interface ConnectOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Longer than any statement of ours takes: a connection silent for so long has lost its server without a word. */
+const QUERY_TIMEOUT_MS = 20_000;
 
 /** Opens no connection yet: the first query does. A query fails after 5 s when no connection can be had. */
 export function connectDatabase(options: ConnectOptions): Database {
@@ -28,6 +30,7 @@ export function connectDatabase(options: ConnectOptions): Database {
     max: options.poolSize,
     application_name: options.applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
   });
   pool.on('error', options.onError);

@@ -33,9 +33,9 @@ const SOCKET_CODES = new Set([
   'ENOENT',
 ]);
 
-/** pg gives these two no code: a pool without a free connection in time, and a connection that ended under a query. */
+/** pg gives these no code: no free connection in time, no answer in time, a connection that ended under a query. */
 const CONNECTION_LOST =
-  /timeout exceeded when trying to connect|^Connection terminated|Client has encountered a connection error/;
+  /timeout exceeded when trying to connect|^Query read timeout|^Connection terminated|Client has encountered a connection error/;
 
 function findDatabaseError(error: unknown): pg.DatabaseError | null {
   const found = causes(error).find((cause) => cause instanceof pg.DatabaseError);
