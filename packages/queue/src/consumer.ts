@@ -130,7 +130,8 @@ export function oncePerSecond(report: (error: Error) => void): (error: Error) =>
   };
 }
 
-async function endsWithin(work: Promise<unknown>, deadlineMs: number): Promise<boolean> {
+/** Waits for `work` to end, well or not, but no longer than the deadline. False: it has not ended yet. */
+export async function endsWithin(work: Promise<unknown>, deadlineMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), deadlineMs);

@@ -6,7 +6,7 @@ import { AppError } from '@millrace/shared/errors';
 import { type Job, Queue, QueueEvents, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
-import { CONSUMER_OPTIONS, oncePerSecond } from './consumer.ts';
+import { CONSUMER_OPTIONS, endsWithin, oncePerSecond } from './consumer.ts';
 import { openLink } from './link.ts';
 import { reconnectWhenReadOnly } from './redis.ts';
 
@@ -14,6 +14,7 @@ const STEP_TEST = 'step.test';
 /** The longest step plus the way there and back. */
 const ANSWER_TIMEOUT_MS = 60_000;
 const CONCURRENCY = 4;
+const CLOSE_TIMEOUT_MS = 500;
 /** Answers pass through the queue's event stream; keeping few of them keeps tenants' samples out of Redis's memory. */
 const EVENTS_KEPT = 50;
 
@@ -40,6 +41,7 @@ export type StepTestAnswer = z.infer<typeof StepTestAnswer>;
 export interface StepTester {
   /** Throws `QUEUE_UNAVAILABLE`: within 500 ms when Redis is away, after a minute when no worker answers. */
   ask(test: StepTest): Promise<StepTestAnswer>;
+  /** Ends the connections within about half a second, also while Redis is away or hangs. */
   close(): Promise<void>;
 }
 
@@ -47,14 +49,21 @@ export interface StepTester {
 export function openStepTester(settings: { redisUrl: string; queueName: string }): StepTester {
   const name = nameOf(settings.queueName);
   const link = openLink(settings.redisUrl);
-  const listener = new Redis(settings.redisUrl, { ...CONSUMER_OPTIONS, reconnectOnError: reconnectWhenReadOnly() });
+  let isClosing = false;
+  const listener = new Redis(settings.redisUrl, {
+    ...CONSUMER_OPTIONS,
+    // Nothing tries again once closing; see close.
+    retryStrategy: (times) => (isClosing ? null : CONSUMER_OPTIONS.retryStrategy(times)),
+    reconnectOnError: reconnectWhenReadOnly(),
+  });
   listener.on('error', link.remember);
   const queue = new Queue(name, {
     connection: link.redis,
     skipVersionCheck: true,
     streams: { events: { maxLen: EVENTS_KEPT } },
   });
-  const events = new QueueEvents(name, { connection: listener, skipVersionCheck: true });
+  // From the oldest event kept, not from "now": a worker may answer before the first read is under way.
+  const events = new QueueEvents(name, { connection: listener, skipVersionCheck: true, lastEventId: '0-0' });
   queue.on('error', link.remember);
   events.on('error', link.remember);
   return {
@@ -70,9 +79,11 @@ export function openStepTester(settings: { redisUrl: string; queueName: string }
       }
     },
     async close() {
-      listener.disconnect();
+      isClosing = true;
       link.redis.disconnect();
-      await Promise.allSettled([events.close(), queue.close()]);
+      // BullMQ waits for the connection's 'end', which ioredis does not emit when told to stop while it reconnects.
+      await endsWithin(Promise.allSettled([events.close(), queue.close()]), CLOSE_TIMEOUT_MS);
+      listener.disconnect();
     },
   };
 }
@@ -106,7 +117,7 @@ export function consumeStepTests(settings: {
   worker.on('error', oncePerSecond(settings.onError));
   return {
     async close() {
-      await worker.close(true);
+      await endsWithin(worker.close(true), CLOSE_TIMEOUT_MS); // waits for the same 'end'
       redis.disconnect();
     },
   };
