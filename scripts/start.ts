@@ -1,11 +1,11 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SetupError } from './services/failure.ts';
-import { type Host, prepareHost } from './services/host.ts';
-import { takeLock } from './services/process-note.ts';
+import { prepareHost } from './services/host.ts';
 import { parseArguments } from './start/arguments.ts';
 import { describePlatform } from './start/closing-words.ts';
+import { type DataLock, lockDataDir } from './start/data-lock.ts';
 import { type DemoNote, makeDemo, readDemoNote } from './start/demo.ts';
 import { createProgress } from './start/progress.ts';
 import { type Platform, type StartContext, startPlatform } from './start/stages.ts';
@@ -18,7 +18,7 @@ const SETTLE_MS = 20_000;
 
 const progress = createProgress(process.stdout);
 const supervisor = createSupervisor(progress.say);
-let lockFile: string | undefined;
+let lock: DataLock | undefined;
 let stopRequestedAt: number | undefined;
 
 // Output may have nowhere to go once the terminal is closed; stopping in order matters more.
@@ -27,7 +27,7 @@ const work = main();
 // The IPC channel ends when the process that started us is gone, which also happens without any signal.
 for (const event of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect']) process.on(event, requestStop);
 process.on('uncaughtException', abandon);
-process.on('exit', releaseLock);
+process.on('exit', () => lock?.release());
 work.catch(fail);
 supervisor.gaveUp.catch(fail);
 
@@ -39,22 +39,12 @@ async function main(): Promise<void> {
   }
   if (existsSync(join(cloneDir, '.env'))) process.loadEnvFile(join(cloneDir, '.env'));
   const host = prepareHost(cloneDir, process.env.MILLRACE_DATA_DIR || undefined, progress.say);
-  lockDataDir(host);
+  lock = await lockDataDir(host.dataDir, progress.say);
+  if (stopRequestedAt !== undefined) throw new SetupError('Stopped.');
   const context: StartContext = { cloneDir, host, env: process.env, progress, supervisor, isEmpty };
   const platform = await startPlatform(context);
   const demo = await provideDemo(context, platform);
   console.log(describePlatform({ platform, dataDir: host.dataDir, demo }));
-}
-
-function lockDataDir({ dataDir }: Host): void {
-  const file = join(dataDir, 'lock');
-  const holder = takeLock(file);
-  if (holder) {
-    throw new SetupError(
-      `Millrace is running on ${dataDir} already (pid ${holder.pid}). Stop it first, or set MILLRACE_DATA_DIR.`,
-    );
-  }
-  lockFile = file;
 }
 
 async function provideDemo({ host }: StartContext, { apiUrl, echo }: Platform): Promise<DemoNote | undefined> {
@@ -78,6 +68,7 @@ function requestStop(): void {
   const now = Date.now();
   if (stopRequestedAt === undefined) {
     stopRequestedAt = now;
+    lock?.announceStop();
     progress.say('Stopping (Ctrl-C again to force).');
     stopEverything().then(() => process.exit(0), abandon);
   } else if (now - stopRequestedAt > SAME_SIGNAL_MS) {
@@ -106,8 +97,4 @@ function abandon(error: unknown): void {
   console.error(error);
   supervisor.killAll();
   process.exit(1);
-}
-
-function releaseLock(): void {
-  if (lockFile) rmSync(lockFile, { force: true });
 }

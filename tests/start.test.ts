@@ -135,6 +135,20 @@ describe('in a clone that nobody else can enter', () => {
     expect(await isReady(api)).toBe(true);
   });
 
+  test('a start that is still stopping is waited for by the next', async () => {
+    const first = start();
+    const { pids } = await untilRunning(first);
+    // A worker that does not react keeps the first start stopping.
+    sendSignal(pids.worker ?? 0, 'SIGSTOP');
+    first.child.kill('SIGTERM');
+    await first.shows(/Stopping/);
+    const next = start();
+    await next.shows(/Waiting for an earlier start \(pid \d+\) to finish stopping/);
+    sendSignal(pids.worker ?? 0, 'SIGCONT');
+    await untilRunning(next);
+    expect(await first.ended).toEqual([0, null]);
+  });
+
   test('a start that was killed with everything but its children does not block the next, which ends them', async () => {
     const killed = start();
     const { pids, dataDir } = await untilRunning(killed);

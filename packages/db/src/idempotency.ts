@@ -1,4 +1,4 @@
-import { and, eq, lt, sql } from 'drizzle-orm';
+import { and, eq, isNull, lt, sql } from 'drizzle-orm';
 import type { Database } from './connect.ts';
 import { toJsonText } from './json-text.ts';
 import { idempotencyKeys } from './schema/idempotency-keys.ts';
@@ -58,17 +58,29 @@ export async function reserveAnswer(
   return rows.length > 0;
 }
 
-/** Marks the answer as final: from now on it is replayed at once. */
-export async function finishAnswer(db: Database, orgId: string, key: string, status: number): Promise<void> {
-  await withOrg(db, orgId, (tx) =>
+/**
+ * Marks the answer as final: from now on it is replayed at once, and its work can no longer be taken back. False when
+ * there is no such answer any more.
+ */
+export async function finishAnswer(db: Database, orgId: string, key: string, status: number): Promise<boolean> {
+  const rows = await withOrg(db, orgId, (tx) =>
     tx
       .update(idempotencyKeys)
       .set({ status })
-      .where(and(eq(idempotencyKeys.orgId, orgId), eq(idempotencyKeys.key, key))),
+      .where(and(eq(idempotencyKeys.orgId, orgId), eq(idempotencyKeys.key, key)))
+      .returning({ key: idempotencyKeys.key }),
   );
+  return rows.length > 0;
 }
 
-/** Forgets a key whose work was taken back (503), so that the same key starts it again. */
-export async function forgetAnswer(tx: OrgTx, key: string): Promise<void> {
-  await tx.delete(idempotencyKeys).where(and(eq(idempotencyKeys.orgId, tx.orgId), eq(idempotencyKeys.key, key)));
+/**
+ * Forgets a key whose work is being taken back in this transaction (503), so that the same key starts it again. False
+ * when the answer is final already: somebody was told that the work is accepted, so it must stay.
+ */
+export async function forgetPendingAnswer(tx: OrgTx, key: string): Promise<boolean> {
+  const rows = await tx
+    .delete(idempotencyKeys)
+    .where(and(eq(idempotencyKeys.orgId, tx.orgId), eq(idempotencyKeys.key, key), isNull(idempotencyKeys.status)))
+    .returning({ key: idempotencyKeys.key });
+  return rows.length > 0;
 }

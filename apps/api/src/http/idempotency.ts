@@ -48,7 +48,7 @@ export async function answerIdempotently(
     if (answer) {
       const isSame = answer.scope === idempotency.scope && answer.requestHash.equals(idempotency.requestHash);
       if (!isSame) throw new AppError('CONFLICT', 'This Idempotency-Key was already used for another request.');
-      if (answer.isPending && Date.now() < deadline) continue;
+      if (answer.isPending && !(await isAccepted(context, deadline, reply.statusCode))) continue;
       reply.header('idempotency-replayed', 'true');
       return answer.response;
     }
@@ -60,4 +60,13 @@ export async function answerIdempotently(
       if (!(error instanceof AnswerTaken)) throw error;
     }
   }
+}
+
+/**
+ * Whether an answer that is still pending may be given. Its first request is at work, unless it died: after a while the
+ * answer is made final, which exactly one of this and the taking back of its work can do.
+ */
+async function isAccepted(context: OrgContext & { idempotency: IdempotencyRequest }, deadline: number, status: number) {
+  if (Date.now() < deadline) return false;
+  return finishAnswer(context.deps.db, context.orgId, context.idempotency.key, status);
 }

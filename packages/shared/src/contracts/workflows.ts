@@ -159,6 +159,7 @@ export const duplicateWorkflow = defineContract({
   params: WorkflowParams,
   status: 201,
   response: OneWorkflowResponse,
+  isIdempotent: true,
 });
 
 export const listVersions = defineContract({

@@ -7,7 +7,7 @@ import { Id } from '@millrace/shared/ids';
 import { and, asc, desc, eq, gte, ilike, inArray, lt, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { readPage, splitPage } from '../../http/page.ts';
-import { escapeLike } from '../workflows/service.ts';
+import { escapeLike } from '../../http/search-text.ts';
 import { toRun, toStep } from './rows.ts';
 
 export interface RunFilters {

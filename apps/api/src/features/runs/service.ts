@@ -1,4 +1,4 @@
-import { forgetAnswer } from '@millrace/db/idempotency';
+import { forgetPendingAnswer } from '@millrace/db/idempotency';
 import { discardQueuedRun, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
 import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
@@ -68,11 +68,20 @@ async function insertRun(context: OrgContext, tx: OrgTx, workflowId: string, inp
   });
 }
 
-/** Removes the fresh run together with the idempotency key that points to it. False: a worker already has the run. */
+/** Rolls a take-back back: a worker has the run, or its answer was already replayed to somebody. */
+class AlreadyAccepted extends Error {}
+
+/** Removes the fresh run together with the idempotency key that points to it. False: the run is accepted after all. */
 async function takeBack(context: OrgContext, runId: string): Promise<boolean> {
-  return withOrg(context.deps.db, context.orgId, async (tx) => {
-    const isDiscarded = await discardQueuedRun(tx, runId);
-    if (isDiscarded && context.idempotency) await forgetAnswer(tx, context.idempotency.key);
-    return isDiscarded;
-  });
+  const { deps, orgId, idempotency } = context;
+  try {
+    await withOrg(deps.db, orgId, async (tx) => {
+      if (idempotency && !(await forgetPendingAnswer(tx, idempotency.key))) throw new AlreadyAccepted();
+      if (!(await discardQueuedRun(tx, runId))) throw new AlreadyAccepted();
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof AlreadyAccepted) return false;
+    throw error;
+  }
 }

@@ -8,6 +8,7 @@ import { and, desc, eq, ilike, inArray, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { keepAnswer } from '../../http/idempotency.ts';
 import { readPage, splitPage } from '../../http/page.ts';
+import { escapeLike } from '../../http/search-text.ts';
 import { isWorkflow, lockWorkflow, readWorkflow, selectWorkflows, toWorkflow } from './rows.ts';
 
 type Draft = Record<string, unknown>;
@@ -123,7 +124,9 @@ export async function duplicateWorkflow(context: OrgContext, workflowId: string)
   return withOrg(context.deps.db, context.orgId, async (tx) => {
     const source = await readWorkflow(tx, workflowId);
     const name = `${source.name.slice(0, 113)} (copy)`; // within the 120 characters of a name
-    return { workflow: await insertDraft(context, tx, name, source.dsl) };
+    const answer = { workflow: await insertDraft(context, tx, name, source.dsl) };
+    await keepAnswer(context, tx, answer);
+    return answer;
   });
 }
 
@@ -146,9 +149,4 @@ export async function auditWorkflow(
 ): Promise<void> {
   const { userId } = context;
   await appendAudit(tx, { actorUserId: userId, action, subjectType: 'workflow', subjectId: workflowId, data });
-}
-
-/** Text a person searches for, with the wildcards of LIKE taken literally. */
-export function escapeLike(text: string): string {
-  return text.replace(/[\\%_]/g, (char) => `\\${char}`);
 }

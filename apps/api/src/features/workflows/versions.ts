@@ -1,5 +1,6 @@
 import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import { DEFAULT_PAGE_SIZE } from '@millrace/shared/contracts/contract';
 import { AppError } from '@millrace/shared/errors';
 import { validateDefinition } from '@millrace/workflow/validate';
 import { and, desc, eq, lt, sql } from 'drizzle-orm';
@@ -42,7 +43,7 @@ export async function listVersions(
   workflowId: string,
   query: { limit?: number | undefined; cursor?: string | undefined },
 ) {
-  const limit = query.limit ?? 50;
+  const limit = query.limit ?? DEFAULT_PAGE_SIZE;
   const before = query.cursor === undefined ? undefined : readVersionCursor(query.cursor);
   const rows = await withOrg(context.deps.db, context.orgId, async (tx) => {
     await readWorkflow(tx, workflowId); // 404 before an empty list
