@@ -7,12 +7,14 @@ import { z } from 'zod';
 import { loggablePath } from './request-path.ts';
 
 /** The one shape of every answer from 400 up. */
-export const ErrorEnvelope = z.object({
-  code: z.string(),
-  message: z.string(),
-  requestId: z.string(),
-  details: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
-});
+export const ErrorEnvelope = z
+  .object({
+    code: z.string(),
+    message: z.string(),
+    requestId: z.string(),
+    details: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: 'Error' });
 
 /**
  * SQLSTATEs of two changes that met: a row that was referred to went away (as when the organization is deleted),

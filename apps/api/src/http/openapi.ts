@@ -1,7 +1,8 @@
 import swagger from '@fastify/swagger';
+import type { Contract } from '@millrace/shared/contracts/contract';
 import reference from '@scalar/fastify-api-reference';
 import type { FastifyInstance } from 'fastify';
-import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 
 /** OpenAPI 3.1 from the very schemas that validate, at `/v1/openapi.json`, and a readable reference at `/docs`. */
 export async function serveOpenApi(app: FastifyInstance): Promise<void> {
@@ -16,7 +17,8 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
       },
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
     },
-    transform: jsonSchemaTransform,
+    transform: describeRoute,
+    transformObject: jsonSchemaTransformObject,
   });
   await app.register(reference, {
     routePrefix: '/docs',
@@ -46,3 +48,18 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
 export function serveOpenApiDocument(app: FastifyInstance): void {
   app.get('/v1/openapi.json', { schema: { hide: true } as object }, async () => app.swagger());
 }
+
+/** Headers are no part of a contract's schemas; clients made from the document need to know them all the same. */
+const describeRoute: typeof jsonSchemaTransform = (input) => {
+  const described = jsonSchemaTransform(input);
+  const contract = (input.route.config as { contract?: Contract } | undefined)?.contract;
+  const headers = {
+    ...(contract?.permission && { 'X-Org-Id': { type: 'string', format: 'uuid', description: 'Equal to orgId.' } }),
+    ...(contract?.isIdempotent && {
+      'Idempotency-Key': { type: 'string', maxLength: 255, description: 'The same key within 24 h: the same answer.' },
+    }),
+  };
+  if (Object.keys(headers).length === 0) return described;
+  const required = contract?.permission ? ['X-Org-Id'] : [];
+  return { ...described, schema: { ...described.schema, headers: { type: 'object', properties: headers, required } } };
+};

@@ -42,6 +42,9 @@ export type Handler<C extends Contract> = (
 ) => Promise<ContractResponse<C> | FastifyReply>;
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    contract?: Contract;
+  }
   interface FastifyRequest {
     actor?: PublicContext | UserContext | OrgContext;
   }
@@ -58,6 +61,7 @@ export function route<C extends Contract>(app: FastifyInstance, deps: Deps, cont
   app.route({
     method: contract.method,
     url: contract.path,
+    config: { contract },
     schema: {
       operationId: contract.id,
       summary: contract.summary,

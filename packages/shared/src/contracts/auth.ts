@@ -18,18 +18,22 @@ const Password = z
   .transform((value) => value.normalize('NFC'))
   .pipe(z.string().min(8, 'must be at least 8 characters').max(256, 'must be at most 256 characters'));
 
-export const Session = z.object({
-  token: z.string(),
-  tokenType: z.literal('access'),
-  sessionId: Id,
-  userId: Id,
-  email: z.string(),
-  issuedAt: z.int(),
-  expiresAt: z.int(),
-});
+export const Session = z
+  .object({
+    token: z.string(),
+    tokenType: z.literal('access'),
+    sessionId: Id,
+    userId: Id,
+    email: z.string(),
+    issuedAt: z.int(),
+    expiresAt: z.int(),
+  })
+  .meta({ id: 'Session' });
 export type Session = z.infer<typeof Session>;
 
-export const User = z.object({ id: Id, email: z.string(), displayName: z.string().nullable(), createdAt: Time });
+export const User = z
+  .object({ id: Id, email: z.string(), displayName: z.string().nullable(), createdAt: Time })
+  .meta({ id: 'User' });
 export type User = z.infer<typeof User>;
 
 const SignedIn = z.object({ session: Session, user: User });

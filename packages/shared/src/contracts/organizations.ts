@@ -5,16 +5,20 @@ import { Done, defineContract, OrgParams, personText, Time } from './contract.ts
 
 const Slug = z.string().regex(/^[a-z0-9-]{3,50}$/, 'must be 3 to 50 characters of a-z, 0-9 and -');
 
-export const Organization = z.object({ id: Id, slug: z.string(), name: z.string(), createdAt: Time });
+export const Organization = z
+  .object({ id: Id, slug: z.string(), name: z.string(), createdAt: Time })
+  .meta({ id: 'Organization' });
 export type Organization = z.infer<typeof Organization>;
 
-export const Membership = z.object({
-  id: Id,
-  organizationId: Id,
-  userId: Id,
-  roleKey: RoleKey,
-  createdAt: Time,
-});
+export const Membership = z
+  .object({
+    id: Id,
+    organizationId: Id,
+    userId: Id,
+    roleKey: RoleKey,
+    createdAt: Time,
+  })
+  .meta({ id: 'Membership' });
 export type Membership = z.infer<typeof Membership>;
 
 const Member = z.object({

@@ -8,38 +8,42 @@ export type RunStatus = z.infer<typeof RunStatus>;
 
 const RunError = z.object({ code: z.string(), message: z.string(), stepId: z.string().optional() });
 
-export const Run = z.object({
-  id: Id,
-  organizationId: Id,
-  workflowId: Id,
-  version: z.int(),
-  triggerType: z.string(),
-  status: RunStatus,
-  attemptCount: z.int(),
-  maxAttempts: z.int(),
-  nextAttemptAt: Time.nullable(),
-  retryOfRunId: Id.nullable(),
-  requestedByUserId: Id.nullable(),
-  input: z.unknown(),
-  output: z.unknown(),
-  error: RunError.nullable(),
-  createdAt: Time,
-  startedAt: Time.nullable(),
-  finishedAt: Time.nullable(),
-});
+export const Run = z
+  .object({
+    id: Id,
+    organizationId: Id,
+    workflowId: Id,
+    version: z.int(),
+    triggerType: z.string(),
+    status: RunStatus,
+    attemptCount: z.int(),
+    maxAttempts: z.int(),
+    nextAttemptAt: Time.nullable(),
+    retryOfRunId: Id.nullable(),
+    requestedByUserId: Id.nullable(),
+    input: z.unknown(),
+    output: z.unknown(),
+    error: RunError.nullable(),
+    createdAt: Time,
+    startedAt: Time.nullable(),
+    finishedAt: Time.nullable(),
+  })
+  .meta({ id: 'Run' });
 export type Run = z.infer<typeof Run>;
 
-const Step = z.object({
-  stepId: z.string(),
-  type: z.string(),
-  status: z.enum(['pending', 'running', 'waiting', 'succeeded', 'failed', 'skipped', 'cancelled']),
-  attempt: z.int(),
-  input: z.unknown(),
-  output: z.unknown(),
-  error: RunError.nullable(),
-  startedAt: Time.nullable(),
-  finishedAt: Time.nullable(),
-});
+const Step = z
+  .object({
+    stepId: z.string(),
+    type: z.string(),
+    status: z.enum(['pending', 'running', 'waiting', 'succeeded', 'failed', 'skipped', 'cancelled']),
+    attempt: z.int(),
+    input: z.unknown(),
+    output: z.unknown(),
+    error: RunError.nullable(),
+    startedAt: Time.nullable(),
+    finishedAt: Time.nullable(),
+  })
+  .meta({ id: 'Step' });
 export type Step = z.infer<typeof Step>;
 
 const WorkflowRuns = '/v1/orgs/:orgId/workflows/:workflowId/runs';

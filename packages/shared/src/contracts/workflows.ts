@@ -6,23 +6,25 @@ import { Done, defineContract, NextCursor, OrgParams, PageQuery, personText, Tim
 const Draft = z.record(z.string(), z.unknown());
 const WorkflowStatus = z.enum(['draft', 'published']);
 
-export const Workflow = z.object({
-  id: Id,
-  organizationId: Id,
-  name: z.string(),
-  status: WorkflowStatus,
-  isEnabled: z.boolean(),
-  version: z.int(),
-  revision: z.int(),
-  dsl: Draft,
-  publishedDsl: Draft.nullable(),
-  hasUnpublishedChanges: z.boolean(),
-  hookUrl: z.string().nullable(),
-  createdByUserId: Id.nullable(),
-  publishedAt: Time.nullable(),
-  createdAt: Time,
-  updatedAt: Time,
-});
+export const Workflow = z
+  .object({
+    id: Id,
+    organizationId: Id,
+    name: z.string(),
+    status: WorkflowStatus,
+    isEnabled: z.boolean(),
+    version: z.int(),
+    revision: z.int(),
+    dsl: Draft,
+    publishedDsl: Draft.nullable(),
+    hasUnpublishedChanges: z.boolean(),
+    hookUrl: z.string().nullable(),
+    createdByUserId: Id.nullable(),
+    publishedAt: Time.nullable(),
+    createdAt: Time,
+    updatedAt: Time,
+  })
+  .meta({ id: 'Workflow' });
 export type Workflow = z.infer<typeof Workflow>;
 
 const WorkflowVersion = z.object({
