@@ -118,7 +118,7 @@ async function handleCounted(settings: ConsumerSettings, load: Load, wake: RunWa
 }
 
 /** A refusing or full Redis fails thousands of times a second with the same words; the log needs them once. */
-export function oncePerSecond(report: (error: Error) => void): (error: Error) => void {
+function oncePerSecond(report: (error: Error) => void): (error: Error) => void {
   const lastToldAt = new Map<string, number>();
   return (error) => {
     const now = performance.now();
