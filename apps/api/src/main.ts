@@ -24,6 +24,7 @@ async function start(): Promise<void> {
   const app = await buildApp(deps);
   const sweeper = startSweeper({
     intervalMs: config.SWEEP_INTERVAL_MS,
+    isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
     wakeRun: (wake) => deps.queue.wakeRun(wake),
     onSwept: (count) => runsSwept(log, { count }),

@@ -89,6 +89,7 @@ async function assertRedis(config: WorkerConfig): Promise<void> {
 function sweep(deps: Deps) {
   return startSweeper({
     intervalMs: deps.config.SWEEP_INTERVAL_MS,
+    isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
     wakeRun: (wake) => deps.queue.wakeRun(wake),
     onSwept: (count) => runsSwept(log, { count }),

@@ -54,7 +54,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     SELECT r.org_id, r.id,
       CASE
         WHEN r.status = 'running' AND r.lease_until > now() THEN r.lease_until
-        WHEN r.status IN ('queued', 'waiting') AND r.next_attempt_at > now() THEN r.next_attempt_at
+        WHEN r.lease_until IS NULL AND r.next_attempt_at > now() THEN r.next_attempt_at
       END AS legitimate_until,
       r.status = 'waiting' AND r.next_attempt_at IS NULL AS has_no_time
     FROM app.workflow_runs r

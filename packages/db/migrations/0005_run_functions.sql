@@ -20,7 +20,8 @@ BEGIN
       WHERE r.org_id = p_org AND r.id = p_run
         AND ((r.status = 'queued' AND coalesce(r.next_attempt_at, now()) <= now())
           OR (r.status = 'waiting' AND r.next_attempt_at <= now())
-          OR (r.status = 'running' AND coalesce(r.lease_until, '-infinity') < now()))
+          OR (r.status = 'running' AND r.lease_until < now())
+          OR (r.status = 'running' AND r.lease_until IS NULL AND coalesce(r.next_attempt_at, now()) <= now()))
       RETURNING r.*)
     SELECT 'claimed', extract(epoch FROM now())::double precision * 1000, c.workflow_id, c.version, v.definition,
       c.state, c.input, c.trigger_type, c.lease_token, c.lost_claims, c.attempt_count, c.max_attempts,
@@ -110,7 +111,8 @@ DECLARE
 BEGIN
   PERFORM set_config('app.current_org_id', p_org::text, true);
   UPDATE app.workflow_runs SET lease_until = now() + p_lease_ms * interval '1 ms'
-  WHERE org_id = p_org AND id = p_run AND lease_token = p_token AND status = 'running';
+  WHERE org_id = p_org AND id = p_run AND lease_token = p_token AND status = 'running'
+    AND lease_until IS NOT NULL; -- handed back meanwhile: a late heartbeat must not take it again
   v_found := FOUND;
   PERFORM set_config('app.current_org_id', '', true);
   RETURN v_found;

@@ -23,12 +23,25 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   return causes(error).some((cause) => SOCKET_CODES.has(codeOf(cause)) || CONNECTION_LOST.test(cause.message));
 }
 
+/**
+ * Whether the very same call may work later: also when PostgreSQL gave the statement up for reasons of its own. Covers
+ * rollback by deadlock or serialization (class 40), lack of resources such as a full disk (53), a cancelled statement
+ * (57014), failing storage (58) and a server that is read-only during a failover (25006).
+ */
+export function isDatabaseTransient(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return isDatabaseUnavailable(error) || (state !== null && /^(40|53|57014|58|25006)/.test(state));
+}
+
 const SOCKET_CODES = new Set([
+  'EAI_AGAIN',
+  'ECONNABORTED',
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',
   'ETIMEDOUT',
   'EHOSTUNREACH',
+  'ENETUNREACH',
   'ENOTFOUND',
   'ENOENT',
 ]);

@@ -364,6 +364,26 @@ describe('fencing (R1)', () => {
   });
 });
 
+describe('a run that is handed back', () => {
+  it('is not taken again by a late heartbeat of its owner', async () => {
+    const run = await claimed(await seedQueuedRun(admin, tenant));
+    await record(run, { release: true });
+    expect(await heartbeatRun(worker, { ...run, leaseMs: LEASE_MS })).toBe(false);
+    expect((await claim(run.runId)).status).toBe('claimed');
+  });
+
+  it('stays unclaimed until the time it was put off to, and keeps its count of lost leases', async () => {
+    const first = await claimed(await seedQueuedRun(admin, tenant));
+    await expireLease(first.runId);
+    const second = await claimed(first.runId);
+    expect(second.lostClaims).toBe(1);
+    await record(second, { release: true, nextAttemptAt: new Date(Date.now() + 60_000) });
+    expect((await claim(first.runId)).status).toBe('busy');
+    await admin.query(`UPDATE app.workflow_runs SET next_attempt_at = now() WHERE id = $1`, [first.runId]);
+    expect(await claim(first.runId)).toMatchObject({ status: 'claimed', run: { lostClaims: 1 } });
+  });
+});
+
 describe('discardQueuedRun (R7)', () => {
   const discard = (orgId: string, runId: string) => withOrg(api, orgId, (tx) => discardQueuedRun(tx, runId));
 

@@ -143,7 +143,7 @@ export interface RunRecord {
   /** Steps that changed. Of several records for one key the last wins. */
   steps: readonly StepRecord[];
   /**
-   * True gives the run up: whoever comes next may claim it once it is due, without counting a lost lease. A status
+   * True gives the run up: whoever comes next may claim it once `nextAttemptAt` has come, without counting a lost lease. A status
    * other than running gives it up anyhow.
    */
   release: boolean;

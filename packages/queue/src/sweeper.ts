@@ -5,6 +5,8 @@ const BATCH = 100;
 
 export interface SweeperOptions {
   intervalMs: number;
+  /** Asked first: a run that was found but could not be woken would have to wait for its next turn. */
+  isQueueReady: () => Promise<boolean>;
   findStuckRuns: (limit: number) => Promise<RunWake[]>;
   wakeRun: (wake: RunWake) => Promise<void>;
   onSwept: (count: number) => void;
@@ -37,8 +39,9 @@ export function startSweeper(options: SweeperOptions): { stop(): Promise<void> }
   };
 }
 
-async function sweepOnce({ findStuckRuns, wakeRun, onSwept, onError }: SweeperOptions): Promise<void> {
+async function sweepOnce({ isQueueReady, findStuckRuns, wakeRun, onSwept, onError }: SweeperOptions): Promise<void> {
   try {
+    if (!(await isQueueReady())) return;
     const runs = await findStuckRuns(BATCH);
     for (const run of runs) await wakeRun(run);
     if (runs.length > 0) onSwept(runs.length);

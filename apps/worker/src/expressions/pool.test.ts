@@ -140,18 +140,24 @@ describe('a pool', () => {
 });
 
 describe('a child', () => {
-  test('is killed at the deadline and replaced; whoever waits behind is served', async () => {
+  test('is killed at the deadline, its expression fails after a second child was late too, and whoever waits behind is served', async () => {
     const pool = open({ size: 1, deadlineMs: 150 });
     await pool.evaluate(SUM);
-    const [first] = children;
     const [result, next] = await Promise.all([pool.evaluate(FOREVER), pool.evaluate(SUM)]);
     expect(result).toEqual({
       ok: false,
       error: { code: 'EXPRESSION_TIMEOUT', path: 'config', message: 'The expressions took longer than 150 ms.' },
     });
     expect(next).toEqual(SUM_RESULT);
-    expect(first?.signalCode).toBe('SIGKILL');
-    expect(children).toHaveLength(2);
+    expect(children.map(({ signalCode }) => signalCode)).toEqual(['SIGKILL', 'SIGKILL', null]);
+  });
+
+  test('that was frozen past the deadline is replaced, and its expression is evaluated', async () => {
+    const pool = open({ size: 1, deadlineMs: 1_000 });
+    await pool.evaluate(SUM);
+    children[0]?.kill('SIGSTOP');
+    expect(await pool.evaluate(SUM)).toEqual(SUM_RESULT);
+    expect(children[0]?.signalCode).toBe('SIGKILL');
   });
 
   test('stays warm after any fault that did not kill it', async () => {

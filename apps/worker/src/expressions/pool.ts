@@ -143,11 +143,18 @@ function readResult(text: string): ExpressionResult | null {
   }
 }
 
-/** The timer stays set, so the seat gets no work until the child is gone and replaced. */
+/**
+ * The timer stays set, so the seat gets no work until the child is gone and replaced. The deadline is wall time, and a
+ * starved machine is no fault of the expression: one that is late gets a second child before it fails its step.
+ */
 function expire(pool: Pool, seat: Seat, job: Job): void {
   if (seat.job !== job) return;
   seat.job = null;
   seat.child.kill();
+  if (!job.isSecondTry && pool.closing === null) {
+    pool.queue.unshift({ ...job, isSecondTry: true });
+    return;
+  }
   job.resolve(failure('EXPRESSION_TIMEOUT', job.path, `The expressions took longer than ${pool.deadlineMs} ms.`));
 }
 

@@ -1,4 +1,4 @@
-import { isDatabaseUnavailable } from '@millrace/db/failures';
+import { isDatabaseTransient } from '@millrace/db/failures';
 import { type Claim, type ClaimedRun, claimRun, recordRun } from '@millrace/db/runs';
 import type { WakeOutcome } from '@millrace/queue/consumer';
 import type { RunWake } from '@millrace/queue/jobs';
@@ -9,14 +9,15 @@ import { drive, type Parting } from '../runs/drive.ts';
 import { type Execution, openExecution } from '../runs/execution.ts';
 import { failRun } from '../runs/fail-run.ts';
 import { keepLease, LEASE_MS, type Lease, LeaseLostError } from '../runs/lease.ts';
+import { persist } from '../runs/persist.ts';
 import { firstRetry } from '../runs/retries.ts';
 import { logEnded, logRetried, logStillborn, refOf } from '../runs/run-events.ts';
 
 /** From so many leases lost in a row a run executes alone in its worker; at the higher number it is given up. */
 const LOST_CLAIMS_ALONE = 2;
 const LOST_CLAIMS_MAX = 10;
-/** While a run waits to be alone no other one begins, so it may not wait long, nor try again soon. */
-const ALONE_WAIT_MS = 5_000;
+/** While a run waits to be alone no other one begins, so it may not wait long, nor be claimed again soon. */
+const ALONE_WAIT_MS = 2_000;
 const ALONE_DELAY_MS = 20_000;
 
 /** How soon a wake-up that could not be served comes again. */
@@ -45,7 +46,7 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
       lease.stop();
     }
   } catch (error) {
-    if (!isDatabaseUnavailable(error)) throw error;
+    if (!isDatabaseTransient(error)) throw error;
     dependencyFailed(deps.log, { dependency: 'postgresql', error: messageOf(error) });
     return later(LOST_DELAY_MS);
   } finally {
@@ -89,23 +90,27 @@ async function executeClaimed(deps: Deps, claim: ClaimedRun, lease: Lease, leave
 async function executeAlone(deps: Deps, claim: ClaimedRun, lease: Lease): Promise<WakeOutcome> {
   const leaveAlone = await deps.gate.enterAlone(ALONE_WAIT_MS);
   if (leaveAlone === null) {
-    await giveUp(deps, claim);
+    await giveUp(deps, claim, lease);
     return later(ALONE_DELAY_MS);
   }
   try {
-    return await execute(deps, claim, lease);
+    // With the first progress the run is no suspect any more, and others need not wait for its long steps.
+    return await execute(deps, claim, lease, leaveAlone);
   } finally {
     leaveAlone();
   }
 }
 
-/** Hands an untouched run back without forgetting that its owners keep dying. */
-async function giveUp({ db }: Deps, { orgId, runId, leaseToken, attemptCount }: ClaimedRun): Promise<void> {
+/** Hands an untouched run back for a while, without forgetting that its owners keep dying. */
+async function giveUp({ db }: Deps, claim: ClaimedRun, lease: Lease): Promise<void> {
+  const { orgId, runId, leaseToken, attemptCount } = claim;
   const record = { orgId, runId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps: [], release: true };
-  await recordRun(db, { ...record, status: 'running', nextAttemptAt: null });
+  const nextAttemptAt = new Date(claim.nowMs + performance.now() - lease.claimedAt + ALONE_DELAY_MS);
+  lease.letGo();
+  await persist(lease, () => recordRun(db, { ...record, status: 'running', nextAttemptAt }));
 }
 
-async function execute(deps: Deps, claim: ClaimedRun, lease: Lease): Promise<WakeOutcome> {
+async function execute(deps: Deps, claim: ClaimedRun, lease: Lease, onProgress = () => {}): Promise<WakeOutcome> {
   const prepared = deps.planner(claim);
   if (!prepared.ok) {
     logStillborn(deps.log, claim);
@@ -113,7 +118,7 @@ async function execute(deps: Deps, claim: ClaimedRun, lease: Lease): Promise<Wak
     await failRun(deps, claim, lease, { code: 'WORKFLOW_INVALID', message });
     return DONE;
   }
-  const run = openExecution(deps, claim, prepared, lease);
+  const run = openExecution(deps, claim, prepared, lease, onProgress);
   try {
     await afterwards(run, await drive(run));
   } catch (error) {

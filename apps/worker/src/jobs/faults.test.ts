@@ -191,7 +191,10 @@ describe.concurrent('a run survives', () => {
       }),
   );
 
-  test('PostgreSQL connections that are cut again and again', { timeout: 60_000 }, () =>
+  test.each([
+    ['connections that are cut', 'pg_terminate_backend', 60],
+    ['statements that are cancelled', 'pg_cancel_backend', 1],
+  ])('PostgreSQL %s again and again', { timeout: 60_000 }, (_what, fault, pauseMs) =>
     withPlatform(async (platform, echo) => {
       const paths = Array.from({ length: 8 }, (_, index) => `/step${index}?ms=150`);
       const worker = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
@@ -200,10 +203,10 @@ describe.concurrent('a run survives', () => {
       const cutting = (async () => {
         while (!isOver) {
           await platform.admin.pool.query(
-            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            `SELECT ${fault}(pid) FROM pg_stat_activity
              WHERE usename = 'app_worker' AND datname = current_database()`,
           );
-          await new Promise((resolve) => setTimeout(resolve, 60));
+          await new Promise((resolve) => setTimeout(resolve, pauseMs));
         }
       })();
       const row = await run.until(['succeeded'], 30_000).finally(() => {

@@ -21,6 +21,7 @@ export async function commit(run: Execution): Promise<void> {
     output: changes.output,
     error: changes.error,
   });
+  if ([...changes.steps.values()].some(({ status }) => status !== 'running')) run.onProgress();
   run.endError = changes.error ?? null;
   for (const step of changes.steps.values()) forgetStored(run, step);
   for (const stepKey of changes.aborts) dropAttempt(run, stepKey);

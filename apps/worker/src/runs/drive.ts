@@ -6,6 +6,7 @@ import { startWaiting } from './attempts.ts';
 import { handBack } from './commit.ts';
 import type { Execution, Message } from './execution.ts';
 import { act, apply, noteSuccess, stepFailed } from './perform.ts';
+import { assertHeld } from './persist.ts';
 import { firstRetry } from './retries.ts';
 import { logStarted } from './run-events.ts';
 import { loadInputs } from './step-values.ts';
@@ -28,6 +29,7 @@ export async function drive(run: Execution): Promise<Parting> {
       if (parting !== null) return parting;
       scheduleRetry(run);
       await handle(run, await run.inbox.next());
+      assertHeld(run.lease); // a frozen process wakes with old outcomes; nothing new may start on them
       startWaiting(run);
     }
   } finally {

@@ -44,6 +44,8 @@ export interface Execution {
   /** PostgreSQL's time in epoch milliseconds, carried on from the claim: the machine's own clock may be wrong. */
   readonly clock: () => number;
   readonly inbox: Inbox<Message>;
+  /** Called once a step's end is recorded, maybe more than once. */
+  readonly onProgress: () => void;
   state: RunState;
   /** True once a record has given the run up: then it belongs to whoever claims it next. */
   isGivenUp: boolean;
@@ -67,6 +69,7 @@ export function openExecution(
   claim: ClaimedRun,
   prepared: { plan: Plan; constants: Record<string, Json> },
   lease: Lease,
+  onProgress: () => void,
 ): Execution {
   return {
     deps,
@@ -75,6 +78,7 @@ export function openExecution(
     lease,
     clock: () => Math.floor(claim.nowMs + performance.now() - lease.claimedAt),
     inbox: createInbox(),
+    onProgress,
     // What this program wrote into the row earlier. Were it anything else, the run would fail by an exception.
     state: claim.state === null ? initialState(prepared.plan) : (claim.state as RunState),
     isGivenUp: false,

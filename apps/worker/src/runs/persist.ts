@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isDatabaseUnavailable } from '@millrace/db/failures';
+import { isDatabaseTransient } from '@millrace/db/failures';
 import { type Lease, LeaseLostError } from './lease.ts';
 
 const FIRST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 500;
 
 /**
- * Does `work` again while PostgreSQL cannot be reached, as long as the lease certainly lasts; then, or when the lease is
+ * Does `work` again while PostgreSQL cannot be reached or gives statements up, as long as the lease certainly lasts; then, or when the lease is
  * lost meanwhile, throws a LeaseLostError. Only for work that may be done twice: the answer of a call that was cut off
  * is unknown. `work` is told whether an earlier call may have gone through.
  */
@@ -16,7 +16,7 @@ export async function persist<T>(lease: Lease, work: (mayHaveHappened: boolean) 
     try {
       return await orLost(lease, work(!isFirst));
     } catch (error) {
-      if (!isDatabaseUnavailable(error)) throw error;
+      if (!isDatabaseTransient(error)) throw error;
     }
     isFirst = false;
     await delay(pauseMs);
