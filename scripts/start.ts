@@ -5,10 +5,11 @@ import { SetupError } from './services/failure.ts';
 import { prepareHost } from './services/host.ts';
 import { parseArguments } from './start/arguments.ts';
 import { describePlatform } from './start/closing-words.ts';
+import type { StartContext } from './start/context.ts';
 import { type DataLock, lockDataDir } from './start/data-lock.ts';
 import { type DemoNote, makeDemo, readDemoNote } from './start/demo.ts';
 import { createProgress } from './start/progress.ts';
-import { type Platform, type StartContext, startPlatform } from './start/stages.ts';
+import { type Platform, startPlatform } from './start/stages.ts';
 import { createSupervisor } from './start/supervisor.ts';
 
 const cloneDir = dirname(import.meta.dirname);

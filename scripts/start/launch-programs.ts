@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { SetupError } from '../services/failure.ts';
 import { findFreePort, isPortFree } from '../services/ports.ts';
+import type { StartContext } from './context.ts';
 import type { Database } from './database.ts';
 import type { Echo } from './demo-echo.ts';
 import { createEnvironments, type ProgramEnvironments } from './environment.ts';
 import { startApi, startWorker } from './programs.ts';
-import type { StartContext } from './stages.ts';
 import type { Running } from './supervisor.ts';
 
 export const API_PORT = 3001;

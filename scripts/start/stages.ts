@@ -1,26 +1,15 @@
 import { join } from 'node:path';
-import type { Host } from '../services/host.ts';
 import { type Postgres, startPostgres } from '../services/postgres.ts';
 import { type Redis, startRedis } from '../services/redis.ts';
+import type { StartContext } from './context.ts';
 import { createDatabase, DATABASE_NAME, type Database, isDatabaseUnused, prepareDatabase } from './database.ts';
 import { readDemoNote } from './demo.ts';
 import { type Echo, startEcho } from './demo-echo.ts';
 import { launchPrograms } from './launch-programs.ts';
 import { stopLeftoverPrograms } from './programs.ts';
-import type { Progress } from './progress.ts';
-import type { Supervisor } from './supervisor.ts';
 
 const POSTGRES_PORT = 5433;
 const REDIS_PORT = 6380;
-
-export interface StartContext {
-  cloneDir: string;
-  host: Host;
-  env: NodeJS.ProcessEnv;
-  progress: Progress;
-  supervisor: Supervisor;
-  isEmpty: boolean;
-}
 
 export interface Platform {
   apiUrl: string;

@@ -1,9 +1,7 @@
 import { findAction } from '@millrace/connectors/catalog';
-import { type ActionFailure, runAction } from '@millrace/connectors/run-action';
+import { runAction } from '@millrace/connectors/run-action';
 import type { Json } from '@millrace/workflow/json';
-import type { Execution, PlannedAttempt } from './execution.ts';
-
-export type AttemptOutcome = { ok: true; output: Json } | { ok: false; error: ActionFailure };
+import type { AttemptOutcome, Execution, PlannedAttempt } from './execution.ts';
 
 /** Attempts of one run in flight at once; the others of a wide fan-out wait their turn. */
 const MAX_IN_FLIGHT = 20;

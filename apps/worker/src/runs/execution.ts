@@ -1,10 +1,10 @@
+import type { ActionFailure } from '@millrace/connectors/run-action';
 import type { ClaimedRun, StepRecord } from '@millrace/db/runs';
 import type { RunError } from '@millrace/workflow/events';
 import type { Json } from '@millrace/workflow/json';
 import type { Plan } from '@millrace/workflow/plan';
 import { initialState, type RunState } from '@millrace/workflow/state';
 import type { Deps } from '../deps.ts';
-import type { AttemptOutcome } from './attempts.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import type { Lease } from './lease.ts';
 
@@ -26,6 +26,8 @@ export interface Changes {
   output: Json | undefined;
   error: RunError | undefined;
 }
+
+export type AttemptOutcome = { ok: true; output: Json } | { ok: false; error: ActionFailure };
 
 export type Message =
   | { type: 'attempt'; stepKey: string; attempt: number; outcome: AttemptOutcome }
