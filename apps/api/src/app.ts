@@ -32,7 +32,8 @@ const BODY_LIMIT_BYTES = 1024 * 1024;
 /** The whole API on top of `deps`, ready for `listen` or `inject`. */
 export async function buildApp(deps: Deps): Promise<FastifyInstance> {
   const app = Fastify({
-    loggerInstance: deps.log as FastifyBaseLogger,
+    // Only our events tell what happens; of the framework's own lines, only its errors.
+    loggerInstance: deps.log.child({}, { level: 'error' }) as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }), // the events say what matters
     bodyLimit: BODY_LIMIT_BYTES,
     trustProxy: trustedProxies(deps.config.TRUST_PROXY),

@@ -13,7 +13,7 @@ const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
 try {
   await start();
 } catch (error) {
-  programFailed(log, { program: PROGRAM, error: error instanceof Error ? error.message : String(error) });
+  programFailed(log, { error: error instanceof Error ? error.message : String(error) });
   process.exit(1);
 }
 
@@ -33,11 +33,11 @@ async function start(): Promise<void> {
   await app.listen({ host: config.API_HOST, port: config.API_PORT });
   const address = app.server.address();
   const port = typeof address === 'object' ? address?.port : undefined;
-  programStarted(log, { program: PROGRAM, pid: process.pid, detail: { host: config.API_HOST, port } });
+  programStarted(log, { pid: process.pid, detail: { host: config.API_HOST, port } });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, async () => {
-      programStopping(log, { program: PROGRAM, signal });
+      programStopping(log, { signal });
       await sweeper.stop();
       await app.close(); // finishes the requests under way
       await closeDeps(deps);

@@ -50,7 +50,7 @@ async function start(): Promise<void> {
     await closeDeps(deps);
   });
   await untilReady(consumer);
-  programStarted(log, { program: PROGRAM, pid: process.pid, detail: { queue: config.WORKFLOW_QUEUE_NAME } });
+  programStarted(log, { pid: process.pid, detail: { queue: config.WORKFLOW_QUEUE_NAME } });
 }
 
 /** Ctrl-C reaches the process twice: from the terminal and from whoever started it. Only the first one counts. */
@@ -59,7 +59,7 @@ function endOnSignal(end: () => Promise<void>): void {
   const onSignal = async (signal: NodeJS.Signals) => {
     if (isEnding) return;
     isEnding = true;
-    programStopping(log, { program: PROGRAM, signal });
+    programStopping(log, { signal });
     const late = setTimeout(() => process.exit(failWith(`it did not end within ${END_MS} ms`)), END_MS);
     const code = await end().then(() => 0, failWith);
     clearTimeout(late);
@@ -71,7 +71,7 @@ function endOnSignal(end: () => Promise<void>): void {
 
 /** Answers the exit code. */
 function failWith(error: unknown): 1 {
-  programFailed(log, { program: PROGRAM, error: error instanceof Error ? error.message : String(error) });
+  programFailed(log, { error: error instanceof Error ? error.message : String(error) });
   return 1;
 }
 
@@ -83,7 +83,7 @@ async function assertRedis(config: WorkerConfig): Promise<void> {
     return [error.message];
   });
   if (isProduction && warnings.length > 0) throw new Error(warnings.join(' '));
-  for (const warning of warnings) programWarning(log, { program: PROGRAM, warning });
+  for (const warning of warnings) programWarning(log, { warning });
 }
 
 function sweep(deps: Deps) {

@@ -82,10 +82,10 @@ export const runLeaseLost = event<RunRef>('run_lease_lost', 'warn');
 /** What the sweeper woke: runs that were queued without a job, due, or abandoned by their worker. */
 export const runsSwept = event<{ count: number }>('runs_swept', 'info');
 
-export const programStarted = event<{ program: string; pid: number; detail?: object }>('program_started', 'info');
-export const programStopping = event<{ program: string; signal: string }>('program_stopping', 'info');
-export const programFailed = event<{ program: string; error: string; stack?: string }>('program_failed', 'error');
-export const programWarning = event<{ program: string; warning: string }>('program_warning', 'warn');
+export const programStarted = event<{ pid: number; detail?: object }>('program_started', 'info');
+export const programStopping = event<{ signal: string }>('program_stopping', 'info');
+export const programFailed = event<{ error: string; stack?: string }>('program_failed', 'error');
+export const programWarning = event<{ warning: string }>('program_warning', 'warn');
 export const dependencyFailed = event<{ dependency: string; error: string }>('dependency_failed', 'warn');
 /** A request that ended in a 5xx: the only place where a cause and its stack are written. */
 export const requestFailed = event<

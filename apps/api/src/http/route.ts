@@ -7,7 +7,6 @@ import type {
 } from '@millrace/shared/contracts/contract';
 import { AppError, type ErrorCode } from '@millrace/shared/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { OrgContext, PublicContext, UserContext } from '../context.ts';
 import type { Deps } from '../deps.ts';
@@ -94,7 +93,7 @@ async function findActor(deps: Deps, contract: Contract, request: FastifyRequest
   const context: PublicContext = {
     deps,
     requestId: request.id,
-    log: request.log as Logger,
+    log: deps.log, // events carry the request's id as a field of their own
     path: loggablePath(request),
     method: request.method,
   };
