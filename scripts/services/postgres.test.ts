@@ -103,6 +103,20 @@ test('another port is used when the preferred one is taken, and none other when 
   }
 });
 
+test('servers of several data folders that race for one port all start, on ports of their own', async () => {
+  const others = [createTestHost(), createTestHost()];
+  const hosts = [host, ...others];
+  try {
+    for (const each of hosts) await (await start({ host: each })).stop();
+    const started = await Promise.all(hosts.map((each) => start({ host: each })));
+    expect(new Set(started.map(({ port }) => port)).size).toBe(3);
+    for (const postgres of started) expect(await query(postgres, 'SELECT 1')).toEqual([1]);
+    for (const postgres of started) await postgres.stop();
+  } finally {
+    for (const other of others) rmSync(other.dataDir, { recursive: true, force: true });
+  }
+});
+
 test('an interrupted creation of the cluster starts over', async () => {
   const partial = join(host.dataDir, 'postgres', 'data.partial');
   const first = await start();

@@ -9,6 +9,7 @@ import { lastLines, type ManagedProcess, startProcess, stopProcess } from './man
 import { findFreePort } from './ports.ts';
 import { preparePostgresBinaries } from './postgres-binaries.ts';
 import { stopLeftoverPostgres } from './postgres-leftover.ts';
+import { becomesTrue } from './process-identity.ts';
 import { loadOrCreateSecret } from './secrets.ts';
 
 const MAJOR_VERSION = '18';
@@ -17,6 +18,8 @@ const USER = 'postgres';
 const READY_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
 const PORT_ATTEMPTS = 5;
+/** How long a server that could not have its port takes to end, at most. */
+const LOST_PORT_MS = 3_000;
 
 export interface PostgresSettings {
   host: Host;
@@ -105,7 +108,9 @@ async function waitUntilReady(managed: ManagedProcess, url: string): Promise<str
   while (managed.isRunning()) {
     const answer = await askVersion(url);
     if ('version' in answer) return answer.version;
-    // 28P01 is a wrong password: waiting longer cannot help.
+    // 28P01, a wrong password: either waiting cannot help, or somebody else's server won the race for the port and ours
+    // is about to end because of it.
+    if (answer.code === '28P01' && (await becomesTrue(() => !managed.isRunning(), LOST_PORT_MS))) return undefined;
     if (answer.code === '28P01' || Date.now() > deadline) {
       await stopProcess(managed, 'SIGINT', STOP_TIMEOUT_MS);
       throw new SetupError(
