@@ -117,6 +117,17 @@ test('servers of several data folders that race for one port all start, on ports
   }
 });
 
+test("another folder's server on the port is not mistaken for a wrong password of our own", async () => {
+  const other = createTestHost();
+  try {
+    const { port } = await start({ host: other });
+    await expect(start({ preferredPort: port, isPortFixed: true })).rejects.toThrow(/could not bind/);
+  } finally {
+    for (const left of livingProcesses()) await stopProcess(left, 'SIGINT', 10_000);
+    rmSync(other.dataDir, { recursive: true, force: true });
+  }
+});
+
 test('an interrupted creation of the cluster starts over', async () => {
   const partial = join(host.dataDir, 'postgres', 'data.partial');
   const first = await start();
