@@ -1,4 +1,3 @@
-import { appendAudit } from '@millrace/db/audit';
 import { findInvitationByTokenHash } from '@millrace/db/lookups';
 import { organizationInvitations } from '@millrace/db/schema/invitations';
 import { memberships } from '@millrace/db/schema/memberships';
@@ -11,6 +10,7 @@ import { newId } from '@millrace/shared/ids';
 import { hasPermission, isAtLeast } from '@millrace/shared/permissions';
 import { and, eq, sql } from 'drizzle-orm';
 import type { UserContext } from '../../context.ts';
+import { auditChange } from '../audit/service.ts';
 import { findMembership } from '../organizations/rows.ts';
 import { hashInvitationToken, isInvitation, isPending, statusOf } from './rows.ts';
 
@@ -62,13 +62,8 @@ async function joinOrganization(context: UserContext, tx: OrgTx, invitationId: s
   if (!roleKey) return { refusal: 'INVITATION_USED' };
   const membershipId = newId();
   await tx.insert(memberships).values({ orgId: tx.orgId, id: membershipId, userId: context.userId, roleKey });
-  await appendAudit(tx, {
-    actorUserId: context.userId,
-    action: 'invitation.accept',
-    subjectType: 'invitation',
-    subjectId: invitationId,
-    data: { membershipId, roleKey, invitedByUserId: invitation.invitedByUserId },
-  });
+  const { invitedByUserId } = invitation;
+  await auditChange(context, tx, 'invitation.accept', invitationId, { membershipId, roleKey, invitedByUserId });
   return { membershipId };
 }
 

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { appendAudit } from '@millrace/db/audit';
 import { organizationInvitations } from '@millrace/db/schema/invitations';
 import { memberships } from '@millrace/db/schema/memberships';
 import { users } from '@millrace/db/schema/users';
@@ -9,6 +8,7 @@ import { newId } from '@millrace/shared/ids';
 import { hasPermission, isAtLeast } from '@millrace/shared/permissions';
 import { and, desc, eq, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
+import { auditChange } from '../audit/service.ts';
 import { findMembership, lockOrganization } from '../organizations/rows.ts';
 import { hashInvitationToken, isInvitation, isPending, statusOf } from './rows.ts';
 
@@ -40,7 +40,7 @@ export async function createInvitation(context: OrgContext, body: { email: strin
       })
       .returning();
     if (!row) throw new Error('an insert returned no row');
-    await auditInvitation(context, tx, 'invitation.create', row.id, { email: row.email, roleKey: row.roleKey });
+    await auditChange(context, tx, 'invitation.create', row.id, { email: row.email, roleKey: row.roleKey });
     return { invitation: { ...toInvitation(row), token } };
   });
 }
@@ -66,7 +66,7 @@ export async function revokeInvitation(context: OrgContext, invitationId: string
     if (row.acceptedAt) throw new AppError('CONFLICT', 'This invitation was accepted; remove the member instead.');
     if (row.revokedAt) return { ok: true as const };
     await tx.update(organizationInvitations).set({ revokedAt: sql`now()` }).where(isInvitation(tx, invitationId));
-    await auditInvitation(context, tx, 'invitation.revoke', invitationId, { email: row.email });
+    await auditChange(context, tx, 'invitation.revoke', invitationId, { email: row.email });
     return { ok: true as const };
   });
 }
@@ -99,15 +99,4 @@ function toInvitation(row: Row) {
     expiresAt: row.expiresAt.toISOString(),
     createdAt: row.createdAt.toISOString(),
   };
-}
-
-async function auditInvitation(
-  context: OrgContext,
-  tx: OrgTx,
-  action: string,
-  invitationId: string,
-  data: Record<string, unknown>,
-): Promise<void> {
-  const { userId } = context;
-  await appendAudit(tx, { actorUserId: userId, action, subjectType: 'invitation', subjectId: invitationId, data });
 }

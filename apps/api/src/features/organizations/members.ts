@@ -1,4 +1,3 @@
-import { appendAudit } from '@millrace/db/audit';
 import { memberships } from '@millrace/db/schema/memberships';
 import { users } from '@millrace/db/schema/users';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
@@ -6,6 +5,7 @@ import { AppError } from '@millrace/shared/errors';
 import { isAtLeast, type RoleKey } from '@millrace/shared/permissions';
 import { and, asc, eq, ne } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
+import { auditChange } from '../audit/service.ts';
 import { findMembership, isMember, lockOrganization, toMembership } from './rows.ts';
 
 /** Everybody in the organization, in the order they joined. */
@@ -34,7 +34,7 @@ export async function changeMemberRole(context: OrgContext, memberId: string, ro
     if (target.roleKey === roleKey) return { membership: toMembership(target) };
     if (target.roleKey === 'owner') await assertOtherOwner(tx, memberId);
     await tx.update(memberships).set({ roleKey }).where(isMember(tx, memberId));
-    await auditMember(context, tx, 'member.change_role', memberId, { roleKey, previousRoleKey: target.roleKey });
+    await auditChange(context, tx, 'member.change_role', memberId, { roleKey, previousRoleKey: target.roleKey });
     return { membership: toMembership({ ...target, roleKey }) };
   });
 }
@@ -50,7 +50,7 @@ export async function removeMember(context: OrgContext, memberId: string) {
     if (target.roleKey === 'owner') await assertOtherOwner(tx, memberId);
     await tx.delete(memberships).where(isMember(tx, memberId));
     const action = isLeaving ? 'member.leave' : 'member.remove';
-    await auditMember(context, tx, action, memberId, { roleKey: target.roleKey });
+    await auditChange(context, tx, action, memberId, { roleKey: target.roleKey });
     return { ok: true as const };
   });
 }
@@ -81,15 +81,4 @@ async function assertOtherOwner(tx: OrgTx, memberId: string): Promise<void> {
     .where(and(eq(memberships.orgId, tx.orgId), eq(memberships.roleKey, 'owner'), ne(memberships.userId, memberId)))
     .limit(1);
   if (others.length === 0) throw new AppError('LAST_OWNER');
-}
-
-async function auditMember(
-  context: OrgContext,
-  tx: OrgTx,
-  action: string,
-  memberId: string,
-  data: Record<string, unknown>,
-): Promise<void> {
-  const { userId } = context;
-  await appendAudit(tx, { actorUserId: userId, action, subjectType: 'member', subjectId: memberId, data });
 }

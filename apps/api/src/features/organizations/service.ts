@@ -1,4 +1,3 @@
-import { appendAudit } from '@millrace/db/audit';
 import { violatedUniqueKey } from '@millrace/db/failures';
 import { memberships } from '@millrace/db/schema/memberships';
 import { organizations } from '@millrace/db/schema/organizations';
@@ -7,6 +6,7 @@ import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { eq, sql } from 'drizzle-orm';
 import type { OrgContext, UserContext } from '../../context.ts';
+import { auditChange } from '../audit/service.ts';
 import { lockOrganization, toMembership, toOrganization } from './rows.ts';
 
 /** Creates the organization with the caller as its owner. Throws 409, without saying whose it is, for a taken slug. */
@@ -34,7 +34,7 @@ export async function updateOrganization(context: OrgContext, name: string | und
     const current = await lockOrganization(tx);
     if (name === undefined || name === current.name) return { organization: toOrganization(current) };
     await tx.update(organizations).set({ name, updatedAt: sql`now()` }).where(isOrganization(tx));
-    await auditOrganization(context, tx, 'organization.update', { name, previousName: current.name });
+    await auditChange(context, tx, 'organization.update', tx.orgId, { name, previousName: current.name });
     return { organization: toOrganization({ ...current, name }) };
   });
 }
@@ -62,17 +62,12 @@ async function insertOrganization(context: UserContext, tx: OrgTx, body: { name:
     .values({ orgId: tx.orgId, id: newId(), userId: context.userId, roleKey: 'owner' })
     .returning();
   if (!organization || !membership) throw new Error('an insert returned no row');
-  await auditOrganization(context, tx, 'organization.create', { name: body.name, slug: body.slug });
+  await auditChange(context, tx, 'organization.create', tx.orgId, { name: body.name, slug: body.slug });
   return { organization: toOrganization(organization), membership: toMembership(membership) };
 }
 
 function isOrganization(tx: OrgTx) {
   return eq(organizations.id, tx.orgId);
-}
-
-async function auditOrganization(context: UserContext, tx: OrgTx, action: string, data: Record<string, unknown>) {
-  const { userId } = context;
-  await appendAudit(tx, { actorUserId: userId, action, subjectType: 'organization', subjectId: tx.orgId, data });
 }
 
 function notConfirmed(): AppError {

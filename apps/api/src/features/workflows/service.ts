@@ -1,4 +1,3 @@
-import { appendAudit } from '@millrace/db/audit';
 import { workflowRuns } from '@millrace/db/schema/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
@@ -9,6 +8,7 @@ import type { OrgContext } from '../../context.ts';
 import { keepAnswer } from '../../http/idempotency.ts';
 import { readPage, splitPage } from '../../http/page.ts';
 import { escapeLike } from '../../http/search-text.ts';
+import { auditChange } from '../audit/service.ts';
 import { isWorkflow, lockWorkflow, readWorkflow, selectWorkflows, toWorkflow } from './rows.ts';
 
 type Draft = Record<string, unknown>;
@@ -82,7 +82,7 @@ export async function updateWorkflow(
         updatedAt: sql`now()`,
       })
       .where(isWorkflow(tx, workflowId));
-    await auditWorkflow(context, tx, 'workflow.update', workflowId, { revision });
+    await auditChange(context, tx, 'workflow.update', workflowId, { revision });
     return { workflow: await readWorkflow(tx, workflowId) };
   });
 }
@@ -105,7 +105,7 @@ export async function deleteWorkflow(context: OrgContext, workflowId: string) {
     if (open.length > 0)
       throw new AppError('CONFLICT', 'Runs of this workflow are under way; disable it and let them end first.');
     await tx.delete(workflows).where(isWorkflow(tx, workflowId));
-    await auditWorkflow(context, tx, 'workflow.delete', workflowId, { name });
+    await auditChange(context, tx, 'workflow.delete', workflowId, { name });
     return { ok: true as const };
   });
 }
@@ -115,7 +115,7 @@ export async function setWorkflowEnabled(context: OrgContext, workflowId: string
   return withOrg(context.deps.db, context.orgId, async (tx) => {
     await lockWorkflow(tx, workflowId);
     await tx.update(workflows).set({ isEnabled, updatedAt: sql`now()` }).where(isWorkflow(tx, workflowId));
-    await auditWorkflow(context, tx, isEnabled ? 'workflow.enable' : 'workflow.disable', workflowId, {});
+    await auditChange(context, tx, isEnabled ? 'workflow.enable' : 'workflow.disable', workflowId, {});
     return { workflow: await readWorkflow(tx, workflowId) };
   });
 }
@@ -135,18 +135,6 @@ async function insertDraft(context: OrgContext, tx: OrgTx, name: string, dsl: Dr
   await tx
     .insert(workflows)
     .values({ orgId: tx.orgId, id, name, draftDefinition: dsl, createdByUserId: context.userId });
-  await auditWorkflow(context, tx, 'workflow.create', id, { name });
+  await auditChange(context, tx, 'workflow.create', id, { name });
   return readWorkflow(tx, id);
-}
-
-/** One audit entry about a workflow, in the transaction of the change. */
-export async function auditWorkflow(
-  context: OrgContext,
-  tx: OrgTx,
-  action: string,
-  workflowId: string,
-  data: Record<string, unknown>,
-): Promise<void> {
-  const { userId } = context;
-  await appendAudit(tx, { actorUserId: userId, action, subjectType: 'workflow', subjectId: workflowId, data });
 }

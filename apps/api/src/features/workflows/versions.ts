@@ -5,8 +5,8 @@ import { AppError } from '@millrace/shared/errors';
 import { validateDefinition } from '@millrace/workflow/validate';
 import { and, desc, eq, lt, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
+import { auditChange } from '../audit/service.ts';
 import { isWorkflow, lockWorkflow, readWorkflow } from './rows.ts';
-import { auditWorkflow } from './service.ts';
 
 /** Checks the draft and freezes it as the next version. Throws 422 with every problem and its path. */
 export async function publishWorkflow(context: OrgContext, workflowId: string, note: string | undefined) {
@@ -33,7 +33,7 @@ export async function publishWorkflow(context: OrgContext, workflowId: string, n
         updatedAt: sql`now()`,
       })
       .where(isWorkflow(tx, workflowId));
-    await auditWorkflow(context, tx, 'workflow.publish', workflowId, { version });
+    await auditChange(context, tx, 'workflow.publish', workflowId, { version });
     return { workflow: await readWorkflow(tx, workflowId) };
   });
 }
@@ -79,7 +79,7 @@ export async function restoreVersion(context: OrgContext, workflowId: string, ve
       .update(workflows)
       .set({ draftDefinition: definition, revision: revision + 1, updatedAt: sql`now()` })
       .where(isWorkflow(tx, workflowId));
-    await auditWorkflow(context, tx, 'workflow.restore', workflowId, { version });
+    await auditChange(context, tx, 'workflow.restore', workflowId, { version });
     return { workflow: await readWorkflow(tx, workflowId) };
   });
 }
