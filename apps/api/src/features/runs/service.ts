@@ -1,6 +1,6 @@
 import { forgetPendingAnswer } from '@millrace/db/idempotency';
 import { discardQueuedRun, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
-import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
+import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
@@ -39,23 +39,11 @@ export async function startRun(context: OrgContext, workflowId: string, input: u
 
 async function insertRun(context: OrgContext, tx: OrgTx, workflowId: string, input: unknown): Promise<RunRow> {
   const [workflow] = await tx
-    .select({
-      version: workflows.version,
-      isEnabled: workflows.isEnabled,
-      definition: workflowVersions.definition,
-    })
+    .select({ version: workflows.version, isEnabled: workflows.isEnabled })
     .from(workflows)
-    .leftJoin(
-      workflowVersions,
-      and(
-        eq(workflowVersions.orgId, workflows.orgId),
-        eq(workflowVersions.workflowId, workflows.id),
-        eq(workflowVersions.version, workflows.version),
-      ),
-    )
     .where(and(eq(workflows.orgId, tx.orgId), eq(workflows.id, workflowId)));
   if (!workflow) throw new AppError('NOT_FOUND');
-  if (!workflow.definition) throw new AppError('CONFLICT', 'Publish the workflow before running it.');
+  if (workflow.version === 0) throw new AppError('CONFLICT', 'Publish the workflow before running it.');
   if (!workflow.isEnabled) throw new AppError('CONFLICT', 'This workflow is disabled; enable it before running it.');
   return insertQueuedRun(tx, {
     id: newId(),
@@ -63,7 +51,7 @@ async function insertRun(context: OrgContext, tx: OrgTx, workflowId: string, inp
     version: workflow.version,
     triggerType: 'trigger.manual',
     input: input ?? null,
-    maxAttempts: maxAttemptsOf(workflowId, workflow.version, workflow.definition, context.deps.config),
+    maxAttempts: await maxAttemptsOf(tx, workflowId, workflow.version, context.deps.config),
     requestedByUserId: context.userId,
   });
 }
