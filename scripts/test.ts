@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -56,6 +56,8 @@ async function runCheck(command: string, args: string[]): Promise<Outcome> {
 async function runVitest(): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'));
   const report = join(folder, 'report.json');
+  const figures = join(folder, 'figures.jsonl');
+  process.env.MILLRACE_TEST_FIGURES = figures;
   try {
     const { ok } = await run(
       'vitest',
@@ -63,10 +65,21 @@ async function runVitest(): Promise<Outcome> {
       ['run', ...process.argv.slice(2), '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
       'show',
     );
+    printFigures(figures);
     return countTests(readReport(report), ok);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What the tests measured, one line a guarantee. */
+function printFigures(file: string): void {
+  if (!existsSync(file)) return;
+  const lines = readFileSync(file, 'utf8').trim().split('\n').sort();
+  const figures = lines.map((line) => JSON.parse(line) as { guarantee: string; measured: string });
+  const width = Math.max(...figures.map(({ guarantee }) => guarantee.length));
+  console.log('\nMeasured:');
+  for (const { guarantee, measured } of figures) console.log(`  ${guarantee.padEnd(width)}  ${measured}`);
 }
 
 interface Report {

@@ -6,12 +6,13 @@ import { type ProjectFile, readProjectFiles } from './project-files.ts';
 const below: Record<string, string[]> = {
   'packages/workflow': [],
   'packages/connectors': [],
+  'packages/mail': [],
   'packages/shared': ['workflow'],
   'packages/db': ['shared', 'workflow'],
   'packages/queue': ['shared'],
   'apps/web': ['shared', 'workflow'],
   'apps/node-agent': ['shared', 'connectors'],
-  'apps/api': ['connectors', 'db', 'queue', 'shared', 'workflow'],
+  'apps/api': ['connectors', 'db', 'mail', 'queue', 'shared', 'workflow'],
   'apps/worker': ['connectors', 'db', 'queue', 'shared', 'workflow'],
 };
 

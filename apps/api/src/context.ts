@@ -1,4 +1,4 @@
-import type { RoleKey } from '@millrace/shared/permissions';
+import type { Permission, RoleKey } from '@millrace/shared/permissions';
 import type { Logger } from 'pino';
 import type { Deps } from './deps.ts';
 
@@ -10,13 +10,33 @@ export interface PublicContext {
   /** Path of the request, for events: without the query and without a token in it. */
   path: string;
   method: string;
+  client: Client;
 }
 
-/** A caller whose token was verified and whose session is active. */
+/** From where a request came: shown to people and kept in the audit log, decides nothing. */
+export interface Client {
+  userAgent: string | null;
+  ipAddress: string;
+}
+
+/** A caller who proved to be somebody: a person with an active session, or an API key that acts for its maker. */
 export interface UserContext extends PublicContext {
   userId: string;
+  /** Null when an API key is at work. */
+  sessionId: string | null;
+  apiKey: ApiKeyActor | null;
+}
+
+/** A person, signed in: what a route with `auth: 'session'` works for. */
+export interface SessionContext extends UserContext {
   sessionId: string;
-  email: string;
+  apiKey: null;
+}
+
+interface ApiKeyActor {
+  id: string;
+  orgId: string;
+  permissions: readonly Permission[];
 }
 
 /** A member acting inside one organization, holding the permission that the contract demands. */

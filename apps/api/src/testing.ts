@@ -72,6 +72,8 @@ export async function openTestApi(overrides: Partial<ApiConfig> = {}): Promise<T
     WORKFLOW_QUEUE_NAME: `test-${randomBytes(6).toString('hex')}`,
     AUTH_SIGNING_KEYS: await generateSigningKeys(),
     AUTH_TOKEN_SECRET: randomBytes(32).toString('hex'),
+    // Tests of limits set their own; all others come from one address.
+    RATE_LIMIT_SIGN_IN_PER_MIN: '1000000',
   });
   const deps = await openDeps({ ...config, ...overrides }, log);
   const app = await buildApp(deps);

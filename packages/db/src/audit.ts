@@ -1,13 +1,18 @@
 import { createHash } from 'node:crypto';
-import { desc, eq, sql } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import { toJsonText } from './json-text.ts';
-import { auditLog } from './schema/audit-log.ts';
+import { auditHeads, auditLog } from './schema/audit-log.ts';
 import { organizations } from './schema/organizations.ts';
 import type { OrgTx } from './tenant.ts';
 
 export interface AuditEntry {
   /** Null for what the system did by itself. */
   actorUserId: string | null;
+  /** The API key that acted for the person, if one did. */
+  actorApiKeyId?: string | null;
+  ipAddress?: string | null;
+  userAgent?: string | null;
+  requestId?: string | null;
   /** `noun.verb`, at most 100 characters. */
   action: string;
   subjectType: string;
@@ -26,17 +31,16 @@ export type StoredAuditEntry = typeof auditLog.$inferSelect;
  */
 export async function appendAudit(tx: OrgTx, entry: AuditEntry): Promise<StoredAuditEntry> {
   const occurredAt = await lockOrganization(tx);
-  const [last] = await tx
-    .select({ seq: auditLog.seq, hash: auditLog.hash })
-    .from(auditLog)
-    .where(eq(auditLog.orgId, tx.orgId))
-    .orderBy(desc(auditLog.seq))
-    .limit(1);
+  const [last] = await tx.select().from(auditHeads).where(eq(auditHeads.orgId, tx.orgId));
   const row = {
     orgId: tx.orgId,
     seq: (last?.seq ?? 0) + 1,
     occurredAt,
     actorUserId: entry.actorUserId,
+    actorApiKeyId: entry.actorApiKeyId ?? null,
+    ipAddress: entry.ipAddress ?? null,
+    userAgent: entry.userAgent ?? null,
+    requestId: entry.requestId ?? null,
     action: entry.action,
     subjectType: entry.subjectType,
     subjectId: entry.subjectId,
@@ -45,6 +49,11 @@ export async function appendAudit(tx: OrgTx, entry: AuditEntry): Promise<StoredA
   };
   const stored = { ...row, hash: hashAuditEntry(row) };
   await tx.insert(auditLog).values({ ...stored, data: sql`${toJsonText(stored.data)}::jsonb` });
+  const head = { seq: stored.seq, hash: stored.hash };
+  await tx
+    .insert(auditHeads)
+    .values({ orgId: tx.orgId, ...head })
+    .onConflictDoUpdate({ target: auditHeads.orgId, set: head });
   return stored;
 }
 

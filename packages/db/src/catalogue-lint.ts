@@ -18,10 +18,12 @@ export async function lintCatalogue(client: Queryable): Promise<string[]> {
 }
 
 /** Tables of schema app that belong to nobody's organization: people, their sessions, and the list of roles. */
-const WITHOUT_ORG = `('users', 'auth_sessions', 'roles')`;
+const WITHOUT_ORG = `(
+  'users', 'auth_sessions', 'roles', 'account_tokens', 'account_mails', 'user_identities', 'oauth_flows')`;
 
 /** Unique across organizations on purpose: the organization itself, its address, and a 256-bit hash. */
-const GLOBAL_KEYS = `('organizations_pkey', 'organizations_slug_key', 'organization_invitations_token_key')`;
+const GLOBAL_KEYS = `(
+  'organizations_pkey', 'organizations_slug_key', 'organization_invitations_token_key', 'api_keys_hash_key')`;
 
 const PROGRAMS = `('app_api', 'app_worker')`;
 
@@ -104,7 +106,8 @@ const GRANT_RULES = [
      g.grantee <> c.relowner AND g.privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')))`,
   `SELECT c.relname || ' is open to app_worker' AS problem
    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE n.nspname = 'app' AND c.relname IN ('users', 'auth_sessions', 'memberships', 'organization_invitations')
+   WHERE n.nspname = 'app' AND c.relname IN ('users', 'auth_sessions', 'memberships', 'organization_invitations',
+       'account_tokens', 'account_mails', 'user_identities', 'oauth_flows', 'api_keys', 'org_mails', 'audit_log')
      AND (has_table_privilege('app_worker', c.oid, 'SELECT, INSERT, UPDATE, DELETE')
        OR has_any_column_privilege('app_worker', c.oid, 'SELECT, INSERT, UPDATE'))`,
   `SELECT r.rolname || ' may make temporary objects' AS problem FROM pg_roles r

@@ -107,6 +107,11 @@ describe('the look-up functions', () => {
       FROM pg_proc p WHERE p.pronamespace = 'sys'::regnamespace ORDER BY 1`);
     expect(rows).toEqual([
       { name: 'authorize', answer: 'TABLE(is_session_active boolean, role_key text)', callers: ['app_api'] },
+      {
+        name: 'authorize_api_key',
+        answer: 'TABLE(org_id uuid, id uuid, user_id uuid, role_key text, permissions text[], is_use_stale boolean)',
+        callers: ['app_api'],
+      },
       { name: 'invitation_by_token', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api'] },
       {
         name: 'orgs_of_user',
@@ -114,6 +119,8 @@ describe('the look-up functions', () => {
         callers: ['app_api'],
       },
       { name: 'stuck_runs', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api', 'app_worker'] },
+      { name: 'take_failure_notices', answer: 'TABLE(org_id uuid, workflow_id uuid)', callers: ['app_api'] },
+      { name: 'take_org_mails', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api'] },
     ]);
   });
 
@@ -124,6 +131,9 @@ describe('the look-up functions', () => {
       `sys.authorize('${tenant.sessionId}', '${tenant.userId}', NULL)`,
       `sys.orgs_of_user('${tenant.userId}')`,
       `sys.invitation_by_token('\\x00')`,
+      `sys.authorize_api_key('\\x00')`,
+      'sys.take_org_mails(1, 1)',
+      'sys.take_failure_notices(1, 1)',
     ]) {
       const refused = await worker.query(`SELECT * FROM ${call}`).catch((error: unknown) => error);
       expect({ call, state: sqlStateOf(refused) }).toEqual({ call, state: '42501' });
@@ -131,13 +141,16 @@ describe('the look-up functions', () => {
     await worker.end();
   });
 
-  it('belong to a role that can read only what they need and write only the sweeper’s stamp', async () => {
+  it('belong to a role that can read only what they need and write only the stamps of those who take turns', async () => {
     const client = await admin.connect();
     await client.query('SET ROLE app_resolver');
     const refused = [
       'SELECT email FROM app.users',
       'SELECT refresh_hash FROM app.auth_sessions',
       'SELECT email FROM app.organization_invitations',
+      'SELECT recipient FROM app.org_mails',
+      'SELECT name FROM app.api_keys',
+      'SELECT last_error FROM app.failure_notices',
       'SELECT input FROM app.workflow_runs',
       'SELECT count(*) FROM app.workflow_versions',
       `UPDATE app.workflow_runs SET status = 'queued'`,

@@ -1,3 +1,4 @@
+import type { Permission } from '@millrace/shared/permissions';
 import { type Database, queryHot } from './connect.ts';
 import type { RoleKey } from './schema/roles.ts';
 import { assertUuid } from './uuid.ts';
@@ -25,6 +26,23 @@ export async function authorize(
     who.orgId,
   ]);
   return { isSessionActive: rows[0]?.is_session_active ?? false, roleKey: rows[0]?.role_key ?? null };
+}
+
+export interface ApiKeyAuthorization {
+  orgId: string;
+  keyId: string;
+  /** Who made the key: it acts for them. */
+  userId: string;
+  roleKey: RoleKey;
+  permissions: Permission[];
+  /** Its use was not noted within the last minute. */
+  isUseStale: boolean;
+}
+
+/** What the key with this SHA-256 may do right now; null for one that is unknown, revoked, expired or orphaned. */
+export async function authorizeApiKey(db: Database, keyHash: Buffer): Promise<ApiKeyAuthorization | null> {
+  const rows = await queryHot<ApiKeyAuthorization>(db, AUTHORIZE_API_KEY, [keyHash]);
+  return rows[0] ?? null;
 }
 
 export interface OrganizationOfUser {
@@ -60,4 +78,10 @@ export async function findInvitationByTokenHash(
 const AUTHORIZE = {
   name: 'authorize',
   text: 'SELECT is_session_active, role_key FROM sys.authorize($1::uuid, $2::uuid, $3::uuid)',
+};
+
+const AUTHORIZE_API_KEY = {
+  name: 'authorize_api_key',
+  text: `SELECT org_id AS "orgId", id AS "keyId", user_id AS "userId", role_key AS "roleKey", permissions,
+    is_use_stale AS "isUseStale" FROM sys.authorize_api_key($1::bytea)`,
 };

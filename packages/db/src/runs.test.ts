@@ -379,7 +379,9 @@ describe('a run that is handed back', () => {
     expect(second.lostClaims).toBe(1);
     await record(second, { release: true, nextAttemptAt: new Date(Date.now() + 60_000) });
     expect((await claim(first.runId)).status).toBe('busy');
-    await admin.query(`UPDATE app.workflow_runs SET next_attempt_at = now() WHERE id = $1`, [first.runId]);
+    await admin.query(`UPDATE app.workflow_runs SET next_attempt_at = now() - interval '1 ms' WHERE id = $1`, [
+      first.runId,
+    ]);
     expect(await claim(first.runId)).toMatchObject({ status: 'claimed', run: { lostClaims: 1 } });
   });
 });

@@ -28,6 +28,7 @@ export async function seedTenant(admin: pg.Pool): Promise<SeededTenant> {
     endedRunId: newId(),
   };
   await seedPeople(admin, tenant);
+  await seedSettings(admin, tenant);
   await seedWorkflow(admin, tenant);
   return tenant;
 }
@@ -62,10 +63,34 @@ async function seedPeople(admin: pg.Pool, tenant: SeededTenant): Promise<void> {
      VALUES ($1, $2, 'guest@example.com', 'member', $3, $4, now() + interval '7 days')`,
     [orgId, tenant.invitationId, tenant.invitationTokenHash, userId],
   );
+}
+
+async function seedSettings(admin: pg.Pool, { orgId, userId }: SeededTenant): Promise<void> {
   await admin.query(
     `INSERT INTO app.audit_log (org_id, seq, occurred_at, action, subject_type, data, hash)
      VALUES ($1, 1, now(), 'organization.create', 'organization', '{}', $2)`,
     [orgId, randomBytes(32)],
+  );
+  await admin.query(
+    `INSERT INTO app.audit_heads (org_id, seq, hash) SELECT org_id, seq, hash FROM app.audit_log WHERE org_id = $1`,
+    [orgId],
+  );
+  await admin.query(
+    `INSERT INTO app.api_keys (org_id, id, name, key_hash, key_hint, permissions, created_by_user_id)
+     VALUES ($1, gen_random_uuid(), 'Key', $2, 'abcd', '{run:read}', $3)`,
+    [orgId, randomBytes(32), userId],
+  );
+  await admin.query(
+    `INSERT INTO app.org_mails (org_id, id, template, recipient)
+     VALUES ($1, gen_random_uuid(), 'invitation', 'guest@example.com')`,
+    [orgId],
+  );
+  await admin.query(`INSERT INTO app.organization_variables (org_id, name, value) VALUES ($1, 'region', '"eu"')`, [
+    orgId,
+  ]);
+  await admin.query(
+    `INSERT INTO app.failure_notice_settings (org_id, channel, emails) VALUES ($1, 'email', '{ops@example.com}')`,
+    [orgId],
   );
   await admin.query(
     `INSERT INTO app.idempotency_keys (org_id, key, scope, request_hash, expires_at)
@@ -94,6 +119,10 @@ async function seedWorkflow(admin: pg.Pool, tenant: SeededTenant): Promise<void>
        (org_id, id, workflow_id, version, trigger_type, status, next_sweep_at, finished_at)
      VALUES ($1, $2, $3, 1, 'trigger.manual', 'succeeded', NULL, now())`,
     [orgId, endedRunId, workflowId],
+  );
+  await admin.query(
+    `INSERT INTO app.failure_notices (org_id, workflow_id, failed_count, last_run_id) VALUES ($1, $2, 1, $3)`,
+    [orgId, workflowId, endedRunId],
   );
   await admin.query(
     `INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status, finished_at)

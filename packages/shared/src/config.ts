@@ -29,6 +29,7 @@ const url = (protocol: RegExp, what: string) =>
     return parsed !== undefined && protocol.test(parsed.protocol);
   }, `must be ${what}`);
 const PostgresUrl = url(/^postgres(ql)?:$/, 'a URL like postgres://user:password@host:5432/database');
+const HttpUrl = url(/^https?:$/, 'the address people open, like https://millrace.example.com');
 const RedisUrl = url(/^rediss?:$/, 'a URL like redis://:password@host:6379');
 
 const Common = {
@@ -66,15 +67,46 @@ function isNetwork(text: string): boolean {
   return prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128));
 }
 
+/** Mail goes by SMTP, or without it into files that a person can open. */
+const Mail = {
+  MILLRACE_DATA_DIR: z.string().default('.millrace'),
+  SMTP_URL: url(/^smtps?:$/, 'a URL like smtp://user:password@mail.example.com:587').optional(),
+  MAIL_FROM: z.string().max(300).default('Millrace <millrace@localhost>'),
+};
+
+/** A provider counts as configured with both its id and its secret. */
+const OAuth = {
+  GOOGLE_CLIENT_ID: z.string().optional(),
+  GOOGLE_CLIENT_SECRET: z.string().optional(),
+  GOOGLE_REDIRECT_URI: HttpUrl.optional(),
+  GITHUB_CLIENT_ID: z.string().optional(),
+  GITHUB_CLIENT_SECRET: z.string().optional(),
+  GITHUB_REDIRECT_URI: HttpUrl.optional(),
+  OAUTH_GOOGLE_ISSUER: HttpUrl.default('https://accounts.google.com'),
+  OAUTH_GITHUB_BASE_URL: HttpUrl.default('https://github.com'),
+};
+
+const RateLimits = {
+  /** Sign-ups and logins a minute from one address. */
+  RATE_LIMIT_SIGN_IN_PER_MIN: wholeNumber(1, 1_000_000).default(60),
+  /** Wrong passwords for one account in 15 minutes before it has to wait, whatever address they come from. */
+  RATE_LIMIT_LOGIN_FAILURES: wholeNumber(1, 1_000_000).default(10),
+  /** Mails with a link (reset, verification) to one account an hour. */
+  RATE_LIMIT_MAILS_PER_HOUR: wholeNumber(1, 1_000_000).default(5),
+};
+
 export const ApiConfig = z
   .object({
     ...Common,
+    ...Mail,
+    ...OAuth,
+    ...RateLimits,
+    EGRESS_ALLOW_CIDRS: z.string().default(''),
     API_DATABASE_URL: PostgresUrl,
     API_HOST: z.string().default('127.0.0.1'),
     API_PORT: Port.default(3001),
-    WEB_BASE_URL: url(/^https?:$/, 'the address people open, like https://millrace.example.com').default(
-      'http://localhost:3000',
-    ),
+    WEB_PORT: Port.default(3000),
+    WEB_BASE_URL: HttpUrl.default('http://localhost:3000'),
     TRUST_PROXY: TrustProxy.optional(),
     AUTH_SIGNING_KEYS: z.string({ error: 'is required: a JWKS of private Ed25519 keys' }),
     AUTH_TOKEN_SECRET: z
@@ -90,6 +122,17 @@ export const ApiConfig = z
     path: ['ORG_CONTEXT_ENFORCEMENT'],
     message: 'warn needs ORG_CONTEXT_ENFORCEMENT_ACK=1 in production',
     when: () => true, // also while other variables are bad, so that one start names everything
+  })
+  .superRefine((config, context) => {
+    for (const provider of ['GOOGLE', 'GITHUB'] as const) {
+      const [id, secret] = [`${provider}_CLIENT_ID`, `${provider}_CLIENT_SECRET`] as const;
+      if (Boolean(config[id]) === Boolean(config[secret])) continue;
+      context.addIssue({
+        code: 'custom',
+        path: [config[id] ? secret : id],
+        message: `is required with ${config[id] ? id : secret}`,
+      });
+    }
   });
 export type ApiConfig = z.infer<typeof ApiConfig>;
 

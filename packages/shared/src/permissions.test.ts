@@ -6,6 +6,7 @@ const TABLE: Record<Permission, [owner: boolean, admin: boolean, member: boolean
   'org:read': [true, true, true],
   'org:update': [true, true, false],
   'org:delete': [true, false, false],
+  'org:transfer': [true, false, false],
   'member:read': [true, true, true],
   'member:change-role': [true, true, false],
   'member:remove': [true, true, true],
@@ -16,6 +17,13 @@ const TABLE: Record<Permission, [owner: boolean, admin: boolean, member: boolean
   'workflow:publish': [true, true, false],
   'run:read': [true, true, true],
   'run:start': [true, true, true],
+  'api-key:read': [true, true, false],
+  'api-key:write': [true, true, false],
+  'audit:read': [true, true, false],
+  'variable:read': [true, true, true],
+  'variable:write': [true, true, false],
+  'notice:read': [true, true, false],
+  'notice:write': [true, true, false],
 };
 
 it.each(Object.entries(TABLE))('grants %s to exactly the roles of the table', (permission, expected) => {

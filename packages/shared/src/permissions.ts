@@ -8,6 +8,7 @@ const LOWEST_ROLE = {
   'org:read': 'member',
   'org:update': 'admin',
   'org:delete': 'owner',
+  'org:transfer': 'owner',
   'member:read': 'member',
   'member:change-role': 'admin',
   'member:remove': 'member',
@@ -18,6 +19,13 @@ const LOWEST_ROLE = {
   'workflow:publish': 'admin',
   'run:read': 'member',
   'run:start': 'member',
+  'api-key:read': 'admin',
+  'api-key:write': 'admin',
+  'audit:read': 'admin',
+  'variable:read': 'member',
+  'variable:write': 'admin',
+  'notice:read': 'admin',
+  'notice:write': 'admin',
 } as const satisfies Record<string, RoleKey>;
 
 export type Permission = keyof typeof LOWEST_ROLE;

@@ -1,21 +1,28 @@
-import { authorize } from '@millrace/db/lookups';
+import { authorize, authorizeApiKey } from '@millrace/db/lookups';
 import { AppError } from '@millrace/shared/errors';
-import { orgContextAccessDenied, orgContextHeaderFallback } from '@millrace/shared/events';
+import { orgContextAccessDenied } from '@millrace/shared/events';
 import { Id } from '@millrace/shared/ids';
-import { hasPermission, type Permission } from '@millrace/shared/permissions';
+import { hasPermission, type Permission, type RoleKey } from '@millrace/shared/permissions';
 import { verifyAccessToken } from '@millrace/shared/tokens';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { OrgContext, PublicContext, UserContext } from '../context.ts';
+import type { OrgContext, PublicContext, SessionContext, UserContext } from '../context.ts';
+import { hashApiKey, isApiKey, noteApiKeyUse } from '../features/api-keys/key.ts';
+import { checkOrgHeader } from './org-header.ts';
 
 /**
- * Credential to actor. Throws 401 unless the token is ours and its session is active right now: revoking a session
- * therefore counts at the next request, on every instance.
+ * Credential to actor: a person's access token or an API key. Throws 401 unless the token is ours and its session is
+ * active right now, or the key counts right now: revoking either therefore counts at the next request, on every instance.
  */
 export async function authenticateUser(context: PublicContext, request: FastifyRequest): Promise<UserContext> {
-  const claims = await verifyBearer(context, request);
-  const { isSessionActive } = await authorize(context.deps.db, { ...claims, orgId: null });
-  if (!isSessionActive) throw new AppError('UNAUTHORIZED');
-  return { ...context, ...claims };
+  return (await findActor(context, request, null)).user;
+}
+
+/** As `authenticateUser`, for a person only. Throws 403 for an API key, whatever it may do. */
+export async function authenticateSession(context: PublicContext, request: FastifyRequest): Promise<SessionContext> {
+  const user = await authenticateUser(context, request);
+  if (user.sessionId === null)
+    throw new AppError('FORBIDDEN', 'An API key cannot do this; sign in and use an access token.');
+  return { ...user, sessionId: user.sessionId, apiKey: null };
 }
 
 /**
@@ -29,19 +36,20 @@ export async function authenticateMember(
   reply: FastifyReply,
   permission: Permission,
 ): Promise<OrgContext> {
-  const claims = await verifyBearer(context, request);
-  const orgId = readRouteOrg(request);
-  const { isSessionActive, roleKey } = await authorize(context.deps.db, { ...claims, orgId });
-  if (!isSessionActive) throw new AppError('UNAUTHORIZED');
-  const userContext = { ...context, ...claims };
-  checkOrgHeader(userContext, request, reply, orgId);
+  const routeOrg = Id.safeParse((request.params as { orgId?: unknown }).orgId);
+  const { user, roleKey } = await findActor(context, request, routeOrg.data ?? null);
+  if (!routeOrg.success) throw unreadableOrg();
+  const orgId = routeOrg.data;
+  checkOrgHeader(user, request, reply, orgId);
   if (!roleKey) {
     const { requestId, path, method } = context;
-    orgContextAccessDenied(context.log, { requestId, userId: claims.userId, orgId, path, method });
+    orgContextAccessDenied(context.log, { requestId, userId: user.userId, orgId, path, method });
     throw new AppError('ORG_ACCESS_DENIED');
   }
   if (!hasPermission(roleKey, permission)) throw new AppError('FORBIDDEN');
-  return { ...userContext, orgId, roleKey };
+  if (user.apiKey && !user.apiKey.permissions.includes(permission))
+    throw new AppError('FORBIDDEN', `This API key lacks the permission ${permission}.`);
+  return { ...user, orgId, roleKey };
 }
 
 /** True when the request brings a bearer credential at all, right or wrong. */
@@ -49,47 +57,40 @@ export function hasBearer(request: FastifyRequest): boolean {
   return request.headers.authorization !== undefined;
 }
 
-async function verifyBearer(context: PublicContext, request: FastifyRequest) {
-  const match = /^Bearer ([A-Za-z0-9_.-]{1,4096})$/i.exec(request.headers.authorization ?? '');
-  const nowSec = Math.floor(Date.now() / 1000);
-  const claims = match?.[1] && (await verifyAccessToken(context.deps.signingKeys, match[1], nowSec));
-  if (!claims) throw new AppError('UNAUTHORIZED');
-  return { userId: claims.userId, sessionId: claims.sessionId, email: claims.email };
+interface Actor {
+  user: UserContext;
+  /** In the organization asked about; null without a membership, or when none was asked about. */
+  roleKey: RoleKey | null;
 }
 
-function readRouteOrg(request: FastifyRequest): string {
-  const orgId = Id.safeParse((request.params as { orgId?: unknown }).orgId);
-  if (orgId.success) return orgId.data;
-  throw new AppError('BAD_REQUEST', undefined, {
+async function findActor(context: PublicContext, request: FastifyRequest, orgId: string | null): Promise<Actor> {
+  const credential = /^Bearer ([A-Za-z0-9_.-]{1,4096})$/i.exec(request.headers.authorization ?? '')?.[1];
+  if (credential === undefined) throw new AppError('UNAUTHORIZED');
+  return isApiKey(credential) ? findKey(context, credential, orgId) : findPerson(context, credential, orgId);
+}
+
+async function findPerson(context: PublicContext, token: string, orgId: string | null): Promise<Actor> {
+  const claims = await verifyAccessToken(context.deps.signingKeys, token, Math.floor(Date.now() / 1000));
+  if (!claims) throw new AppError('UNAUTHORIZED');
+  const { userId, sessionId } = claims;
+  const { isSessionActive, roleKey } = await authorize(context.deps.db, { userId, sessionId, orgId });
+  if (!isSessionActive) throw new AppError('UNAUTHORIZED');
+  return { user: { ...context, userId, sessionId, apiKey: null }, roleKey };
+}
+
+/** A key belongs to one organization: for any other its maker is a stranger, member there or not. */
+async function findKey(context: PublicContext, key: string, orgId: string | null): Promise<Actor> {
+  const found = await authorizeApiKey(context.deps.db, hashApiKey(key));
+  if (!found) throw new AppError('UNAUTHORIZED');
+  if (found.isUseStale) await noteApiKeyUse(context, found);
+  const { userId, permissions } = found;
+  const apiKey = { id: found.keyId, orgId: found.orgId, permissions };
+  const roleKey = found.orgId === orgId ? found.roleKey : null;
+  return { user: { ...context, userId, sessionId: null, apiKey }, roleKey };
+}
+
+function unreadableOrg(): AppError {
+  return new AppError('BAD_REQUEST', undefined, {
     details: [{ path: 'params.orgId', code: 'INVALID_FORMAT', message: 'must be a UUID' }],
   });
-}
-
-function checkOrgHeader(context: UserContext, request: FastifyRequest, reply: FastifyReply, orgId: string): void {
-  const reason = orgHeaderProblem(request, orgId);
-  if (!reason) return;
-  if (context.deps.config.ORG_CONTEXT_ENFORCEMENT === 'strict') throw new AppError(reason);
-  reply.header('x-org-context-warning', reason);
-  orgContextHeaderFallback(context.log, {
-    requestId: context.requestId,
-    reason,
-    userId: context.userId,
-    routeOrgId: orgId,
-    headerOrgId: readHeader(request)?.slice(0, 100) ?? null,
-    path: context.path,
-    method: context.method,
-  });
-}
-
-function orgHeaderProblem(request: FastifyRequest, orgId: string) {
-  const header = readHeader(request);
-  if (header === undefined || header === '') return 'ORG_CONTEXT_REQUIRED';
-  const parsed = Id.safeParse(header);
-  return parsed.success && parsed.data === orgId ? undefined : 'INVALID_ORG_CONTEXT';
-}
-
-/** A header sent twice arrives joined by a comma and is then no UUID. */
-function readHeader(request: FastifyRequest): string | undefined {
-  const header = request.headers['x-org-id'];
-  return Array.isArray(header) ? header.join(',') : header;
 }

@@ -8,9 +8,9 @@ import type {
 import { AppError, type ErrorCode } from '@millrace/shared/errors';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { OrgContext, PublicContext, UserContext } from '../context.ts';
+import type { Client, OrgContext, PublicContext, SessionContext, UserContext } from '../context.ts';
 import type { Deps } from '../deps.ts';
-import { authenticateMember, authenticateUser } from './authenticate.ts';
+import { authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
 import { envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
 import { isStorableText } from './json-body.ts';
@@ -20,7 +20,9 @@ type ContextOf<C extends Contract> = C extends { permission: string }
   ? OrgContext
   : C extends { auth: 'bearer' }
     ? UserContext
-    : PublicContext;
+    : C extends { auth: 'session' }
+      ? SessionContext
+      : PublicContext;
 
 interface Input<C extends Contract> {
   params: ContractParams<C>;
@@ -69,7 +71,7 @@ export function route<C extends Contract>(app: FastifyInstance, deps: Deps, cont
       querystring: contract.query ?? NoQuery,
       ...(contract.method !== 'GET' && { body: contract.body ?? NoBody }),
       response: { [contract.status]: contract.response, ...envelopeStatuses(possibleErrors(contract)) },
-      ...(contract.auth === 'bearer' && { security: [{ bearer: [] }] }),
+      ...(isBearer(contract) && { security: [{ bearer: [] }] }),
     } as object,
     onRequest: async (request, reply) => {
       request.actor = await findActor(deps, contract, request, reply);
@@ -96,10 +98,21 @@ async function findActor(deps: Deps, contract: Contract, request: FastifyRequest
     log: deps.log, // events carry the request's id as a field of their own
     path: loggablePath(request),
     method: request.method,
+    client: readClient(request),
   };
   if (contract.permission) return authenticateMember(context, request, reply, contract.permission);
   if (contract.auth === 'bearer') return authenticateUser(context, request);
+  if (contract.auth === 'session') return authenticateSession(context, request);
   return context;
+}
+
+function readClient(request: FastifyRequest): Client {
+  const userAgent = request.headers['user-agent']?.toWellFormed().slice(0, 400) ?? null;
+  return { userAgent, ipAddress: request.ip };
+}
+
+function isBearer({ auth }: Contract): boolean {
+  return auth === 'bearer' || auth === 'session';
 }
 
 function refuseUnstorableText(request: FastifyRequest): void {
@@ -118,6 +131,7 @@ function possibleErrors(contract: Contract): ErrorCode[] {
   const codes: ErrorCode[] = ['BAD_REQUEST', 'DATABASE_UNAVAILABLE', ...(contract.errors ?? [])];
   if (contract.auth !== 'public') codes.push('UNAUTHORIZED');
   if (contract.permission) codes.push('ORG_ACCESS_DENIED', 'NOT_FOUND');
+  if (contract.auth === 'session') codes.push('FORBIDDEN');
   if (contract.method !== 'GET') codes.push('CONFLICT', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
   return codes;
 }

@@ -1,4 +1,4 @@
-import { primaryKey, text, uuid } from 'drizzle-orm/pg-core';
+import { integer, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
 import { app, bytea, instant, orgId } from './columns.ts';
 import type { RoleKey } from './roles.ts';
 
@@ -10,6 +10,8 @@ export const organizationInvitations = app.table(
     email: text('email').notNull(),
     roleKey: text('role_key').$type<RoleKey>().notNull(),
     tokenHash: bytea('token_hash').notNull(),
+    /** Rises when the invitation is sent again with a new token. */
+    generation: integer('generation').notNull().default(0),
     invitedByUserId: uuid('invited_by_user_id').notNull(),
     createdAt: instant('created_at').notNull().defaultNow(),
     expiresAt: instant('expires_at').notNull(),

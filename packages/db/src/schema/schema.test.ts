@@ -2,18 +2,34 @@ import { getTableConfig } from 'drizzle-orm/pg-core';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../testing.ts';
-import { auditLog } from './audit-log.ts';
+import { accountMails, accountTokens } from './account-mail.ts';
+import { apiKeys } from './api-keys.ts';
+import { auditHeads, auditLog } from './audit-log.ts';
 import { authSessions } from './auth-sessions.ts';
+import { failureNoticeSettings, failureNotices } from './failure-notices.ts';
 import { idempotencyKeys } from './idempotency-keys.ts';
+import { oauthFlows, userIdentities } from './identities.ts';
 import { organizationInvitations } from './invitations.ts';
 import { memberships } from './memberships.ts';
+import { orgMails } from './org-mails.ts';
 import { organizations } from './organizations.ts';
 import { roles } from './roles.ts';
 import { workflowRunSteps, workflowRuns } from './runs.ts';
 import { users } from './users.ts';
+import { organizationVariables } from './variables.ts';
 import { workflowPins, workflows, workflowVersions } from './workflows.ts';
 
 const TABLES = [
+  accountMails,
+  accountTokens,
+  apiKeys,
+  auditHeads,
+  failureNoticeSettings,
+  failureNotices,
+  oauthFlows,
+  organizationVariables,
+  orgMails,
+  userIdentities,
   auditLog,
   authSessions,
   idempotencyKeys,

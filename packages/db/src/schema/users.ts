@@ -10,6 +10,8 @@ export const users = app.table(
     displayName: text('display_name'),
     passwordHash: text('password_hash'),
     emailVerifiedAt: instant('email_verified_at'),
+    /** Set by an operator: the person cannot sign in. */
+    disabledAt: instant('disabled_at'),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
   },

@@ -14,8 +14,11 @@ export interface Contract {
   path: `/${string}`;
   summary: string;
   tag: 'Auth' | 'Me' | 'Organizations' | 'Workflows' | 'Runs';
-  /** How a caller proves who they are. `cookie` routes are the only ones that read the refresh cookie. */
-  auth: 'public' | 'bearer' | 'cookie' | 'bearer-or-cookie';
+  /**
+   * How a caller proves who they are. `bearer` takes a person's access token or an API key, `session` only the former.
+   * `cookie` routes are the only ones that read the refresh cookie.
+   */
+  auth: 'public' | 'bearer' | 'session' | 'cookie' | 'bearer-or-cookie';
   /** What the caller's role in the organization of the path must hold: set on every path under /v1/orgs/:orgId. */
   permission?: Permission;
   params?: z.ZodObject;

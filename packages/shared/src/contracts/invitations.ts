@@ -62,7 +62,7 @@ export const acceptInvitation = defineContract({
   path: '/v1/invitations/:token/accept',
   summary: 'Join the organization; the signed-in e-mail must be the invited one',
   tag: 'Organizations',
-  auth: 'bearer',
+  auth: 'session',
   params: z.strictObject({ token: z.string().min(1).max(200) }),
   status: 200,
   response: z.object({

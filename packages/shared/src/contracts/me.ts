@@ -35,7 +35,7 @@ export const listSessions = defineContract({
   path: '/v1/me/sessions',
   summary: "The caller's active sessions",
   tag: 'Me',
-  auth: 'bearer',
+  auth: 'session',
   status: 200,
   response: z.object({ sessions: z.array(SessionInfo) }),
 });
@@ -46,7 +46,7 @@ export const revokeSession = defineContract({
   path: '/v1/me/sessions/:sessionId',
   summary: "End one of the caller's sessions",
   tag: 'Me',
-  auth: 'bearer',
+  auth: 'session',
   params: z.strictObject({ sessionId: Id }),
   status: 200,
   response: Done,

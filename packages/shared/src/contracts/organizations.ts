@@ -36,7 +36,7 @@ export const createOrganization = defineContract({
   path: '/v1/orgs',
   summary: 'Create an organization; the caller becomes its owner',
   tag: 'Organizations',
-  auth: 'bearer',
+  auth: 'session',
   body: z.strictObject({ name: personText(120), slug: Slug }),
   status: 201,
   response: z.object({ organization: Organization, membership: Membership }),

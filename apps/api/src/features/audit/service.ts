@@ -14,5 +14,14 @@ export async function auditChange(
   data: Record<string, unknown>,
 ): Promise<void> {
   const subjectType = action.slice(0, action.indexOf('.'));
-  await appendAudit(tx, { actorUserId: context.userId, action, subjectType, subjectId, data });
+  await appendAudit(tx, {
+    actorUserId: context.userId,
+    actorApiKeyId: context.apiKey?.id ?? null,
+    ...context.client,
+    requestId: context.requestId,
+    action,
+    subjectType,
+    subjectId,
+    data,
+  });
 }

@@ -1,9 +1,9 @@
 import * as contracts from '@millrace/shared/contracts/auth';
 import { AppError } from '@millrace/shared/errors';
 import { oauthCallbackFailed } from '@millrace/shared/events';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
-import { authenticateUser, hasBearer } from '../../http/authenticate.ts';
+import { authenticateSession, hasBearer } from '../../http/authenticate.ts';
 import { type Http, route } from '../../http/route.ts';
 import { clearRefreshCookie, readRefreshCookie, setRefreshCookie } from './cookies.ts';
 import {
@@ -16,7 +16,6 @@ import {
   type SignedIn,
   signUp,
 } from './service.ts';
-import type { Client } from './sessions.ts';
 
 export function serveAuth(app: FastifyInstance, deps: Deps): void {
   servePasswordSignIn(app, deps);
@@ -26,10 +25,10 @@ export function serveAuth(app: FastifyInstance, deps: Deps): void {
 
 function servePasswordSignIn(app: FastifyInstance, deps: Deps): void {
   route(app, deps, contracts.signUp, async (context, { body }, http) =>
-    answerSignedIn(deps, http, await signUp(context, body, readClient(http.request))),
+    answerSignedIn(deps, http, await signUp(context, body)),
   );
   route(app, deps, contracts.logIn, async (context, { body }, http) =>
-    answerSignedIn(deps, http, await logIn(context, body, readClient(http.request))),
+    answerSignedIn(deps, http, await logIn(context, body)),
   );
   route(app, deps, contracts.refreshSession, async (context, _input, http) =>
     answerSignedIn(deps, http, await refreshSession(context, readRefreshCookie(deps.config, http.request))),
@@ -40,14 +39,14 @@ function servePasswordSignIn(app: FastifyInstance, deps: Deps): void {
 function serveSessionEnds(app: FastifyInstance, deps: Deps): void {
   const { config } = deps;
   route(app, deps, contracts.logOut, async (context, _input, { request, reply }) => {
-    if (hasBearer(request)) await logOut(await authenticateUser(context, request));
+    if (hasBearer(request)) await logOut(await authenticateSession(context, request));
     else await logOutByRefreshToken(context, readRefreshCookie(config, request));
     clearRefreshCookie(config, reply);
     return { ok: true as const };
   });
   route(app, deps, contracts.logOutAll, async (context, _input, { request, reply }) => {
     const revokedCount = hasBearer(request)
-      ? await logOutAll(await authenticateUser(context, request))
+      ? await logOutAll(await authenticateSession(context, request))
       : await logOutAllByRefreshToken(context, readRefreshCookie(config, request));
     clearRefreshCookie(config, reply);
     return { ok: true as const, revokedCount };
@@ -68,9 +67,4 @@ function serveOAuth(app: FastifyInstance, deps: Deps): void {
 function answerSignedIn(deps: Deps, { reply }: Http, { session, user, refresh }: SignedIn) {
   setRefreshCookie(deps.config, reply, refresh.refreshToken, refresh.maxAgeSec);
   return { session, user };
-}
-
-function readClient(request: FastifyRequest): Client {
-  const userAgent = request.headers['user-agent']?.toWellFormed().slice(0, 400) ?? null;
-  return { userAgent, ipAddress: request.ip };
 }

@@ -6,10 +6,9 @@ import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { signAccessToken } from '@millrace/shared/tokens';
 import { and, eq, sql } from 'drizzle-orm';
-import type { PublicContext, UserContext } from '../../context.ts';
+import type { PublicContext, SessionContext } from '../../context.ts';
 import { hashPassword, isHashOutdated, verifyPassword } from './password.ts';
 import {
-  type Client,
   createSession,
   type IssuedRefresh,
   revokeAllSessions,
@@ -30,7 +29,6 @@ type UserRow = typeof users.$inferSelect;
 export async function signUp(
   context: PublicContext,
   body: { email: string; password: string; displayName?: string | undefined },
-  client: Client,
 ): Promise<SignedIn> {
   const { db, config } = context.deps;
   if (await withoutOrg(db, (tx) => findUser(tx, body.email))) throw registered();
@@ -41,7 +39,7 @@ export async function signUp(
       .values({ id: newId(), email: body.email, displayName: body.displayName ?? null, passwordHash })
       .returning();
     if (!user) throw new Error('the new user was not returned');
-    return { user, refresh: await createSession(config, tx, user.id, client) };
+    return { user, refresh: await createSession(config, tx, user.id, context.client) };
   }).catch((error: unknown) => {
     // Somebody else signed up with the address while this password was hashed.
     throw violatedUniqueKey(error) === 'users_email_key' ? registered() : error;
@@ -50,17 +48,13 @@ export async function signUp(
 }
 
 /** Starts a session. Throws 401, alike in answer and in cost, for an unknown address and a wrong password. */
-export async function logIn(
-  context: PublicContext,
-  body: { email: string; password: string },
-  client: Client,
-): Promise<SignedIn> {
+export async function logIn(context: PublicContext, body: { email: string; password: string }): Promise<SignedIn> {
   const { db, config } = context.deps;
   const user = await withoutOrg(db, (tx) => findUser(tx, body.email));
   const isRight = await verifyPassword(user?.passwordHash ?? null, body.password);
   if (!user || !isRight) throw new AppError('UNAUTHORIZED', 'The e-mail address or the password is wrong.');
   await renewHash(context, user, body.password);
-  const refresh = await withoutOrg(db, (tx) => createSession(config, tx, user.id, client));
+  const refresh = await withoutOrg(db, (tx) => createSession(config, tx, user.id, context.client));
   return signIn(context, user, refresh);
 }
 
@@ -74,7 +68,7 @@ export async function refreshSession(context: PublicContext, refreshToken: strin
 }
 
 /** Ends the caller's session; the next request with its access token is refused. */
-export async function logOut(context: UserContext): Promise<void> {
+export async function logOut(context: SessionContext): Promise<void> {
   await withoutOrg(context.deps.db, (tx) => revokeSession(tx, context.userId, context.sessionId));
 }
 
@@ -84,7 +78,7 @@ export async function logOutByRefreshToken(context: PublicContext, refreshToken:
 }
 
 /** Ends every session of the caller; answers how many there were. */
-export async function logOutAll(context: UserContext): Promise<number> {
+export async function logOutAll(context: SessionContext): Promise<number> {
   return withoutOrg(context.deps.db, (tx) => revokeAllSessions(tx, context.userId));
 }
 

@@ -7,7 +7,7 @@ import { AppError } from '@millrace/shared/errors';
 import { refreshTokenReused } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
 import { and, eq, gt, inArray, isNull, lte, sql } from 'drizzle-orm';
-import type { PublicContext } from '../../context.ts';
+import type { Client, PublicContext } from '../../context.ts';
 import {
   hashRefreshSecret,
   judgeRefreshSecret,
@@ -18,12 +18,6 @@ import {
 
 /** How long the token before the newest is still answered: parallel tabs and lost answers are no theft. */
 const GRACE_SEC = 10;
-
-/** What a session's row says about the browser it was started from; shown to its owner, decides nothing. */
-export interface Client {
-  userAgent: string | null;
-  ipAddress: string;
-}
 
 export interface IssuedRefresh {
   sessionId: string;

@@ -9,7 +9,7 @@ import { invitationAcceptFailed } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
 import { hasPermission, isAtLeast } from '@millrace/shared/permissions';
 import { and, eq, sql } from 'drizzle-orm';
-import type { UserContext } from '../../context.ts';
+import type { SessionContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
 import { findMembership } from '../organizations/rows.ts';
 import { hashInvitationToken, isInvitation, isPending, statusOf } from './rows.ts';
@@ -37,7 +37,7 @@ const REFUSALS = {
  * 404 for an unknown token, 403 for another address or when the inviter may no longer invite to that role, 400 when it
  * expired, was used or revoked, 409 for a member. Every refusal is logged with the token's first characters only.
  */
-export async function acceptInvitation(context: UserContext, token: string) {
+export async function acceptInvitation(context: SessionContext, token: string) {
   const found = await findInvitationByTokenHash(context.deps.db, hashInvitationToken(token));
   if (!found) throw refuse(context, token, 'NOT_FOUND');
   const outcome = await withOrg(context.deps.db, found.orgId, (tx) => joinOrganization(context, tx, found.id));
@@ -48,7 +48,7 @@ export async function acceptInvitation(context: UserContext, token: string) {
 }
 
 /** Every refusal is found before the first write, so the transaction that answers one has changed nothing. */
-async function joinOrganization(context: UserContext, tx: OrgTx, invitationId: string): Promise<Outcome> {
+async function joinOrganization(context: SessionContext, tx: OrgTx, invitationId: string): Promise<Outcome> {
   const invitation = await lockInvitation(tx, invitationId);
   if (!invitation) return { refusal: 'NOT_FOUND' };
   const refusal = await findRefusal(context, tx, invitation);
@@ -79,7 +79,7 @@ async function lockInvitation(tx: OrgTx, invitationId: string): Promise<Invitati
 }
 
 /** The address comes first: to anybody else the state of an invitation is none of their business. */
-async function findRefusal(context: UserContext, tx: OrgTx, invitation: Invitation): Promise<Refusal | undefined> {
+async function findRefusal(context: SessionContext, tx: OrgTx, invitation: Invitation): Promise<Refusal | undefined> {
   const [user] = await tx.select({ email: users.email }).from(users).where(eq(users.id, context.userId));
   if (user?.email.toLowerCase() !== invitation.email.toLowerCase()) return 'EMAIL_MISMATCH';
   const status = statusOf(invitation, new Date());
@@ -93,7 +93,7 @@ async function findRefusal(context: UserContext, tx: OrgTx, invitation: Invitati
   return isAllowed ? undefined : 'INVITER_NOT_ALLOWED';
 }
 
-function refuse(context: UserContext, token: string, reasonCode: Refusal): AppError {
+function refuse(context: SessionContext, token: string, reasonCode: Refusal): AppError {
   const { requestId, userId, path, log } = context;
   const tokenPrefix = token.slice(0, TOKEN_PREFIX_LENGTH);
   invitationAcceptFailed(log, { requestId, tokenPrefix, reasonCode, userId, path });

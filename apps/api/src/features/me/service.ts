@@ -4,19 +4,20 @@ import { users } from '@millrace/db/schema/users';
 import { withoutOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { desc, eq } from 'drizzle-orm';
-import type { UserContext } from '../../context.ts';
+import type { SessionContext, UserContext } from '../../context.ts';
 import { toUser } from '../auth/service.ts';
 import { isLive, revokeSession } from '../auth/sessions.ts';
 
 /** Nobody has that many browsers; the newest ones are what a person wants to see. */
 const MAX_SESSIONS = 200;
 
-/** The caller and every organization they are a member of, oldest first. */
+/** The caller and every organization they are a member of, oldest first; of an API key, only its own. */
 export async function getMe(context: UserContext) {
   const { db } = context.deps;
   const [user] = await withoutOrg(db, (tx) => tx.select().from(users).where(eq(users.id, context.userId)));
   if (!user) throw new AppError('UNAUTHORIZED');
-  const organizations = await listOrganizationsOfUser(db, context.userId);
+  const everywhere = await listOrganizationsOfUser(db, context.userId);
+  const organizations = everywhere.filter(({ id }) => !context.apiKey || context.apiKey.orgId === id);
   const memberships = organizations.map(({ roleKey, createdAt, ...organization }) => ({
     organization: { ...organization, createdAt: createdAt.toISOString() },
     roleKey,
@@ -25,7 +26,7 @@ export async function getMe(context: UserContext) {
 }
 
 /** The caller's live sessions, last used first. */
-export async function listSessions(context: UserContext) {
+export async function listSessions(context: SessionContext) {
   const rows = await withoutOrg(context.deps.db, (tx) =>
     tx
       .select()
@@ -47,7 +48,7 @@ export async function listSessions(context: UserContext) {
 }
 
 /** Ends one of the caller's sessions at once. Throws 404 for one that has ended, is somebody else's or never was. */
-export async function endSession(context: UserContext, sessionId: string) {
+export async function endSession(context: SessionContext, sessionId: string) {
   const isEnded = await withoutOrg(context.deps.db, (tx) => revokeSession(tx, context.userId, sessionId));
   if (!isEnded) throw new AppError('NOT_FOUND');
   return { ok: true as const };

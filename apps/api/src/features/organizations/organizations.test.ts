@@ -154,6 +154,17 @@ async function seedRun(orgId: string): Promise<void> {
   await sql(`INSERT INTO app.workflow_pins (org_id, workflow_id, step_id, output) VALUES ($1, $2, 'a', '1')`, [
     workflowId,
   ]);
+  for (const insert of [
+    `api_keys (org_id, id, name, key_hash, key_hint, permissions, created_by_user_id)
+     SELECT $1, gen_random_uuid(), 'Key', sha256(uuid_send(gen_random_uuid())), 'abcd', '{run:read}', user_id
+     FROM app.memberships WHERE org_id = $1 LIMIT 1`,
+    `org_mails (org_id, id, template, recipient) VALUES ($1, gen_random_uuid(), 'invitation', 'a@example.com')`,
+    `organization_variables (org_id, name, value) VALUES ($1, 'region', '"eu"')`,
+    `failure_notice_settings (org_id, channel) VALUES ($1, 'none')`,
+    `failure_notices (org_id, workflow_id, failed_count, last_run_id)
+     SELECT $1, id, 1, gen_random_uuid() FROM app.workflows WHERE org_id = $1`,
+  ])
+    await sql(`INSERT INTO app.${insert}`);
   const ended = newId();
   for (const [id, status, finishedAt, retryOf] of [
     [ended, 'succeeded', new Date(), null],

@@ -5,12 +5,12 @@ import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { eq, sql } from 'drizzle-orm';
-import type { OrgContext, UserContext } from '../../context.ts';
+import type { OrgContext, SessionContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
 import { lockOrganization, toMembership, toOrganization } from './rows.ts';
 
 /** Creates the organization with the caller as its owner. Throws 409, without saying whose it is, for a taken slug. */
-export async function createOrganization(context: UserContext, body: { name: string; slug: string }) {
+export async function createOrganization(context: SessionContext, body: { name: string; slug: string }) {
   const orgId = newId(); // known before the row is: it is the context in which the row may be written
   try {
     return await withOrg(context.deps.db, orgId, (tx) => insertOrganization(context, tx, body));
@@ -52,7 +52,7 @@ export async function deleteOrganization(context: OrgContext, confirm: string) {
   });
 }
 
-async function insertOrganization(context: UserContext, tx: OrgTx, body: { name: string; slug: string }) {
+async function insertOrganization(context: SessionContext, tx: OrgTx, body: { name: string; slug: string }) {
   const [organization] = await tx
     .insert(organizations)
     .values({ id: tx.orgId, slug: body.slug, name: body.name })
