@@ -81,7 +81,15 @@ async function setHeaders(app: FastifyInstance, deps: Deps): Promise<void> {
     origin: [new URL(deps.config.WEB_BASE_URL).origin],
     credentials: true,
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    exposedHeaders: ['x-request-id', 'x-org-context-warning', 'idempotency-replayed', 'retry-after'],
+    exposedHeaders: [
+      'x-request-id',
+      'x-org-context-warning',
+      'idempotency-replayed',
+      'retry-after',
+      'ratelimit-limit',
+      'ratelimit-remaining',
+      'ratelimit-reset',
+    ],
   });
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },

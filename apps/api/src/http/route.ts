@@ -14,6 +14,7 @@ import { authenticateMember, authenticateSession, authenticateUser } from './aut
 import { envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
 import { isStorableText } from './json-body.ts';
+import { spendRequest } from './rate-limits.ts';
 import { loggablePath } from './request-path.ts';
 
 type ContextOf<C extends Contract> = C extends { permission: string }
@@ -55,7 +56,7 @@ const NoQuery = z.strictObject({});
 const NoBody = z.strictObject({}).optional();
 
 /**
- * Serves one contract. The actor is known before a byte of the body is read; parameters, query and body are parsed by
+ * Serves one contract. Limits are held and the actor is known before a byte of the body is read; parameters, query and body are parsed by
  * the contract's schemas; the answer leaves through its response schema, so undeclared fields cannot leave at all.
  */
 export function route<C extends Contract>(app: FastifyInstance, deps: Deps, contract: C, handler: Handler<C>): void {
@@ -74,7 +75,9 @@ export function route<C extends Contract>(app: FastifyInstance, deps: Deps, cont
       ...(isBearer(contract) && { security: [{ bearer: [] }] }),
     } as object,
     onRequest: async (request, reply) => {
-      request.actor = await findActor(deps, contract, request, reply);
+      const context = openContext(deps, request);
+      if (contract.rateLimit) await spendRequest(context, contract.rateLimit, reply);
+      request.actor = await findActor(context, contract, request, reply);
     },
     preValidation: async (request) => refuseUnstorableText(request),
     handler: async (request, reply) => {
@@ -91,8 +94,8 @@ export function route<C extends Contract>(app: FastifyInstance, deps: Deps, cont
   });
 }
 
-async function findActor(deps: Deps, contract: Contract, request: FastifyRequest, reply: FastifyReply) {
-  const context: PublicContext = {
+function openContext(deps: Deps, request: FastifyRequest): PublicContext {
+  return {
     deps,
     requestId: request.id,
     log: deps.log, // events carry the request's id as a field of their own
@@ -100,6 +103,9 @@ async function findActor(deps: Deps, contract: Contract, request: FastifyRequest
     method: request.method,
     client: readClient(request),
   };
+}
+
+async function findActor(context: PublicContext, contract: Contract, request: FastifyRequest, reply: FastifyReply) {
   if (contract.permission) return authenticateMember(context, request, reply, contract.permission);
   if (contract.auth === 'bearer') return authenticateUser(context, request);
   if (contract.auth === 'session') return authenticateSession(context, request);
@@ -129,6 +135,7 @@ function refuseUnstorableText(request: FastifyRequest): void {
 
 function possibleErrors(contract: Contract): ErrorCode[] {
   const codes: ErrorCode[] = ['BAD_REQUEST', 'DATABASE_UNAVAILABLE', ...(contract.errors ?? [])];
+  if (contract.rateLimit) codes.push('RATE_LIMITED');
   if (contract.auth !== 'public') codes.push('UNAUTHORIZED');
   if (contract.permission) codes.push('ORG_ACCESS_DENIED', 'NOT_FOUND');
   if (contract.auth === 'session') codes.push('FORBIDDEN');

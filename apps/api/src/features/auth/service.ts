@@ -7,6 +7,7 @@ import { newId } from '@millrace/shared/ids';
 import { signAccessToken } from '@millrace/shared/tokens';
 import { and, eq, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
+import { takeLoginTry } from './login-failures.ts';
 import { hashPassword, isHashOutdated, verifyPassword } from './password.ts';
 import {
   createSession,
@@ -47,12 +48,17 @@ export async function signUp(
   return signIn(context, created.user, created.refresh);
 }
 
-/** Starts a session. Throws 401, alike in answer and in cost, for an unknown address and a wrong password. */
+/**
+ * Starts a session. Throws 401, alike in answer and in cost, for an unknown address and a wrong password, and 429 for
+ * an account with too many wrong ones, whether or not it exists.
+ */
 export async function logIn(context: PublicContext, body: { email: string; password: string }): Promise<SignedIn> {
   const { db, config } = context.deps;
   const user = await withoutOrg(db, (tx) => findUser(tx, body.email));
-  const isRight = await verifyPassword(user?.passwordHash ?? null, body.password);
+  const takeTry = () => takeLoginTry(context, body.email);
+  const isRight = await verifyPassword(user?.passwordHash ?? null, body.password, takeTry);
   if (!user || !isRight) throw new AppError('UNAUTHORIZED', 'The e-mail address or the password is wrong.');
+  await context.deps.loginFailures.forget(body.email);
   await renewHash(context, user, body.password);
   const refresh = await withoutOrg(db, (tx) => createSession(config, tx, user.id, context.client));
   return signIn(context, user, refresh);
