@@ -80,7 +80,7 @@ it('lists the caller’s live sessions, last used first', async () => {
   );
 });
 
-it('ends one session at once and leaves the others', async () => {
+it('A8: ends one session at once and leaves the others', async () => {
   const user = await signUpUser(api);
   const phone = await logInAgain(user, 'Phone');
   const { sessionId, token } = phone.body.session;
@@ -91,7 +91,7 @@ it('ends one session at once and leaves the others', async () => {
   expect((await end()).status).toBe(404);
 });
 
-it('answers somebody else’s session exactly like one that does not exist', async () => {
+it('A8: answers somebody else’s session exactly like one that does not exist', async () => {
   const [ada, bob] = await Promise.all([signUpUser(api), signUpUser(api)]);
   const end = (sessionId: string) => call(api, revokeSession, { token: ada.token, params: { sessionId } });
   const foreign = await end(bob.session.sessionId);
