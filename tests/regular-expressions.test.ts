@@ -72,7 +72,7 @@ it('T9: the schemas of text in requests refuse 50 KB of anything as fast', () =>
 it('T9: the strings find an expression that backtracks', () => {
   for (const pattern of ['[ \\t]+$', '\\d+x', '^a*a*b']) {
     const expression = new RegExp(pattern);
-    const isFound = adversarialStrings(pattern).some((text) => isSlow(() => search(expression, text)));
+    const isFound = adversarialStrings(pattern).some((text) => isSlow(() => search(expression, text.slice(-15_000))));
     expect(isFound, pattern).toBe(true);
   }
 });

@@ -4,6 +4,7 @@ import { requestFailed } from '@millrace/shared/events';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { BARE_HEADERS } from './headers.ts';
 import { loggablePath } from './request-path.ts';
 
 /** The one shape of every answer from 400 up. */
@@ -34,10 +35,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
     ...(appError.details && { details: appError.details }),
   };
   // Errors of the router itself come here without having passed the hooks that set these.
-  reply
-    .header('x-request-id', request.id)
-    .header('cache-control', 'no-store')
-    .header('x-content-type-options', 'nosniff');
+  reply.headers({ ...BARE_HEADERS, 'x-request-id': request.id });
   // Serialized here: an answer about a failure must not depend on the schema of the route that failed.
   return reply.code(appError.status).type('application/json; charset=utf-8').send(JSON.stringify(envelope));
 }

@@ -10,7 +10,7 @@ import { rateLimited } from '@millrace/shared/events';
 import type { FastifyReply } from 'fastify';
 import { RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible';
 import type { PublicContext } from '../context.ts';
-import { addressBucket } from './address-bucket.ts';
+import { addressBucket } from './client-address.ts';
 
 /** Every class: the setting that says how many requests one address may make in the window. */
 const CLASSES = {

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import type { Client, OrgContext, PublicContext, SessionContext, UserContext } from '../context.ts';
 import type { Deps } from '../deps.ts';
 import { authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
+import { readAddress } from './client-address.ts';
 import { envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
 import { isStorableText } from './json-body.ts';
@@ -114,7 +115,9 @@ async function findActor(context: PublicContext, contract: Contract, request: Fa
 
 function readClient(request: FastifyRequest): Client {
   const userAgent = request.headers['user-agent']?.toWellFormed().slice(0, 400) ?? null;
-  return { userAgent, ipAddress: request.ip };
+  // A trusted proxy may still pass on text that is no address; then the proxy itself is the caller.
+  const ipAddress = readAddress(request.ip) ?? readAddress(request.socket.remoteAddress ?? '') ?? 'unknown';
+  return { userAgent, ipAddress };
 }
 
 function isBearer({ auth }: Contract): boolean {

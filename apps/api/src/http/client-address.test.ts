@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { addressBucket } from './address-bucket.ts';
+import { addressBucket, readAddress } from './client-address.ts';
 
 it.each([
   ['203.0.113.7', '203.0.113.7'],
@@ -35,4 +35,13 @@ it('A4: counts every address of one /64 as one caller, and no other with it', ()
 it('A4: puts whatever is no address into one bucket', () => {
   for (const text of ['', 'unknown', '_hidden', 'a.example', '[', '300.1.1.1', '1.2.3.4.5', '::1::', 'x'.repeat(9000)])
     expect(addressBucket(text)).toBe('unreadable');
+});
+
+it('T4: reads an address in one spelling, and none from other text', () => {
+  expect(['::FFFF:cb00:7107', '[2001:DB8::0009]:443', '203.0.113.7:1'].map(readAddress)).toEqual([
+    '203.0.113.7',
+    '2001:db8::9',
+    '203.0.113.7',
+  ]);
+  for (const text of ['', 'unknown', "' OR 1=1 --", 'a'.repeat(5000)]) expect(readAddress(text)).toBeUndefined();
 });
