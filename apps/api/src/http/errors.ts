@@ -77,7 +77,7 @@ function toDetail(where: string, issue: { instancePath: string; keyword: string;
 }
 
 function logFailure(error: unknown, appError: AppError, request: FastifyRequest): void {
-  const thrown = error instanceof Error ? error : new Error(String(error));
+  const thrown = error instanceof Error ? error : new Error(describe(error));
   const cause = thrown.cause instanceof Error ? thrown.cause : thrown;
   requestFailed(request.log, {
     requestId: request.id,
@@ -87,6 +87,11 @@ function logFailure(error: unknown, appError: AppError, request: FastifyRequest)
     error: cause.message,
     ...(appError.code === 'INTERNAL' && cause.stack && { stack: cause.stack }),
   });
+}
+
+/** Never throws, unlike String: here it would bring the framework's own answer, which quotes. */
+function describe(thrown: unknown): string {
+  return typeof thrown === 'object' ? Object.prototype.toString.call(thrown) : String(thrown);
 }
 
 /** Codes that any route of a kind can answer, for the printed contract. */
