@@ -102,7 +102,7 @@ return {count, delay, 0, redis.call('PTTL', KEYS[1])}`;
 type Answer = [count: number, waitMs: number, refusals: number, ttlMs: number];
 
 async function takeShared(link: Link, key: string, limit: number): Promise<Answer> {
-  const answer = await link.redis.eval(TAKE_TRY, 1, key, limit, FIRST_DELAY_MS, LONGEST_DELAY_MS, WINDOW_MS);
+  const answer = await link.redis.call('EVAL', TAKE_TRY, 1, key, limit, FIRST_DELAY_MS, LONGEST_DELAY_MS, WINDOW_MS);
   return answer as Answer;
 }
 
