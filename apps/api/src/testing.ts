@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { memberships } from '@millrace/db/schema/memberships';
 import { organizations } from '@millrace/db/schema/organizations';
 import { withOrg } from '@millrace/db/tenant';
-import { createTestDatabase } from '@millrace/db/testing';
+import { createTestDatabase, type TestDatabase } from '@millrace/db/testing';
 import { ApiConfig, parseConfig } from '@millrace/shared/config';
 import { type Session, signUp, type User } from '@millrace/shared/contracts/auth';
 import type { Contract, ContractResponse } from '@millrace/shared/contracts/contract';
@@ -60,9 +60,14 @@ export interface CallResult<C extends Contract> {
   text: string;
 }
 
-/** Opens the API with settings of its own on top of the defaults. Call `close` when done. */
-export async function openTestApi(overrides: Partial<ApiConfig> = {}): Promise<TestApi> {
+type Overrides = Partial<ApiConfig>;
+
+/** Opens the API with settings of its own on top of the defaults, which may depend on its database. Call `close` at the end. */
+export async function openTestApi(
+  settings: Overrides | ((database: TestDatabase) => Overrides) = {},
+): Promise<TestApi> {
   const database = await createTestDatabase();
+  const overrides = typeof settings === 'function' ? settings(database) : settings;
   const logLines: LogLine[] = [];
   const log = createLog('api', 'debug', { write: (line: string) => void logLines.push(JSON.parse(line)) });
   const config = parseConfig(ApiConfig, {

@@ -100,7 +100,8 @@ async function findActor(deps: Deps, contract: Contract, request: FastifyRequest
     method: request.method,
     client: readClient(request),
   };
-  if (contract.permission) return authenticateMember(context, request, reply, contract.permission);
+  const { auth, permission } = contract;
+  if (permission) return authenticateMember(context, request, reply, { auth, permission });
   if (contract.auth === 'bearer') return authenticateUser(context, request);
   if (contract.auth === 'session') return authenticateSession(context, request);
   return context;

@@ -76,7 +76,7 @@ export const deleteOrganization = defineContract({
   path: '/v1/orgs/:orgId',
   summary: 'Delete the organization with all that belongs to it; confirm with its slug',
   tag: 'Organizations',
-  auth: 'bearer',
+  auth: 'session',
   permission: 'org:delete',
   params: OrgParams,
   body: z.strictObject({ confirm: z.string().max(50) }),

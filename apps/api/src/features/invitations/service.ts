@@ -9,6 +9,7 @@ import { hasPermission, isAtLeast } from '@millrace/shared/permissions';
 import { and, desc, eq, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
+import { assertMayGive } from '../organizations/members.ts';
 import { findMembership, lockOrganization } from '../organizations/rows.ts';
 import { hashInvitationToken, isInvitation, isPending, statusOf } from './rows.ts';
 
@@ -77,6 +78,7 @@ async function assertMayInvite(context: OrgContext, tx: OrgTx, roleKey: InvitedR
   if (!inviter) throw new AppError('ORG_ACCESS_DENIED');
   const isAllowed = hasPermission(inviter.roleKey, 'invitation:write') && isAtLeast(inviter.roleKey, roleKey);
   if (!isAllowed) throw new AppError('FORBIDDEN');
+  assertMayGive(context, roleKey);
 }
 
 async function assertNoMember(tx: OrgTx, email: string): Promise<void> {

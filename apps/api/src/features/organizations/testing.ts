@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { closeDatabase, connectDatabase } from '@millrace/db/connect';
+import { apiKeys } from '@millrace/db/schema/api-keys';
 import { memberships } from '@millrace/db/schema/memberships';
 import { withOrg } from '@millrace/db/tenant';
 import { eventually } from '@millrace/queue/testing';
 import { createOrganization } from '@millrace/shared/contracts/organizations';
 import { newId } from '@millrace/shared/ids';
-import type { RoleKey } from '@millrace/shared/permissions';
+import type { Permission, RoleKey } from '@millrace/shared/permissions';
 import { signAccessToken } from '@millrace/shared/tokens';
 import { call, type TestApi } from '../../testing.ts';
+import { hashApiKey, makeApiKey } from '../api-keys/key.ts';
 
 /** Signed in without a password, so that tests about roles can have many people in little time. */
 export interface Person {
@@ -51,6 +53,23 @@ export async function addMember(api: TestApi, orgId: string, roleKey: RoleKey, p
     tx.insert(memberships).values({ orgId, id: newId(), userId: member.id, roleKey }),
   );
   return member;
+}
+
+/** An API key of a member, with any permissions: also with those that the API gives to no key. */
+export async function addKey(api: TestApi, orgId: string, maker: Person, permissions: Permission[]): Promise<string> {
+  const key = makeApiKey();
+  await withOrg(api.deps.db, orgId, (tx) =>
+    tx.insert(apiKeys).values({
+      orgId,
+      id: newId(),
+      name: 'Key',
+      keyHash: hashApiKey(key),
+      keyHint: key.slice(-4),
+      permissions,
+      createdByUserId: maker.id,
+    }),
+  );
+  return key;
 }
 
 /** Rows of every organization, read as the superuser. */
