@@ -31,7 +31,7 @@ const start = () =>
   startPgBouncer({
     host,
     preferredPort: PORT,
-    postgresPort: Number(cluster.port),
+    postgresUrl: cluster.href,
     logins: { [cluster.username]: decodeURIComponent(cluster.password) },
     poolSize: 1,
     say: (line) => said.push(line),

@@ -27,8 +27,8 @@ const PROBE = 'millrace_probe';
 export interface PgBouncerSettings {
   host: Host;
   preferredPort: number;
-  /** The PostgreSQL behind it, on 127.0.0.1. */
-  postgresPort: number;
+  /** The PostgreSQL behind it; only host and port count. */
+  postgresUrl: string;
   /** Passwords by login; it takes these from clients and gives them to PostgreSQL. */
   logins: Record<string, string>;
   /** Connections to PostgreSQL for each pair of login and database. */
@@ -95,7 +95,8 @@ interface Placement {
 }
 
 function writeConfig(settings: PgBouncerSettings, { folder, port, probePassword }: Placement): string {
-  const { postgresPort, poolSize, logins, host } = settings;
+  const { postgresUrl, poolSize, logins, host } = settings;
+  const postgres = new URL(postgresUrl);
   const passwords = Object.entries({ ...logins, [PROBE]: probePassword });
   const users = writePrivate(
     join(folder, 'users.txt'),
@@ -104,7 +105,7 @@ function writeConfig(settings: PgBouncerSettings, { folder, port, probePassword 
   );
   const lines = [
     '[databases]',
-    `* = host=127.0.0.1 port=${postgresPort}`,
+    `* = host=${postgres.hostname} port=${postgres.port || 5432}`,
     '[pgbouncer]',
     'listen_addr = 127.0.0.1',
     `listen_port = ${port}`,

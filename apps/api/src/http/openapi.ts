@@ -15,7 +15,11 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
         description: 'Multi-tenant workflow automation. Paths under /v1/orgs/{orgId} need the X-Org-Id header.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'An access token, or an API key (mr_...).' },
+        },
+      },
     },
     transform: describeRoute,
     transformObject: jsonSchemaTransformObject,

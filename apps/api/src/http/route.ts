@@ -102,9 +102,16 @@ async function findActor(deps: Deps, contract: Contract, request: FastifyRequest
   };
   const { auth, permission } = contract;
   if (permission) return authenticateMember(context, request, reply, { auth, permission });
-  if (contract.auth === 'bearer') return authenticateUser(context, request);
-  if (contract.auth === 'session') return authenticateSession(context, request);
-  return context;
+  switch (auth) {
+    case 'bearer':
+      return authenticateUser(context, request);
+    case 'session':
+      return authenticateSession(context, request);
+    case 'public':
+    case 'cookie':
+    case 'bearer-or-cookie':
+      return context;
+  }
 }
 
 function readClient(request: FastifyRequest): Client {
