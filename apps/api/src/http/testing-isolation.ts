@@ -73,18 +73,33 @@ export async function attackRoute(
   return { calls, findings };
 }
 
-/** Parameters that name one object of one organization; the victim's stands in for each. */
-function foreignObjects({ victim, victimIds, marker }: IsolationScene) {
+/** Parameters that are the id of one object; the victim's stands in for each. */
+function foreignIds({ victim, victimIds }: IsolationScene) {
   const { workflowId, endedRunId: runId, userId: memberId, invitationId, apiKeyId } = victim;
   const ids = { workflowId, runId, memberId, invitationId, apiKeyId };
   for (const id of Object.values(ids)) if (!victimIds.has(id)) throw new Error(`${id} is no id of the victim`);
-  return { ids, names: { stepId: marker, name: marker } };
+  return ids;
 }
 
-function makeRequest(scene: IsolationScene, { method, contract }: AttackedRoute, shape: Shape, role: RoleKey) {
+/**
+ * Names that people choose mean something in every organization. The victim's own ones are the marker; they are kept from
+ * writes at home, since what somebody was let write there they may read there.
+ */
+function foreignNames(
+  { marker }: IsolationScene,
+  { contract }: AttackedRoute,
+  { path }: Shape,
+): Record<string, string> {
+  const isWriteAtHome = path === 'own' && !['GET', 'DELETE'].includes(contract.method);
+  return { stepId: marker, ...(!isWriteAtHome && { name: marker }) };
+}
+
+function makeRequest(scene: IsolationScene, route: AttackedRoute, shape: Shape, role: RoleKey) {
   const { own, victim } = scene;
+  const { method, contract } = route;
   const orgIds = { own: own.orgId, foreign: victim.orgId, both: `${own.orgId}, ${victim.orgId}` };
-  const { ids, names } = foreignObjects(scene);
+  const ids = foreignIds(scene);
+  const names = foreignNames(scene, route, shape);
   const path = fillPath(contract, { ...sampleParams(orgIds[shape.path]), ...ids, ...names });
   const credential = credentialOf(scene, shape, role);
   const body = SAMPLE_BODIES[contract.id];

@@ -231,6 +231,7 @@ describe('using a key', () => {
     await call(api, organizations.removeMember, { token: maker.token, params: { orgId, memberId: maker.id } });
     await addMember(api, orgId, 'admin', maker);
     expect(await readMembers(key)).toEqual([401, 'UNAUTHORIZED']);
+    expect((await list(owner)).body.apiKeys).toEqual([]);
   });
 
   it('ends at the next request on another instance when it is revoked on this one', async () => {
