@@ -11,7 +11,7 @@ import type { DeletedRows } from '@millrace/shared/contracts/organizations';
 import { AppError } from '@millrace/shared/errors';
 import { organizationDeleted } from '@millrace/shared/events';
 import { hasPermission } from '@millrace/shared/permissions';
-import { and, asc, eq, inArray } from 'drizzle-orm';
+import { and, asc, eq, gt, lte } from 'drizzle-orm';
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core';
 import type { OrgContext } from '../../context.ts';
 import { findMembership, lockOrganization } from './rows.ts';
@@ -24,7 +24,7 @@ const RUNS_AT_ONCE = 5_000;
  * cascade. Runs under way end without a result, since their rows are gone. Answers how much there was of what people
  * know by name; an event keeps that, since the audit log is gone. Throws 400 unless `confirm` is the slug.
  *
- * Only up to 5,000 runs go in the transaction of the organization itself. More are deleted before it, in transactions of
+ * Less than 5,000 runs go in the transaction of the organization itself. More are deleted before it, in transactions of
  * their own, so that neither a statement's time limit nor the organization's lock depends on how many there are; a
  * deletion that dies between two of them is finished by asking again.
  */
@@ -41,28 +41,29 @@ export async function deleteOrganization(context: OrgContext, confirm: string) {
   return { ok: true as const, deleted };
 }
 
-/** Until few enough are left for one statement; answers how many it deleted. */
+/** Batch by batch, until what is left is less than one; answers how many it deleted. */
 async function deleteExcessRuns(context: OrgContext, confirm: string): Promise<number> {
-  for (let deleted = 0; ; ) {
-    const count = await withOrg(context.deps.db, context.orgId, async (tx) => {
+  let after: string | undefined;
+  for (let deleted = 0; ; deleted += RUNS_AT_ONCE) {
+    after = await withOrg(context.deps.db, context.orgId, async (tx) => {
       await assertMayDelete(context, tx, confirm);
-      return deleteFullBatch(tx);
+      return deleteBatch(tx, after);
     });
-    if (count === 0) return deleted;
-    deleted += count;
+    if (after === undefined) return deleted;
   }
 }
 
-/** Nothing when there is no full batch. */
-async function deleteFullBatch(tx: OrgTx): Promise<number> {
-  const isOfOrg = eq(workflowRuns.orgId, tx.orgId);
-  const oldest = () =>
-    tx.select({ id: workflowRuns.id }).from(workflowRuns).where(isOfOrg).orderBy(asc(workflowRuns.id));
-  const beyond = await oldest().offset(RUNS_AT_ONCE).limit(1);
-  if (beyond.length === 0) return 0;
-  const batch = oldest().limit(RUNS_AT_ONCE);
-  const { rowCount } = await tx.delete(workflowRuns).where(and(isOfOrg, inArray(workflowRuns.id, batch)));
-  return rowCount ?? 0;
+/**
+ * Deletes the next full batch in the order of ids and answers its last id; nothing when no full one is left. Starting
+ * behind the batch before spares it the index entries of what is deleted already.
+ */
+async function deleteBatch(tx: OrgTx, after: string | undefined): Promise<string | undefined> {
+  const { orgId, id } = workflowRuns;
+  const isAhead = and(eq(orgId, tx.orgId), after === undefined ? undefined : gt(id, after));
+  const page = tx.select({ id }).from(workflowRuns).where(isAhead).orderBy(asc(id));
+  const [last] = await page.offset(RUNS_AT_ONCE - 1).limit(1);
+  if (last) await tx.delete(workflowRuns).where(and(isAhead, lte(id, last.id)));
+  return last?.id;
 }
 
 /** Read under the lock: the caller may have been demoted after the request was let in. */
