@@ -2,6 +2,7 @@ import type { Contract } from '@millrace/shared/contracts/contract';
 import { createInvitation } from '@millrace/shared/contracts/invitations';
 import { putPin } from '@millrace/shared/contracts/steps';
 import { createWorkflow, publishWorkflow } from '@millrace/shared/contracts/workflows';
+import { newId } from '@millrace/shared/ids';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadContracts, SAMPLE_BODIES } from '../../http/testing.ts';
 import { call, openTestApi, type TestApi } from '../../testing.ts';
@@ -62,7 +63,7 @@ describe.each(contracts.map((contract) => [contract.id, contract] as const))('S3
         ip: '127.0.0.1',
         agent: 'coverage-test',
         request: headers['x-request-id'],
-        action: expect.stringMatching(/^[a-z_]+\.[a-z_]+$/),
+        action: expect.stringMatching(/^[a-z_-]+\.[a-z_-]+$/),
       });
       expect(entry?.action.startsWith(`${entry.subject}.`)).toBe(true);
     });
@@ -109,8 +110,19 @@ async function openScene(): Promise<Scene> {
     body: { email: 'guest@example.com', roleKey: 'member' },
   });
   expect([published.status, pinned.status, invited.status]).toEqual([200, 200, 201]);
-  const invitationId = invited.body.invitation.id;
-  return { owner, params: { ...ofWorkflow, memberId: member.id, invitationId, stepId: 'fetch', version: '1' } };
+  const [apiKeyId, name] = [newId(), 'region'];
+  await queryAsAdmin(
+    api,
+    `INSERT INTO app.api_keys (org_id, id, name, key_hash, key_hint, permissions, created_by_user_id)
+     VALUES ($1, $2, 'Key', sha256(uuid_send($2)), 'abcd', '{run:read}', $3)`,
+    [orgId, apiKeyId, owner.id],
+  );
+  await queryAsAdmin(api, `INSERT INTO app.organization_variables (org_id, name, value) VALUES ($1, $2, '1')`, [
+    orgId,
+    name,
+  ]);
+  const ids = { memberId: member.id, invitationId: invited.body.invitation.id, apiKeyId };
+  return { owner, params: { ...ofWorkflow, ...ids, stepId: 'fetch', version: '1', name } };
 }
 
 const STEPS = [{ id: 'fetch', type: 'transform', config: { value: 1 } }];
