@@ -13,6 +13,7 @@ import Fastify, {
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { Deps } from './deps.ts';
 import { serveApiKeys } from './features/api-keys/routes.ts';
+import { serveAudit } from './features/audit/routes.ts';
 import { serveAuth } from './features/auth/routes.ts';
 import { serveInvitations } from './features/invitations/routes.ts';
 import { serveMe } from './features/me/routes.ts';
@@ -70,6 +71,7 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveOrganizations(app, deps);
   serveInvitations(app, deps);
   serveApiKeys(app, deps);
+  serveAudit(app, deps);
   serveVariables(app, deps);
   serveWorkflows(app, deps);
   serveSteps(app, deps);

@@ -47,6 +47,7 @@ export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   createOrganization: { name: 'Acme', slug: 'acme' },
   updateOrganization: { name: 'Acme' },
   deleteOrganization: { confirm: 'not-the-slug' },
+  transferOrganization: { memberId: newId() },
   changeMemberRole: { roleKey: 'member' },
   createInvitation: { email: 'a@example.com', roleKey: 'member' },
   createApiKey: { name: 'Key', permissions: ['run:read'], expiresAt: null },

@@ -62,6 +62,26 @@ export async function removeMember(context: OrgContext, memberId: string) {
 }
 
 /**
+ * Makes another member owner and the caller, until now an owner, admin: both or neither. Throws 400 for the caller
+ * themselves, 404 for a user who is no member, 403 when the caller is no owner any more.
+ */
+export async function transferOrganization(context: OrgContext, memberId: string) {
+  if (memberId === context.userId) throw notToOneself();
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const { actor, target } = await lockMembers(context, tx, memberId);
+    if (actor.roleKey !== 'owner') throw new AppError('FORBIDDEN');
+    await tx.update(memberships).set({ roleKey: 'owner' }).where(isMember(tx, memberId));
+    await tx.update(memberships).set({ roleKey: 'admin' }).where(isMember(tx, context.userId));
+    const data = { toUserId: memberId, fromUserId: context.userId, previousRoleKey: target.roleKey };
+    await auditChange(context, tx, 'organization.transfer', tx.orgId, data);
+    return {
+      membership: toMembership({ ...target, roleKey: 'owner' }),
+      previousOwner: toMembership({ ...actor, roleKey: 'admin' }),
+    };
+  });
+}
+
+/**
  * The roles of caller and target as they are once it is our turn. The role that let the request in may be old by now:
  * of two owners who demote each other at the same moment, the second is no owner any more when its turn comes.
  */
@@ -73,7 +93,7 @@ async function lockMembers(context: OrgContext, tx: OrgTx, memberId: string) {
   if (!target) throw new AppError('NOT_FOUND');
   // Owners are out of a key's reach, whoever made it: one that leaked must not be able to put them all out.
   const actorRole = context.apiKey && actor.roleKey === 'owner' ? 'admin' : actor.roleKey;
-  return { actorRole, target };
+  return { actor, actorRole, target };
 }
 
 /** A key that could make an admin could have that admin make further keys, which it may not do itself. */
@@ -95,4 +115,9 @@ async function assertOtherOwner(tx: OrgTx, memberId: string): Promise<void> {
     .where(and(eq(memberships.orgId, tx.orgId), eq(memberships.roleKey, 'owner'), ne(memberships.userId, memberId)))
     .limit(1);
   if (others.length === 0) throw new AppError('LAST_OWNER');
+}
+
+function notToOneself(): AppError {
+  const message = 'must be another member; you own the organization already';
+  return new AppError('BAD_REQUEST', undefined, { details: [{ path: 'memberId', code: 'SELF', message }] });
 }
