@@ -9,6 +9,7 @@ import Fastify, {
 } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { Deps } from './deps.ts';
+import { serveAudit } from './features/audit/routes.ts';
 import { serveAuth } from './features/auth/routes.ts';
 import { serveInvitations } from './features/invitations/routes.ts';
 import { serveMe } from './features/me/routes.ts';
@@ -66,6 +67,7 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveMe(app, deps);
   serveOrganizations(app, deps);
   serveInvitations(app, deps);
+  serveAudit(app, deps);
   serveVariables(app, deps);
   serveWorkflows(app, deps);
   serveSteps(app, deps);

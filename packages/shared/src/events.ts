@@ -54,6 +54,12 @@ export const invitationAcceptFailed = event<
   Request & { tokenPrefix: string; reasonCode: string; userId: string; path: string }
 >('invitation_accept_failed', 'warn');
 
+/** All that stays of an organization: its audit log went with it. */
+export const organizationDeleted = event<Request & { orgId: string; userId: string; deleted: Record<string, number> }>(
+  'organization_deleted',
+  'warn',
+);
+
 export const refreshTokenReused = event<Request & { sessionId: string; userId: string }>(
   'refresh_token_reused',
   'warn',
