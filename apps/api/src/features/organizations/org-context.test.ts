@@ -53,17 +53,19 @@ const HEADERS: [name: string, header: (scene: Scene) => string | string[] | unde
 
 const CREDENTIALS = ['access token', 'API key'] as const;
 
-describe.each(['strict', 'warn'] as const)('in %s mode', (mode) => {
+describe.each(['strict', 'warn'] as const)('T1: in %s mode', (mode) => {
   const cases = CREDENTIALS.flatMap((credential) =>
     HEADERS.map(([name, header, reason]) => [name, credential, header, reason] as const),
   );
 
-  it.each(cases)('T1: %s, by %s', async (_name, credential, header, reason) => {
+  it.each(cases)('%s, by %s', async (_name, credential, header, reason) => {
     const scene = scenes[mode];
     const token = credential === 'API key' ? scene.key : scene.person.token;
     const sent = header(scene);
     const answer = await read(mode, { token }, scene.orgId, sent);
-    const events = eventsOf(mode, answer.requestId, 'org_context_header_fallback');
+    const events = (['fallback', 'refused'] as const).flatMap((how) =>
+      eventsOf(mode, answer.requestId, `org_context_header_${how}`),
+    );
     if (reason === null || mode === 'warn') {
       expect(answer.status).toBe(200);
       expect(answer.body.organization.id).toBe(scene.orgId); // the route's org, never the header's
@@ -71,9 +73,10 @@ describe.each(['strict', 'warn'] as const)('in %s mode', (mode) => {
       expect([answer.status, answer.body.code]).toEqual([400, reason]);
     }
     expect(answer.headers['x-org-context-warning']).toBe(mode === 'warn' ? (reason ?? undefined) : undefined);
-    if (reason === null || mode === 'strict') return expect(events).toEqual([]);
+    if (reason === null) return expect(events).toEqual([]);
     expect(events).toEqual([
       expect.objectContaining({
+        event: mode === 'warn' ? 'org_context_header_fallback' : 'org_context_header_refused',
         reason,
         userId: scene.person.id,
         routeOrgId: scene.orgId,
@@ -84,7 +87,7 @@ describe.each(['strict', 'warn'] as const)('in %s mode', (mode) => {
     expect(events[0]?.headerOrgId ?? '').toBe([sent ?? []].flat().join(', ').slice(0, 100));
   });
 
-  it('T1: refuses a stranger with the same words whether the organization exists or not, and logs it', async () => {
+  it('refuses a stranger with the same words whether the organization exists or not, and logs it', async () => {
     const { orgId } = scenes[mode];
     const stranger = await addPerson(apis[mode]);
     const unknownId = newId();
@@ -101,14 +104,14 @@ describe.each(['strict', 'warn'] as const)('in %s mode', (mode) => {
     expect({ ...existing.body, requestId: '' }).toEqual({ ...unknown.body, requestId: '' });
   });
 
-  it('T1: checks membership also when the header names an organization of the caller', async () => {
+  it('checks membership also when the header names an organization of the caller', async () => {
     const { person, orgId, foreignOrgId } = scenes[mode];
     const answer = await read(mode, person, foreignOrgId, orgId);
     expect(answer.body.code).toBe(mode === 'strict' ? 'INVALID_ORG_CONTEXT' : 'ORG_ACCESS_DENIED');
     expect((await read(mode, person, foreignOrgId, foreignOrgId)).body.code).toBe('ORG_ACCESS_DENIED');
   });
 
-  it('T1: asks who the caller is before anything else', async () => {
+  it('asks who the caller is before anything else', async () => {
     const { orgId } = scenes[mode];
     const answer = await read(mode, { token: 'no.such.token' }, orgId, undefined);
     expect([answer.status, answer.body.code]).toEqual([401, 'UNAUTHORIZED']);
