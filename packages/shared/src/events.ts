@@ -27,16 +27,18 @@ function event<Fields extends object>(name: string, level: Level) {
 type Request = { requestId: string };
 type RunStep = RunRef & { attemptCount: number };
 
-export const orgContextHeaderFallback = event<
-  Request & {
-    reason: 'ORG_CONTEXT_REQUIRED' | 'INVALID_ORG_CONTEXT';
-    userId: string;
-    routeOrgId: string;
-    headerOrgId: string | null;
-    path: string;
-    method: string;
-  }
->('org_context_header_fallback', 'warn');
+type OrgContextHeader = Request & {
+  reason: 'ORG_CONTEXT_REQUIRED' | 'INVALID_ORG_CONTEXT';
+  userId: string;
+  routeOrgId: string;
+  headerOrgId: string | null;
+  path: string;
+  method: string;
+};
+
+export const orgContextHeaderFallback = event<OrgContextHeader>('org_context_header_fallback', 'warn');
+/** The same in strict mode, where the request was refused: tells which clients a switch to strict has locked out. */
+export const orgContextHeaderRefused = event<OrgContextHeader>('org_context_header_refused', 'warn');
 
 export const orgContextAccessDenied = event<Request & { userId: string; orgId: string; path: string; method: string }>(
   'org_context_access_denied',
