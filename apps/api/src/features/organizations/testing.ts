@@ -97,6 +97,23 @@ export async function demoteWhileWaiting<T>(
   person: Person,
   requests: (() => Promise<T>)[],
 ): Promise<T[]> {
+  const demote = `UPDATE app.memberships SET role_key = 'member' WHERE org_id = $1 AND user_id = $2`;
+  return changeWhileWaiting(api, orgId, requests, { text: demote, values: [orgId, person.id] });
+}
+
+/** The same with an organization that is deleted while the request waits. */
+export async function deleteWhileWaiting<T>(api: TestApi, orgId: string, request: () => Promise<T>): Promise<T> {
+  const change = { text: 'DELETE FROM app.organizations WHERE id = $1', values: [orgId] };
+  const [answer] = await changeWhileWaiting(api, orgId, [request], change);
+  return answer as T;
+}
+
+async function changeWhileWaiting<T>(
+  api: TestApi,
+  orgId: string,
+  requests: (() => Promise<T>)[],
+  change: { text: string; values: string[] },
+): Promise<T[]> {
   const database = connectDatabase({
     url: api.adminUrl,
     poolSize: 2,
@@ -114,10 +131,7 @@ export async function demoteWhileWaiting<T>(
       );
       return rows.length === requests.length;
     });
-    await client.query(`UPDATE app.memberships SET role_key = 'member' WHERE org_id = $1 AND user_id = $2`, [
-      orgId,
-      person.id,
-    ]);
+    await client.query(change.text, change.values);
     await client.query('COMMIT');
     return await answers;
   } finally {
