@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import { type Mailer, openMailer } from '@millrace/mail/mailer';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { openStepTester, type StepTester } from '@millrace/queue/step-tests';
 import type { ApiConfig } from '@millrace/shared/config';
@@ -14,6 +16,7 @@ export interface Deps {
   queue: RunQueue;
   stepTester: StepTester;
   signingKeys: SigningKeys;
+  mailer: Mailer;
 }
 
 const POOL_SIZE = 20;
@@ -29,10 +32,16 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     onError: (error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
   });
   const redis = { redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME };
-  return { config, log, db, queue: openQueue(redis), stepTester: openStepTester(redis), signingKeys };
+  const mailer = openMailer({
+    smtpUrl: config.SMTP_URL,
+    from: config.MAIL_FROM,
+    mailboxDir: join(config.MILLRACE_DATA_DIR, 'mailbox'),
+  });
+  return { config, log, db, queue: openQueue(redis), stepTester: openStepTester(redis), signingKeys, mailer };
 }
 
 export async function closeDeps(deps: Deps): Promise<void> {
   await Promise.all([deps.queue.close(), deps.stepTester.close()]);
+  deps.mailer.close();
   await closeDatabase(deps.db);
 }
