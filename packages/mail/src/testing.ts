@@ -93,7 +93,7 @@ function splitEntity(entity: string): { headers: Record<string, string>; body: s
     .split('\r\n');
   const headers: Record<string, string> = {};
   for (const line of lines) {
-    const [, name, value] = /^([!-9;-~]+): ?([^]*)$/.exec(line) ?? [];
+    const [, name, value] = /^([!-9;-~]+): ?(.*)$/s.exec(line) ?? [];
     if (name === undefined || value === undefined) throw new Error(`not a header: ${line}`);
     if (headers[name.toLowerCase()] !== undefined) throw new Error(`the header ${name} stands twice`);
     headers[name.toLowerCase()] = decodeWords(value);
