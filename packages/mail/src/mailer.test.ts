@@ -121,7 +121,7 @@ describe('by SMTP', () => {
     const address = silent.address();
     const url = `smtp://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
     const before = performance.now();
-    await expect(mailerFor(url).send(mail)).rejects.toThrow(/timeout/i);
+    await expect(mailerFor(url).send(mail)).rejects.toThrow(/timeout|greeting/i);
     expect(performance.now() - before).toBeLessThan(14_000);
   }, 20_000);
 });
