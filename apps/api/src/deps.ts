@@ -7,6 +7,7 @@ import type { ApiConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
 import { loadSigningKeys, type SigningKeys } from '@millrace/shared/tokens';
 import type { Logger } from 'pino';
+import { type MailSender, openMailSender } from './features/mails/sender.ts';
 
 /** Everything the use cases need from outside, opened once and passed first. */
 export interface Deps {
@@ -17,6 +18,8 @@ export interface Deps {
   stepTester: StepTester;
   signingKeys: SigningKeys;
   mailer: Mailer;
+  /** Idle until it is started. */
+  mailSender: MailSender;
 }
 
 const POOL_SIZE = 20;
@@ -37,11 +40,13 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     from: config.MAIL_FROM,
     mailboxDir: join(config.MILLRACE_DATA_DIR, 'mailbox'),
   });
-  return { config, log, db, queue: openQueue(redis), stepTester: openStepTester(redis), signingKeys, mailer };
+  const mailSender = openMailSender({ config, log, db, mailer });
+  const [queue, stepTester] = [openQueue(redis), openStepTester(redis)];
+  return { config, log, db, queue, stepTester, signingKeys, mailer, mailSender };
 }
 
 export async function closeDeps(deps: Deps): Promise<void> {
-  await Promise.all([deps.queue.close(), deps.stepTester.close()]);
+  await Promise.all([deps.queue.close(), deps.stepTester.close(), deps.mailSender.stop()]);
   deps.mailer.close();
   await closeDatabase(deps.db);
 }

@@ -85,6 +85,7 @@ export async function openTestApi(overrides: Partial<ApiConfig> = {}): Promise<T
   });
   const deps = await openDeps({ ...config, ...overrides }, log);
   const app = await buildApp(deps);
+  deps.mailSender.start();
   return {
     app,
     deps,
