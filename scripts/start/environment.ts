@@ -4,6 +4,7 @@ import { loadOrCreateSecret } from '../services/secrets.ts';
 
 interface EnvironmentSettings {
   base: NodeJS.ProcessEnv;
+  dataDir: string;
   secretsDir: string;
   apiDatabaseUrl: string;
   workerDatabaseUrl: string;
@@ -16,7 +17,14 @@ interface EnvironmentSettings {
 }
 
 /** Each program gets what it needs; these are what only one of them may know. */
-const SECRETS = ['DATABASE_URL', 'API_DATABASE_URL', 'WORKER_DATABASE_URL', 'AUTH_SIGNING_KEYS', 'AUTH_TOKEN_SECRET'];
+const SECRETS = [
+  'DATABASE_URL',
+  'API_DATABASE_URL',
+  'WORKER_DATABASE_URL',
+  'AUTH_SIGNING_KEYS',
+  'AUTH_TOKEN_SECRET',
+  'SMTP_URL',
+];
 
 export interface ProgramEnvironments {
   api: NodeJS.ProcessEnv;
@@ -39,7 +47,9 @@ export async function createEnvironments(settings: EnvironmentSettings): Promise
   return {
     api: {
       ...shared,
+      MILLRACE_DATA_DIR: settings.dataDir,
       API_DATABASE_URL: settings.apiDatabaseUrl,
+      SMTP_URL: base.SMTP_URL,
       AUTH_SIGNING_KEYS:
         base.AUTH_SIGNING_KEYS || (await loadOrCreateSecret(secretsDir, 'auth-signing-keys.json', generateSigningKeys)),
       AUTH_TOKEN_SECRET:

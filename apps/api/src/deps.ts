@@ -1,10 +1,13 @@
+import { join } from 'node:path';
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import { type Mailer, openMailer } from '@millrace/mail/mailer';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { openStepTester, type StepTester } from '@millrace/queue/step-tests';
 import type { ApiConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
 import { loadSigningKeys, type SigningKeys } from '@millrace/shared/tokens';
 import type { Logger } from 'pino';
+import { type MailSender, openMailSender } from './features/mails/sender.ts';
 
 /** Everything the use cases need from outside, opened once and passed first. */
 export interface Deps {
@@ -14,6 +17,9 @@ export interface Deps {
   queue: RunQueue;
   stepTester: StepTester;
   signingKeys: SigningKeys;
+  mailer: Mailer;
+  /** Idle until it is started. */
+  mailSender: MailSender;
 }
 
 const POOL_SIZE = 20;
@@ -29,10 +35,18 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     onError: (error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
   });
   const redis = { redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME };
-  return { config, log, db, queue: openQueue(redis), stepTester: openStepTester(redis), signingKeys };
+  const mailer = openMailer({
+    smtpUrl: config.SMTP_URL,
+    from: config.MAIL_FROM,
+    mailboxDir: join(config.MILLRACE_DATA_DIR, 'mailbox'),
+  });
+  const mailSender = openMailSender({ config, log, db, mailer });
+  const [queue, stepTester] = [openQueue(redis), openStepTester(redis)];
+  return { config, log, db, queue, stepTester, signingKeys, mailer, mailSender };
 }
 
 export async function closeDeps(deps: Deps): Promise<void> {
-  await Promise.all([deps.queue.close(), deps.stepTester.close()]);
+  await Promise.all([deps.queue.close(), deps.stepTester.close(), deps.mailSender.stop()]);
+  deps.mailer.close();
   await closeDatabase(deps.db);
 }

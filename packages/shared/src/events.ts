@@ -52,6 +52,17 @@ export const invitationAcceptFailed = event<
   Request & { tokenPrefix: string; reasonCode: string; userId: string; path: string }
 >('invitation_accept_failed', 'warn');
 
+/** A login that was refused, whoever it was for; the answer never tells which of these it was. */
+export const signInFailed = event<
+  Request & { reasonCode: 'unknown_address' | 'wrong_password' | 'no_password' | 'disabled'; userId: string | null }
+>('sign_in_failed', 'warn');
+export const passwordChanged = event<Request & { userId: string; by: 'change' | 'reset' }>('password_changed', 'info');
+
+type MailAttempt = { template: string; mailId: string; attempts: number };
+export const mailSent = event<MailAttempt>('mail_sent', 'info');
+/** `retryInSec` is null when it was given up for good. */
+export const mailFailed = event<MailAttempt & { error: string; retryInSec: number | null }>('mail_failed', 'warn');
+
 export const refreshTokenReused = event<Request & { sessionId: string; userId: string }>(
   'refresh_token_reused',
   'warn',
