@@ -63,6 +63,14 @@ export const mailSent = event<MailAttempt>('mail_sent', 'info');
 /** `retryInSec` is null when it was given up for good. */
 export const mailFailed = event<MailAttempt & { error: string; retryInSec: number | null }>('mail_failed', 'warn');
 
+type FailureNotice = { orgId: string; workflowId: string; channel: 'email' | 'webhook'; count: number };
+/** An organization was told that `count` runs of a workflow failed. */
+export const failureNoticeSent = event<FailureNotice>('failure_notice_sent', 'info');
+/** `retryInSec` is null when the notice was given up for good. */
+export const failureNoticeFailed = event<
+  FailureNotice & { error: string; attempts: number; retryInSec: number | null }
+>('failure_notice_failed', 'warn');
+
 export const refreshTokenReused = event<Request & { sessionId: string; userId: string }>(
   'refresh_token_reused',
   'warn',
