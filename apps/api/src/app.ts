@@ -13,6 +13,7 @@ import Fastify, {
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { Deps } from './deps.ts';
 import { serveAuth } from './features/auth/routes.ts';
+import { serveFailureNotices } from './features/failure-notices/routes.ts';
 import { serveInvitations } from './features/invitations/routes.ts';
 import { serveMe } from './features/me/routes.ts';
 import { serveOrganizations } from './features/organizations/routes.ts';
@@ -69,6 +70,7 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveOrganizations(app, deps);
   serveInvitations(app, deps);
   serveVariables(app, deps);
+  serveFailureNotices(app, deps);
   serveWorkflows(app, deps);
   serveSteps(app, deps);
   serveRuns(app, deps);

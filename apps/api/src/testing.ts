@@ -86,6 +86,7 @@ export async function openTestApi(overrides: Partial<ApiConfig> = {}): Promise<T
   const deps = await openDeps({ ...config, ...overrides }, log);
   const app = await buildApp(deps);
   deps.mailSender.start();
+  deps.noticeSender.start();
   return {
     app,
     deps,

@@ -51,6 +51,7 @@ export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   deleteOrganization: { confirm: 'not-the-slug' },
   changeMemberRole: { roleKey: 'admin' },
   createInvitation: { email: 'a@example.com', roleKey: 'member' },
+  putFailureNotices: { channel: 'none' },
   createWorkflow: { name: 'Flow', dsl: { version: 'v2', nodes: [{ id: 'a', config: { x: 1 } }] } },
   updateWorkflow: { name: 'Flow', dsl: { version: 'v2' }, revision: 1 },
   publishWorkflow: { note: 'First' },
