@@ -12,6 +12,7 @@ import type { Deps } from './deps.ts';
 import { serveApiKeys } from './features/api-keys/routes.ts';
 import { serveAudit } from './features/audit/routes.ts';
 import { serveAuth } from './features/auth/routes.ts';
+import { serveFailureNotices } from './features/failure-notices/routes.ts';
 import { serveInvitations } from './features/invitations/routes.ts';
 import { serveMe } from './features/me/routes.ts';
 import { serveOrganizations } from './features/organizations/routes.ts';
@@ -71,6 +72,7 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveApiKeys(app, deps);
   serveAudit(app, deps);
   serveVariables(app, deps);
+  serveFailureNotices(app, deps);
   serveWorkflows(app, deps);
   serveSteps(app, deps);
   serveRuns(app, deps);

@@ -44,6 +44,10 @@ const STEP_A = {
 export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   signUp: { email: 'a@example.com', password: 'long enough 1', displayName: 'A' },
   logIn: { email: 'a@example.com', password: 'long enough 1' },
+  forgotPassword: { email: 'a@example.com' },
+  resetPassword: { token: 'x'.repeat(43), password: 'long enough 1' },
+  verifyEmail: { token: 'x'.repeat(43) },
+  changePassword: { currentPassword: 'long enough 1', newPassword: 'long enough 2' },
   createOrganization: { name: 'Acme', slug: 'acme' },
   updateOrganization: { name: 'Acme' },
   deleteOrganization: { confirm: 'not-the-slug' },
@@ -51,6 +55,7 @@ export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   changeMemberRole: { roleKey: 'member' },
   createInvitation: { email: 'a@example.com', roleKey: 'member' },
   createApiKey: { name: 'Key', permissions: ['run:read'], expiresAt: null },
+  putFailureNotices: { channel: 'none' },
   createWorkflow: { name: 'Flow', dsl: { version: 'v2', nodes: [{ id: 'a', config: { x: 1 } }] } },
   updateWorkflow: { name: 'Flow', dsl: { version: 'v2' }, revision: 1 },
   publishWorkflow: { note: 'First' },
