@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { createTestDatabase, type TestDatabase } from '../packages/db/src/testing.ts';
 import { eventually, startTestRedis, type TestRedis } from '../packages/queue/src/testing.ts';
 import { generateSigningKeys } from '../packages/shared/src/tokens.ts';
+import { PROGRAM_FLAGS } from '../scripts/start/node-flags.ts';
 
 export interface Api extends Program {
   url: string;
@@ -72,7 +73,7 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
 
 async function startProgram(name: string, env: NodeJS.ProcessEnv): Promise<Program> {
   const main = join(import.meta.dirname, '..', 'apps', name, 'src', 'main.ts');
-  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...PROGRAM_FLAGS, main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const events: Program['events'] = [];
   createInterface({ input: child.stdout }).on('line', (line) => events.push(JSON.parse(line)));
   await eventually(`${name} to start`, () => isStarted(child, events), 20_000);

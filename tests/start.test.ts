@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTestDatabase } from '../packages/db/src/testing.ts';
 import { readMailbox } from '../packages/mail/src/testing.ts';
-import { identifyProcess, sendSignal } from '../scripts/services/process-identity.ts';
+import { commandLineOf, identifyProcess, sendSignal } from '../scripts/services/process-identity.ts';
 import { createPrivateFolder, newDataDir } from '../scripts/services/testing.ts';
 
 // Each test starts the whole platform, some of them twice, beside other tests.
@@ -106,6 +106,8 @@ describe('in a clone that nobody else can enter', () => {
   test('the first start runs a workflow whose request reached a server of this very start, and Ctrl-C leaves nothing', async () => {
     const first = start();
     const { pids, dataDir } = await untilRunning(first);
+    for (const name of ['api', 'worker'])
+      expect(commandLineOf(pids[name] ?? 0), `T8: ${name}`).toContain(' --disable-proto=delete ');
     expect(first.text()).toMatch(new RegExp(` Mail +no SMTP_URL: mails land in ${join(dataDir, 'mailbox')}\\n`));
     const echoUrl = await first.shows(/Demo server +(http.+)/);
     expect(await first.shows(/Output: (.+)/)).toContain(await askEcho(echoUrl));

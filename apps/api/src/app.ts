@@ -53,7 +53,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
     throw new AppError('NOT_FOUND');
   });
   acceptOnlyJson(app);
-  await setHeaders(app, deps.config.WEB_BASE_URL);
+  await setHeaders(app, deps.config);
   await serveOpenApi(app);
   const refuseMethods = refuseOtherMethods(app);
   serveFeatures(app, deps);

@@ -87,6 +87,8 @@ export async function openTestApi(
     AUTH_TOKEN_SECRET: randomBytes(32).toString('hex'),
     // Tests of limits set their own; all others come from one address.
     RATE_LIMIT_SIGN_IN_PER_MIN: '1000000',
+    RATE_LIMIT_LINK_PER_MIN: '1000000',
+    RATE_LIMIT_LOGIN_FAILURES: '1000000',
   });
   const deps = await openDeps({ ...config, ...overrides }, log);
   const app = await buildApp(deps);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import type { Contract } from '@millrace/shared/contracts/contract';
 import reference from '@scalar/fastify-api-reference';
@@ -24,6 +25,16 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
     transform: describeRoute,
     transformObject: jsonSchemaTransformObject,
   });
+  await app.register(serveReference);
+}
+
+/** The reference page is one bundle with an inline start script; it shows public text only and no user content. */
+async function serveReference(app: FastifyInstance): Promise<void> {
+  app.addHook('onSend', async (_request, reply, payload) => {
+    const isPage = String(reply.getHeader('content-type')).startsWith('text/html');
+    reply.header('content-security-policy', referencePolicy(isPage ? String(payload) : ''));
+    return payload;
+  });
   await app.register(reference, {
     routePrefix: '/docs',
     configuration: {
@@ -36,18 +47,26 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
       agent: { disabled: true },
       mcp: { disabled: true },
     },
-    hooks: {
-      onRequest: (_request, reply, done) => {
-        // The reference page is one bundle with an inline start script; it shows public text only and no user content.
-        reply.header(
-          'content-security-policy',
-          "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
-        );
-        done();
-      },
-    },
   });
 }
+
+/** Allows the page's own inline scripts by their hash, and so no other. The bundle writes styles into elements. */
+function referencePolicy(page: string): string {
+  const scripts = [...page.matchAll(INLINE_SCRIPT)].map(([, script = '']) => script);
+  const hashes = scripts.map((script) => ` 'sha256-${createHash('sha256').update(script).digest('base64')}'`);
+  return [
+    "default-src 'self'",
+    `script-src 'self'${hashes.join('')}`,
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join(';');
+}
+
+const INLINE_SCRIPT = /<script(?: type="text\/javascript")?>([^<]*)<\/script>/g;
 
 export function serveOpenApiDocument(app: FastifyInstance): void {
   app.get('/v1/openapi.json', { schema: { hide: true } as object }, async () => app.swagger());
