@@ -39,11 +39,11 @@ export async function createEnvironments(settings: EnvironmentSettings): Promise
     REDIS_URL: settings.redisUrl,
     API_HOST: settings.apiHost,
     API_PORT: String(settings.apiPort),
+    EGRESS_ALLOW_CIDRS: [base.EGRESS_ALLOW_CIDRS, settings.egressRule].filter(Boolean).join(','),
     // Keeps stripped and compiled sources: the programs start in about two thirds of the time.
     NODE_COMPILE_CACHE: base.NODE_COMPILE_CACHE || settings.compileCacheDir,
   };
   for (const name of SECRETS) delete shared[name];
-  const egress = [base.EGRESS_ALLOW_CIDRS, settings.egressRule].filter(Boolean).join(',');
   return {
     api: {
       ...shared,
@@ -55,7 +55,7 @@ export async function createEnvironments(settings: EnvironmentSettings): Promise
       AUTH_TOKEN_SECRET:
         base.AUTH_TOKEN_SECRET || (await loadOrCreateSecret(secretsDir, 'auth-token-secret', createTokenSecret)),
     },
-    worker: { ...shared, WORKER_DATABASE_URL: settings.workerDatabaseUrl, EGRESS_ALLOW_CIDRS: egress },
+    worker: { ...shared, WORKER_DATABASE_URL: settings.workerDatabaseUrl },
   };
 }
 

@@ -30,6 +30,6 @@ export function runFailedMail(data: RunFailedMail): MailContent {
       ['Message', cut(oneLine(data.errorMessage), MESSAGE_LIMIT)],
     ],
     action: { label: 'Look at the run', url: data.url },
-    closing: 'You get this mail because the workflow asks for it when a run fails.',
+    closing: 'You get this mail because the organization sends notices of failed runs to this address.',
   });
 }

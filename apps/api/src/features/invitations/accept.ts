@@ -1,7 +1,6 @@
 import { findInvitationByTokenHash } from '@millrace/db/lookups';
 import { organizationInvitations } from '@millrace/db/schema/invitations';
 import { memberships } from '@millrace/db/schema/memberships';
-import { organizations } from '@millrace/db/schema/organizations';
 import { users } from '@millrace/db/schema/users';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError, type ErrorCode } from '@millrace/shared/errors';
@@ -12,7 +11,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { SessionContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
 import { hashMailToken } from '../mails/mail-token.ts';
-import { findMembership } from '../organizations/rows.ts';
+import { findAndLockOrganization, findMembership } from '../organizations/rows.ts';
 import { isInvitation, isPending, statusOf } from './rows.ts';
 
 type Invitation = typeof organizationInvitations.$inferSelect;
@@ -70,11 +69,7 @@ async function joinOrganization(context: SessionContext, tx: OrgTx, invitationId
 
 /** The organization's row is locked first, as by every change of roles, so the inviter's role holds until the end. */
 async function lockInvitation(tx: OrgTx, invitationId: string): Promise<Invitation | undefined> {
-  await tx
-    .select({ id: organizations.id })
-    .from(organizations)
-    .where(eq(organizations.id, tx.orgId))
-    .for('no key update');
+  if (!(await findAndLockOrganization(tx))) return undefined;
   const [invitation] = await tx.select().from(organizationInvitations).where(isInvitation(tx, invitationId));
   return invitation;
 }

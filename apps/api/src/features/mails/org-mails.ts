@@ -6,7 +6,6 @@ import { users } from '@millrace/db/schema/users';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import type { MailContent } from '@millrace/mail/mailer';
 import { invitationMail } from '@millrace/mail/templates/invitation';
-import { runFailedMail } from '@millrace/mail/templates/run-failed';
 import { Id } from '@millrace/shared/ids';
 import { and, eq, sql } from 'drizzle-orm';
 import { z } from 'zod';
@@ -17,16 +16,8 @@ import { hashMailToken, makeMailToken, webLink } from './mail-token.ts';
 type Row = typeof orgMails.$inferSelect;
 
 const InvitationData = z.strictObject({ invitationId: Id, generation: z.int() });
-const RunFailedData = z.strictObject({
-  organizationName: z.string(),
-  workflowName: z.string(),
-  failedCount: z.int(),
-  errorCode: z.string(),
-  errorMessage: z.string(),
-  url: z.url(),
-});
 
-/** Due mails of organizations, of any of them: invitations, and notices that runs fail. */
+/** Due mails of organizations, of any of them. */
 export async function takeDueOrgMails(parts: SenderParts, limit: number, leaseSec: number): Promise<DueMail[]> {
   const taken = await takeOrgMails(parts.db, limit, leaseSec);
   const mails = await Promise.all(taken.map(({ orgId, id }) => findMail(parts, orgId, id)));
@@ -54,8 +45,6 @@ async function write(parts: SenderParts, tx: OrgTx, row: Row): Promise<MailConte
   switch (row.template) {
     case 'invitation':
       return writeInvitation(parts, tx, row);
-    case 'run-failed':
-      return runFailedMail(RunFailedData.parse(row.data));
     default:
       throw unknownTemplate(row.template);
   }

@@ -9,7 +9,7 @@ import { newId } from '@millrace/shared/ids';
  * that the sender finds it a few seconds later.
  */
 export type AccountMailTemplate = 'verify-email' | 'reset-password' | 'password-changed';
-export type OrgMailTemplate = 'invitation' | 'run-failed';
+export type OrgMailTemplate = 'invitation';
 
 /** A mail about an account. A token that the mail carries has the mail's id. */
 export async function queueAccountMail(

@@ -5,10 +5,10 @@ import * as invitations from '@millrace/shared/contracts/invitations';
 import { newId } from '@millrace/shared/ids';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { closeDeps, openDeps } from '../../deps.ts';
+import { retryDelaySec } from '../../due-loop.ts';
 import { call, openTestApi, signUpUser, type TestApi } from '../../testing.ts';
 import { addOrganization, queryAsAdmin } from '../organizations/testing.ts';
 import { queueAccountMail } from './outbox.ts';
-import { retryDelaySec } from './sender.ts';
 
 let api: TestApi;
 let smtp: TestSmtpServer | undefined;
