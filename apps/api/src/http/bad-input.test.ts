@@ -17,7 +17,6 @@ const describePrototypes = () =>
 const CLEAN = describePrototypes();
 const ONE_MIB = 1024 * 1024;
 const JSON_TYPE = { 'content-type': 'application/json' };
-const MASS_ASSIGNED = ['id', 'orgId', 'org_id', 'organizationId', 'role', 'status', 'createdAt', 'ownerId', 'userId'];
 const LEAK =
   /node_modules|\.ts:\d|\bat \w+ \(|SELECT |INSERT |UPDATE |violates|constraint|syntax error|postgres|FST_|ECONN/i;
 
@@ -59,13 +58,6 @@ describe.each(withBody.map((contract) => [contract.id, contract] as const))('%s 
     const parts = Object.keys(sample).flatMap((key) => values.map((value) => ({ ...sample, [key]: value })));
     const refused = parts.filter((body) => !contract.body?.safeParse(body).success);
     for (const body of [...wholes, ...refused]) expectRefusal(await sendJson(contract, JSON.stringify(body)), [400]);
-  });
-
-  it('T3: keys it does not know, so that nothing is assigned by naming it', async () => {
-    for (const key of MASS_ASSIGNED) {
-      if (key in sample) continue;
-      expectRefusal(await sendJson(contract, JSON.stringify({ ...sample, [key]: orgId })), [400]);
-    }
   });
 
   it('T8: keys that reach for a prototype, in every place', async () => {
@@ -248,7 +240,7 @@ describe.each(contracts.map((contract) => [contract.id, contract] as const))('%s
   });
 
   it('requests without, with a wrong and with a mangled credential before it reads the body', async () => {
-    if (contract.auth !== 'bearer') return;
+    if (contract.auth !== 'bearer' && contract.auth !== 'session') return;
     const bodies = contract.method === 'GET' ? [undefined] : ['{', JSON.stringify(SAMPLE_BODIES[contract.id] ?? {})];
     for (const authorization of ['', 'Bearer', 'Bearer x', 'Basic abc', `Bearer ${owner.token}x`, owner.token])
       for (const payload of bodies)

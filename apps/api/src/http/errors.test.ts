@@ -136,12 +136,38 @@ it.each(['08006', '57P01', '57P03', '53300'])('T6: answers a database that went 
   expect(response.body).not.toMatch(/canary|postgres|rows\.ts/i);
 });
 
-it.each(['23503', '40001', '40P01'])('T6: answers a change that collided with another (%s) with 409', async (code) => {
-  fail = state(code);
+/** Raises the error as PostgreSQL does when a row that is referred to is not there. */
+const raise = (state: string, constraint: string) =>
+  withoutOrg(api.deps.db, (tx) =>
+    tx.execute(
+      sql.raw(
+        `do $$ begin raise exception '${CANARY}' using errcode = '${state}', constraint = '${constraint}'; end $$`,
+      ),
+    ),
+  );
+
+it.each([
+  ['40001', ''],
+  ['40P01', ''],
+  ['23503', 'memberships_org_id_fkey'],
+  ['23503', 'workflow_versions_org_id_workflow_id_fkey'],
+  ['23503', 'workflow_runs_org_id_retry_of_run_id_fkey'],
+])('T6: answers a change that collided with another (%s %s) with 409', async (state, constraint) => {
+  fail = () => raise(state, constraint);
   const response = await app.inject('/fail/x');
   expect([response.statusCode, response.json().code]).toEqual([409, 'CONFLICT']);
   expect(response.body).not.toContain(CANARY);
 });
+
+it.each(['memberships_role_key_fkey', 'workflows_created_by_user_id_fkey', ''])(
+  'T6: takes a broken key to what nobody deletes (%s) for a fault of ours',
+  async (constraint) => {
+    fail = () => raise('23503', constraint);
+    const response = await app.inject('/fail/x');
+    expect([response.statusCode, response.json().code]).toEqual([500, 'INTERNAL']);
+    expect(response.body).not.toContain(CANARY);
+  },
+);
 
 it.each(Object.keys(ERROR_CATALOG) as ErrorCode[])('T6: answers %s with its status and its sentence', async (code) => {
   fail = () => Promise.reject(new AppError(code, undefined, { cause: new Error(CANARY), retryAfterSec: 7 }));

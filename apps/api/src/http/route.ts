@@ -10,7 +10,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Client, OrgContext, PublicContext, SessionContext, UserContext } from '../context.ts';
 import type { Deps } from '../deps.ts';
-import { authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
+import { type AuthorizePerson, authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
 import { readAddress } from './client-address.ts';
 import { envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
@@ -60,7 +60,13 @@ const NoBody = z.strictObject({}).optional();
  * Serves one contract. Limits are held and the actor is known before a byte of the body is read; parameters, query and body are parsed by
  * the contract's schemas; the answer leaves through its response schema, so undeclared fields cannot leave at all.
  */
-export function route<C extends Contract>(app: FastifyInstance, deps: Deps, contract: C, handler: Handler<C>): void {
+export function route<C extends Contract>(
+  app: FastifyInstance,
+  deps: Deps,
+  contract: C,
+  handler: Handler<C>,
+  options: { authorizePerson?: AuthorizePerson } = {},
+): void {
   app.route({
     method: contract.method,
     url: contract.path,
@@ -78,7 +84,7 @@ export function route<C extends Contract>(app: FastifyInstance, deps: Deps, cont
     onRequest: async (request, reply) => {
       const context = openContext(deps, request);
       if (contract.rateLimit) await spendRequest(context, contract.rateLimit, reply);
-      request.actor = await findActor(context, contract, request, reply);
+      request.actor = await findActor(context, contract, request, reply, options.authorizePerson);
     },
     preValidation: async (request) => refuseUnstorableText(request),
     handler: async (request, reply) => {
@@ -106,11 +112,25 @@ function openContext(deps: Deps, request: FastifyRequest): PublicContext {
   };
 }
 
-async function findActor(context: PublicContext, contract: Contract, request: FastifyRequest, reply: FastifyReply) {
-  if (contract.permission) return authenticateMember(context, request, reply, contract.permission);
-  if (contract.auth === 'bearer') return authenticateUser(context, request);
-  if (contract.auth === 'session') return authenticateSession(context, request);
-  return context;
+async function findActor(
+  context: PublicContext,
+  contract: Contract,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  authorizePerson?: AuthorizePerson,
+) {
+  const { auth, permission } = contract;
+  if (permission) return authenticateMember(context, request, reply, { auth, permission }, authorizePerson);
+  switch (auth) {
+    case 'bearer':
+      return authenticateUser(context, request);
+    case 'session':
+      return authenticateSession(context, request);
+    case 'public':
+    case 'cookie':
+    case 'bearer-or-cookie':
+      return context;
+  }
 }
 
 function readClient(request: FastifyRequest): Client {

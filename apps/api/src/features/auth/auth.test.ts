@@ -79,7 +79,12 @@ describe('sign-up', () => {
       [user.id],
     );
     expect(row.password_hash).toMatch(/^\$argon2id\$/);
-    expect(parseOptions(row.password_hash)).toMatchObject({ memoryCost: 19_456, timeCost: 2, parallelism: 1 });
+    expect(parseOptions(row.password_hash)).toMatchObject({
+      algorithm: 2,
+      memoryCost: 19_456,
+      timeCost: 2,
+      parallelism: 1,
+    });
     const secret = Buffer.from(user.cookie.split('.')[1] ?? '', 'base64url');
     expect(secret).toHaveLength(32);
     expect(row.refresh_hash.equals(secret)).toBe(false);
@@ -111,6 +116,7 @@ describe('sign-up', () => {
     ['a short password', { email: 'a@example.com', password: '1234567' }],
     ['a password over 256 characters', { email: 'a@example.com', password: 'x'.repeat(257) }],
     ['a password that only decomposed is long enough', { email: 'a@example.com', password: 'e\u0301'.repeat(7) }],
+    ['half a character in the password', { email: 'a@example.com', password: 'secret\ud800secret' }],
     ['a NUL in the password', { email: 'a@example.com', password: 'secret\u0000secret' }],
     ['an address without a host', { email: 'nobody', password: 'correct horse' }],
     ['an address that is too long', { email: `${'a'.repeat(250)}@example.com`, password: 'correct horse' }],
@@ -126,10 +132,10 @@ describe('sign-up', () => {
   });
 
   it.each([
-    ['the shortest', '\u{1F511}'.repeat(8)],
-    ['the longest', 'p'.repeat(256)],
+    ['the shortest', '\u{1F511}j4\u{1F40E}x?Zq'],
+    ['the longest', `Zebra quilt 71 ${'p'.repeat(241)}`],
     ['one of spaces and quotes', ' \' " ; -- \\ '],
-  ])('takes %s password exactly as it is', async (_name, password) => {
+  ])('A1: takes %s password exactly as it is', async (_name, password) => {
     const email = `exact-${newId()}@example.com`;
     expect((await call(api, signUp, { body: { email, password } })).status).toBe(201);
     expect((await call(api, logIn, { body: { email, password } })).status).toBe(200);
@@ -158,23 +164,32 @@ describe('login', () => {
     expect(await isTokenAlive(user.token)).toBe(true);
   });
 
-  it('A3: answers an unknown address, a wrong password and a user without one alike', async () => {
-    const user = await signUpUser(api);
-    const passwordless = await signUpUser(api);
+  it('A3: answers an unknown address, a wrong password, a user without one and a disabled user alike', async () => {
+    const [user, passwordless, disabled] = await Promise.all([signUpUser(api), signUpUser(api), signUpUser(api)]);
     await sql('UPDATE app.users SET password_hash = NULL WHERE id = $1', [passwordless.id]);
-    const answers = await Promise.all(
-      ['nobody-here@example.com', user.email, passwordless.email].map((email) =>
-        call(api, logIn, { body: { email, password: 'wrong password' } }),
-      ),
-    );
+    await sql('UPDATE app.users SET disabled_at = now() WHERE id = $1', [disabled.id]);
+    const attempts = [
+      { email: 'nobody-here@example.com', password: 'wrong password' },
+      { email: user.email, password: 'wrong password' },
+      { email: passwordless.email, password: passwordless.password },
+      { email: disabled.email, password: disabled.password },
+    ];
+    const answers = await Promise.all(attempts.map((body) => call(api, logIn, { body })));
     const bodies = answers.map(({ status, headers, body: { requestId: _, ...body } }) => ({
       status,
       body,
       cookie: headers['set-cookie'],
     }));
     expect(bodies[0]).toMatchObject({ status: 401, body: { code: 'UNAUTHORIZED' }, cookie: undefined });
-    expect(bodies[1]).toEqual(bodies[0]);
-    expect(bodies[2]).toEqual(bodies[0]);
+    for (const body of bodies.slice(1)) expect(body).toEqual(bodies[0]);
+    const told = answers.map(({ body: { requestId } }) => api.logLines.filter((line) => line.requestId === requestId));
+    expect(told).toMatchObject([
+      [{ event: 'sign_in_failed', reasonCode: 'unknown_address', userId: null }],
+      [{ event: 'sign_in_failed', reasonCode: 'wrong_password', userId: user.id }],
+      [{ event: 'sign_in_failed', reasonCode: 'no_password', userId: passwordless.id }],
+      [{ event: 'sign_in_failed', reasonCode: 'disabled', userId: disabled.id }],
+    ]);
+    for (const { email } of attempts) expect(JSON.stringify(told)).not.toContain(email);
   });
 
   it('A1: replaces a hash made with less work by one with today’s', async () => {
