@@ -5,6 +5,7 @@ import type { ApiConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
 import { loadSigningKeys, type SigningKeys } from '@millrace/shared/tokens';
 import type { Logger } from 'pino';
+import { openProviders, type ProviderClients } from './features/oauth/providers.ts';
 
 /** Everything the use cases need from outside, opened once and passed first. */
 export interface Deps {
@@ -14,6 +15,8 @@ export interface Deps {
   queue: RunQueue;
   stepTester: StepTester;
   signingKeys: SigningKeys;
+  /** The providers people can sign in with. */
+  oauth: ProviderClients;
 }
 
 const POOL_SIZE = 20;
@@ -29,7 +32,8 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     onError: (error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
   });
   const redis = { redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME };
-  return { config, log, db, queue: openQueue(redis), stepTester: openStepTester(redis), signingKeys };
+  const oauth = openProviders(config);
+  return { config, log, db, queue: openQueue(redis), stepTester: openStepTester(redis), signingKeys, oauth };
 }
 
 export async function closeDeps(deps: Deps): Promise<void> {

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import type { Client, OrgContext, PublicContext, SessionContext, UserContext } from '../context.ts';
 import type { Deps } from '../deps.ts';
 import { authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
-import { envelopeStatuses } from './errors.ts';
+import { answerError, envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
 import { isStorableText } from './json-body.ts';
 import { loggablePath } from './request-path.ts';
@@ -57,12 +57,20 @@ const NoBody = z.strictObject({}).optional();
 /**
  * Serves one contract. The actor is known before a byte of the body is read; parameters, query and body are parsed by
  * the contract's schemas; the answer leaves through its response schema, so undeclared fields cannot leave at all.
+ * `answerFailure` stands in for `answerError` where a failure is more than an envelope.
  */
-export function route<C extends Contract>(app: FastifyInstance, deps: Deps, contract: C, handler: Handler<C>): void {
+export function route<C extends Contract>(
+  app: FastifyInstance,
+  deps: Deps,
+  contract: C,
+  handler: Handler<C>,
+  answerFailure: typeof answerError = answerError,
+): void {
   app.route({
     method: contract.method,
     url: contract.path,
     config: { contract },
+    errorHandler: answerFailure,
     schema: {
       operationId: contract.id,
       summary: contract.summary,

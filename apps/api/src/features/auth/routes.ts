@@ -1,6 +1,4 @@
 import * as contracts from '@millrace/shared/contracts/auth';
-import { AppError } from '@millrace/shared/errors';
-import { oauthCallbackFailed } from '@millrace/shared/events';
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
 import { authenticateSession, hasBearer } from '../../http/authenticate.ts';
@@ -20,7 +18,6 @@ import {
 export function serveAuth(app: FastifyInstance, deps: Deps): void {
   servePasswordSignIn(app, deps);
   serveSessionEnds(app, deps);
-  serveOAuth(app, deps);
 }
 
 function servePasswordSignIn(app: FastifyInstance, deps: Deps): void {
@@ -50,17 +47,6 @@ function serveSessionEnds(app: FastifyInstance, deps: Deps): void {
       : await logOutAllByRefreshToken(context, readRefreshCookie(config, request));
     clearRefreshCookie(config, reply);
     return { ok: true as const, revokedCount };
-  });
-}
-
-/** No provider can be configured yet, so both ends of the flow say so. */
-function serveOAuth(app: FastifyInstance, deps: Deps): void {
-  route(app, deps, contracts.startOAuth, async () => {
-    throw new AppError('OAUTH_PROVIDER_NOT_CONFIGURED');
-  });
-  route(app, deps, contracts.finishOAuth, async ({ log, requestId, path }, { params }) => {
-    oauthCallbackFailed(log, { requestId, provider: params.provider, reasonCode: 'provider_not_configured', path });
-    throw new AppError('OAUTH_PROVIDER_NOT_CONFIGURED');
   });
 }
 
