@@ -36,13 +36,17 @@ export function sealVerifier(secret: string, flow: FlowName, verifier: string): 
   return Buffer.concat([iv, cipher.getAuthTag(), ciphertext]);
 }
 
-/** Throws unless `sealed` was made with this secret for this very flow. */
-export function openVerifier(secret: string, flow: FlowName, sealed: Buffer): string {
+/** Undefined unless `sealed` was made with this secret for this very flow. */
+export function openVerifier(secret: string, flow: FlowName, sealed: Buffer): string | undefined {
   const [iv, tag] = [sealed.subarray(0, IV_BYTES), sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES)];
-  const decipher = createDecipheriv(CIPHER, sealingKey(secret), iv, { authTagLength: TAG_BYTES });
-  decipher.setAAD(boundTo(flow));
-  decipher.setAuthTag(tag);
-  return Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8');
+  try {
+    const decipher = createDecipheriv(CIPHER, sealingKey(secret), iv, { authTagLength: TAG_BYTES });
+    decipher.setAAD(boundTo(flow));
+    decipher.setAuthTag(tag);
+    return Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 function sealingKey(secret: string): Buffer {

@@ -67,6 +67,8 @@ export async function takeFlow({ deps }: PublicContext, { state, browser, provid
   });
   const { nonce, returnPath, userId, sessionId } = row;
   const verifier = openVerifier(deps.config.AUTH_TOKEN_SECRET, row, row.sealedVerifier);
+  // Sealed for another flow, or with a secret that was replaced meanwhile.
+  if (verifier === undefined) throw refuse('flow_unreadable');
   return { verifier, nonce, returnPath, linksFor: userId && sessionId ? { userId, sessionId } : null };
 }
 

@@ -16,8 +16,8 @@ import { refuse } from './refusals.ts';
 const SCOPE = 'read:user user:email';
 
 /** Of the answers of the REST API, only what is needed. The id alone never changes; logins and addresses do. */
-const GithubUser = z.object({ id: z.int().positive(), login: z.unknown(), name: z.unknown() });
-const GithubEmails = z.array(z.object({ email: z.unknown(), primary: z.boolean(), verified: z.boolean() }));
+const GithubUser = z.object({ id: z.int().positive(), login: z.unknown().optional(), name: z.unknown().optional() });
+const GithubEmails = z.array(z.object({ email: z.unknown().optional(), primary: z.boolean(), verified: z.boolean() }));
 
 /** github.com or an own GitHub at `baseUrl`. It speaks OAuth 2 and not OpenID Connect: there is no id_token, no nonce. */
 export function openGithub(settings: ClientSettings, baseUrl: string): ProviderClient {

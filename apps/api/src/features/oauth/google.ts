@@ -120,5 +120,5 @@ function checkClaims({ azp, iat, sub }: IDToken, clientId: string, nowSec: numbe
   if (azp !== undefined && azp !== clientId) throw refuse('id_token_authorized_party');
   // The token was made for the exchange a moment ago, so any other time means that it was made for another one.
   if (Math.abs(iat - nowSec) > CLOCK_TOLERANCE_SEC) throw refuse('id_token_time');
-  if (sub.length === 0 || sub.length > 255) throw refuse('subject_invalid');
+  if (!/^[\x20-\x7e]{1,255}$/.test(sub)) throw refuse('subject_invalid'); // OpenID Connect Core 1.0, section 2
 }

@@ -14,6 +14,7 @@ const REFUSALS = {
   browser_unknown: startAgain(),
   browser_mismatch: startAgain(),
   provider_mismatch: startAgain(),
+  flow_unreadable: startAgain(),
   code_missing: ['BAD_REQUEST', 'The parameter code is missing.'],
   too_many_open_flows: ['RATE_LIMITED', 'Too many sign-ins are under way; wait a minute and start again.'],
   // The provider and the way to it.
