@@ -25,7 +25,7 @@ export async function startStack(): Promise<Stack> {
   const host = prepareHost(cloneDir, dataDir, progress.say);
   // Never somebody's server: the bench measures the machine it runs on.
   const env = { ...process.env, DATABASE_URL: undefined, REDIS_URL: undefined };
-  const platform = await startPlatform({ cloneDir, host, env, progress, supervisor, isEmpty: true });
+  const platform = await startPlatform({ cloneDir, host, env, progress, supervisor, isEmpty: true, hasDemoIdp: false });
   const admin = new pg.Client({ connectionString: platform.ownerUrl });
   await admin.connect();
   return {

@@ -13,10 +13,15 @@ interface EnvironmentSettings {
   compileCacheDir: string;
   /** Added to EGRESS_ALLOW_CIDRS, for the demo only. */
   egressRule: string | undefined;
+  /** Wins over the given environment, for the demo only. */
+  oauth: NodeJS.ProcessEnv;
 }
 
 /** Each program gets what it needs; these are what only one of them may know. */
-const SECRETS = ['DATABASE_URL', 'API_DATABASE_URL', 'WORKER_DATABASE_URL', 'AUTH_SIGNING_KEYS', 'AUTH_TOKEN_SECRET'];
+const SECRETS = [
+  ...['DATABASE_URL', 'API_DATABASE_URL', 'WORKER_DATABASE_URL'],
+  ...['AUTH_SIGNING_KEYS', 'AUTH_TOKEN_SECRET', 'GOOGLE_CLIENT_SECRET', 'GITHUB_CLIENT_SECRET'],
+];
 
 export interface ProgramEnvironments {
   api: NodeJS.ProcessEnv;
@@ -39,6 +44,9 @@ export async function createEnvironments(settings: EnvironmentSettings): Promise
   return {
     api: {
       ...shared,
+      GOOGLE_CLIENT_SECRET: base.GOOGLE_CLIENT_SECRET,
+      GITHUB_CLIENT_SECRET: base.GITHUB_CLIENT_SECRET,
+      ...settings.oauth,
       API_DATABASE_URL: settings.apiDatabaseUrl,
       AUTH_SIGNING_KEYS:
         base.AUTH_SIGNING_KEYS || (await loadOrCreateSecret(secretsDir, 'auth-signing-keys.json', generateSigningKeys)),

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import * as auth from './auth.ts';
 import type { Contract } from './contract.ts';
+import * as identities from './identities.ts';
 import * as invitations from './invitations.ts';
 import * as me from './me.ts';
 import * as organizations from './organizations.ts';
 import * as runs from './runs.ts';
 import * as workflows from './workflows.ts';
 
-const contracts = [auth, invitations, me, organizations, runs, workflows]
+const contracts = [auth, identities, invitations, me, organizations, runs, workflows]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter((value): value is Contract => typeof value === 'object' && value !== null && 'method' in value);
 
