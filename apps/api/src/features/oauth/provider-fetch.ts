@@ -11,7 +11,7 @@ interface ProviderRequest {
 }
 
 /**
- * Every request to a provider: one deadline of 5 seconds for the answer with its body, 1 MiB of it, and no redirect is
+ * The door to the providers, whose addresses the operator chose and no tenant: one deadline of 5 seconds for the answer with its body, 1 MiB of it, and no redirect is
  * followed, since codes and secrets are for the address that was configured. Refuses when there is no such answer.
  */
 export async function providerFetch(url: string, { method, headers, body }: ProviderRequest): Promise<Response> {
