@@ -11,8 +11,9 @@ interface ProviderRequest {
 }
 
 /**
- * The door to the providers, whose addresses the operator chose and no tenant: one deadline of 5 seconds for the answer with its body, 1 MiB of it, and no redirect is
- * followed, since codes and secrets are for the address that was configured. Refuses when there is no such answer.
+ * The door to the providers, whose addresses the operator chose and no tenant: one deadline of 5 seconds for the answer
+ * with its body, 1 MiB of it, and no redirect is followed, since codes and secrets are for the address that was
+ * configured. Refuses when there is no such answer.
  */
 export async function providerFetch(url: string, { method, headers, body }: ProviderRequest): Promise<Response> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
