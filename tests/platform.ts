@@ -7,6 +7,10 @@ import { createTestDatabase, type TestDatabase } from '../packages/db/src/testin
 import { eventually, startTestRedis, type TestRedis } from '../packages/queue/src/testing.ts';
 import { generateSigningKeys } from '../packages/shared/src/tokens.ts';
 
+export interface Api extends Program {
+  url: string;
+}
+
 interface Program {
   pid: number;
   /** Every event logged so far, oldest first. */
@@ -17,7 +21,8 @@ interface Program {
 export interface TestPlatform {
   database: TestDatabase;
   redis: TestRedis;
-  startApi(): Promise<Program & { url: string }>;
+  /** With settings of its own on top of the platform's. */
+  startApi(settings?: Record<string, string>): Promise<Api>;
   startWorker(): Promise<Program>;
   stop(): Promise<void>;
 }
@@ -38,16 +43,16 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
     ...settings,
   };
   const programs: Program[] = [];
-  const start = async (name: string) => {
-    const program = await startProgram(name, env);
+  const start = async (name: string, ownSettings: Record<string, string> = {}) => {
+    const program = await startProgram(name, { ...env, ...ownSettings });
     programs.push(program);
     return program;
   };
   return {
     database,
     redis,
-    async startApi() {
-      const program = await start('api');
+    async startApi(ownSettings) {
+      const program = await start('api', ownSettings);
       const started = program.events.find(({ event }) => event === 'program_started');
       return { ...program, url: `http://127.0.0.1:${started?.detail?.port}` };
     },

@@ -133,6 +133,13 @@ describe('in a clone that nobody else can enter', () => {
     expect(code).toBe(1);
     expect(text).toContain(`is running on ${dataDir} already (pid `);
     expect(await isReady(api)).toBe(true);
+
+    // The audit log of the demo's organization, found without being told where the database is.
+    const verified = spawnSync(process.execPath, [join(clone, 'scripts', 'audit-verify.ts')], {
+      env: { PATH: process.env.PATH, HOME: process.env.HOME },
+      encoding: 'utf8',
+    });
+    expect(verified).toMatchObject({ status: 0, stdout: expect.stringContaining('1 of 1 organizations') });
   });
 
   test('a start that is still stopping is waited for by the next', async () => {

@@ -72,10 +72,6 @@ async function seedSettings(admin: pg.Pool, { orgId, userId }: SeededTenant): Pr
     [orgId, randomBytes(32)],
   );
   await admin.query(
-    `INSERT INTO app.audit_heads (org_id, seq, hash) SELECT org_id, seq, hash FROM app.audit_log WHERE org_id = $1`,
-    [orgId],
-  );
-  await admin.query(
     `INSERT INTO app.api_keys (org_id, id, name, key_hash, key_hint, permissions, created_by_user_id)
      VALUES ($1, gen_random_uuid(), 'Key', $2, 'abcd', '{run:read}', $3)`,
     [orgId, randomBytes(32), userId],

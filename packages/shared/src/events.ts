@@ -27,16 +27,18 @@ function event<Fields extends object>(name: string, level: Level) {
 type Request = { requestId: string };
 type RunStep = RunRef & { attemptCount: number };
 
-export const orgContextHeaderFallback = event<
-  Request & {
-    reason: 'ORG_CONTEXT_REQUIRED' | 'INVALID_ORG_CONTEXT';
-    userId: string;
-    routeOrgId: string;
-    headerOrgId: string | null;
-    path: string;
-    method: string;
-  }
->('org_context_header_fallback', 'warn');
+type OrgContextHeader = Request & {
+  reason: 'ORG_CONTEXT_REQUIRED' | 'INVALID_ORG_CONTEXT';
+  userId: string;
+  routeOrgId: string;
+  headerOrgId: string | null;
+  path: string;
+  method: string;
+};
+
+export const orgContextHeaderFallback = event<OrgContextHeader>('org_context_header_fallback', 'warn');
+/** The same in strict mode, where the request was refused: tells which clients a switch to strict has locked out. */
+export const orgContextHeaderRefused = event<OrgContextHeader>('org_context_header_refused', 'warn');
 
 export const orgContextAccessDenied = event<Request & { userId: string; orgId: string; path: string; method: string }>(
   'org_context_access_denied',
@@ -51,6 +53,12 @@ export const oauthCallbackFailed = event<Request & { provider: string; reasonCod
 export const invitationAcceptFailed = event<
   Request & { tokenPrefix: string; reasonCode: string; userId: string; path: string }
 >('invitation_accept_failed', 'warn');
+
+/** All that stays of an organization: its audit log went with it. */
+export const organizationDeleted = event<Request & { orgId: string; userId: string; deleted: Record<string, number> }>(
+  'organization_deleted',
+  'warn',
+);
 
 export const refreshTokenReused = event<Request & { sessionId: string; userId: string }>(
   'refresh_token_reused',

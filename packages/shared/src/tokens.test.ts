@@ -1,4 +1,12 @@
-import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import {
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+} from 'node:crypto';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { newId } from './ids.ts';
@@ -192,6 +200,36 @@ it('verifies with every key of the set during a rotation, and signs with the fir
   expect(JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()).kid).toBe(newer.kid);
   expect(await verifyAccessToken(rotated, token, NOW)).toBeDefined();
   expect(await verify(token)).toBeUndefined();
+});
+
+it('A5: a token that was verified before still expires, and its keys alone know it', async () => {
+  const fresh = await loadSigningKeys(keysText);
+  const token = withClaims({ jti: newId() });
+  const at = (nowSec: number) => verifyAccessToken(fresh, token, nowSec);
+  expect(await at(NOW)).toMatchObject({ userId: claims.userId });
+  expect(await at(NOW + 904)).toMatchObject({ userId: claims.userId });
+  expect(await at(NOW + 905)).toBeUndefined();
+  expect(await at(NOW - 5)).toBeDefined();
+  expect(await at(NOW - 6)).toBeUndefined();
+  expect(await verifyAccessToken(await loadSigningKeys(otherText), token, NOW)).toBeUndefined();
+});
+
+it('remembers verified tokens by hash, never one that was refused, and at most 10000, the ones used last', async () => {
+  const fresh = await loadSigningKeys(keysText);
+  const used = withClaims({ jti: newId() });
+  await verifyAccessToken(fresh, used, NOW);
+  const [digest = ''] = fresh.verified.keys();
+  expect(digest).toBe(createHash('sha256').update(used).digest('base64url'));
+  for (const [, token] of BAD_TOKENS) await verifyAccessToken(fresh, token, NOW);
+  await verifyAccessToken(fresh, used, NOW + 10_000);
+  expect([...fresh.verified.keys()]).toEqual([digest]);
+  const known = { ...claims, issuedAt: NOW, expiresAt: NOW + 900 };
+  for (let index = 1; index < 10_000; index++) fresh.verified.set(`filler ${index}`, known);
+  await verifyAccessToken(fresh, used, NOW); // used again, so the oldest filler goes first
+  await verifyAccessToken(fresh, withClaims({ jti: newId() }), NOW);
+  expect(fresh.verified.size).toBe(10_000);
+  expect(fresh.verified.has(digest)).toBe(true);
+  expect(fresh.verified.has('filler 1')).toBe(false);
 });
 
 it('takes keys as other programs export them, with key_ops and use', async () => {

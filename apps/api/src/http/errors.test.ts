@@ -80,13 +80,38 @@ it.each(UNFORESEEN)(
   },
 );
 
-it.each(['23503', '40001', '40P01'])('answers a change that collided with another (%s) with 409', async (state) => {
-  const raise = sql.raw(`do $$ begin raise exception '${CANARY}' using errcode = '${state}'; end $$`);
-  fail = () => withoutOrg(api.deps.db, (tx) => tx.execute(raise));
+/** Raises the error as PostgreSQL does when a row that is referred to is not there. */
+const raise = (state: string, constraint: string) =>
+  withoutOrg(api.deps.db, (tx) =>
+    tx.execute(
+      sql.raw(
+        `do $$ begin raise exception '${CANARY}' using errcode = '${state}', constraint = '${constraint}'; end $$`,
+      ),
+    ),
+  );
+
+it.each([
+  ['40001', ''],
+  ['40P01', ''],
+  ['23503', 'memberships_org_id_fkey'],
+  ['23503', 'workflow_versions_org_id_workflow_id_fkey'],
+  ['23503', 'workflow_runs_org_id_retry_of_run_id_fkey'],
+])('answers a change that collided with another (%s %s) with 409', async (state, constraint) => {
+  fail = () => raise(state, constraint);
   const response = await app.inject('/fail/x');
   expect([response.statusCode, response.json().code]).toEqual([409, 'CONFLICT']);
   expect(response.body).not.toContain(CANARY);
 });
+
+it.each(['memberships_role_key_fkey', 'workflows_created_by_user_id_fkey', ''])(
+  'takes a broken key to what nobody deletes (%s) for a fault of ours',
+  async (constraint) => {
+    fail = () => raise('23503', constraint);
+    const response = await app.inject('/fail/x');
+    expect([response.statusCode, response.json().code]).toEqual([500, 'INTERNAL']);
+    expect(response.body).not.toContain(CANARY);
+  },
+);
 
 it.each(Object.keys(ERROR_CATALOG) as ErrorCode[])('answers %s with its status and its sentence', async (code) => {
   fail = () => Promise.reject(new AppError(code, undefined, { cause: new Error(CANARY), retryAfterSec: 7 }));

@@ -1,4 +1,4 @@
-import { isDatabaseUnavailable, sqlStateOf } from '@millrace/db/failures';
+import { isCollision, isDatabaseUnavailable } from '@millrace/db/failures';
 import { AppError, ERROR_CATALOG, type ErrorDetail } from '@millrace/shared/errors';
 import { requestFailed } from '@millrace/shared/events';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
@@ -15,12 +15,6 @@ export const ErrorEnvelope = z
     details: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
   })
   .meta({ id: 'Error' });
-
-/**
- * SQLSTATEs of two changes that met: a row that was referred to went away (as when the organization is deleted),
- * serialization failure, deadlock. Nothing of the change that lost was stored.
- */
-const COLLISIONS = new Set<string | null>(['23503', '40001', '40P01']);
 
 /** The one place where an error becomes an answer. Only errors of ours speak; all else is a 500 without a reason. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -55,7 +49,7 @@ export function toAppError(error: unknown): AppError {
   }
   if (isDatabaseUnavailable(error))
     return new AppError('DATABASE_UNAVAILABLE', undefined, { cause: error, retryAfterSec: 1 });
-  if (COLLISIONS.has(sqlStateOf(error)))
+  if (isCollision(error))
     return new AppError('CONFLICT', 'Something this depends on was changed or deleted at the same moment; try again.', {
       cause: error,
     });

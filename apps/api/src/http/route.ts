@@ -10,7 +10,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Client, OrgContext, PublicContext, SessionContext, UserContext } from '../context.ts';
 import type { Deps } from '../deps.ts';
-import { authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
+import { type AuthorizePerson, authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
 import { answerError, envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
 import { isStorableText } from './json-body.ts';
@@ -64,13 +64,13 @@ export function route<C extends Contract>(
   deps: Deps,
   contract: C,
   handler: Handler<C>,
-  answerFailure: typeof answerError = answerError,
+  options: { authorizePerson?: AuthorizePerson; answerFailure?: typeof answerError } = {},
 ): void {
   app.route({
     method: contract.method,
     url: contract.path,
     config: { contract },
-    errorHandler: answerFailure,
+    errorHandler: options.answerFailure ?? answerError,
     schema: {
       operationId: contract.id,
       summary: contract.summary,
@@ -82,7 +82,7 @@ export function route<C extends Contract>(
       ...(isBearer(contract) && { security: [{ bearer: [] }] }),
     } as object,
     onRequest: async (request, reply) => {
-      request.actor = await findActor(deps, contract, request, reply);
+      request.actor = await findActor(deps, contract, request, reply, options.authorizePerson);
     },
     preValidation: async (request) => refuseUnstorableText(request),
     handler: async (request, reply) => {
@@ -99,7 +99,13 @@ export function route<C extends Contract>(
   });
 }
 
-async function findActor(deps: Deps, contract: Contract, request: FastifyRequest, reply: FastifyReply) {
+async function findActor(
+  deps: Deps,
+  contract: Contract,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  authorizePerson?: AuthorizePerson,
+) {
   const context: PublicContext = {
     deps,
     requestId: request.id,
@@ -108,7 +114,7 @@ async function findActor(deps: Deps, contract: Contract, request: FastifyRequest
     method: request.method,
     client: readClient(request),
   };
-  if (contract.permission) return authenticateMember(context, request, reply, contract.permission);
+  if (contract.permission) return authenticateMember(context, request, reply, contract.permission, authorizePerson);
   if (contract.auth === 'bearer') return authenticateUser(context, request);
   if (contract.auth === 'session') return authenticateSession(context, request);
   return context;

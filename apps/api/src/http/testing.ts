@@ -45,6 +45,7 @@ export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   createOrganization: { name: 'Acme', slug: 'acme' },
   updateOrganization: { name: 'Acme' },
   deleteOrganization: { confirm: 'not-the-slug' },
+  transferOrganization: { memberId: newId() },
   changeMemberRole: { roleKey: 'admin' },
   createInvitation: { email: 'a@example.com', roleKey: 'member' },
   createWorkflow: { name: 'Flow', dsl: { version: 'v2', nodes: [{ id: 'a', config: { x: 1 } }] } },

@@ -32,7 +32,7 @@ function serveSignIn(app: FastifyInstance, deps: Deps): void {
       const answer = answerStarted(deps, http, provider, started);
       return query.mode === 'json' ? answer : http.reply.redirect(started.authorizationUrl, 302);
     },
-    answerFailure,
+    { answerFailure },
   );
   route(
     app,
@@ -45,7 +45,7 @@ function serveSignIn(app: FastifyInstance, deps: Deps): void {
       if (query.mode === 'json') return answer;
       return http.reply.redirect(toWebUrl(deps.config.WEB_BASE_URL, finished.returnPath), 302);
     },
-    answerFailure,
+    { answerFailure },
   );
 }
 

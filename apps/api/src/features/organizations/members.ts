@@ -28,9 +28,9 @@ export async function listMembers(context: OrgContext) {
  */
 export async function changeMemberRole(context: OrgContext, memberId: string, roleKey: RoleKey) {
   return withOrg(context.deps.db, context.orgId, async (tx) => {
-    const { actorRole, target } = await lockMembers(context, tx, memberId);
-    assertMayManage(actorRole, target.roleKey);
-    assertMayManage(actorRole, roleKey);
+    const { actor, target } = await lockMembers(context, tx, memberId);
+    assertMayManage(actor.roleKey, target.roleKey);
+    assertMayManage(actor.roleKey, roleKey);
     if (target.roleKey === roleKey) return { membership: toMembership(target) };
     if (target.roleKey === 'owner') await assertOtherOwner(tx, memberId);
     await tx.update(memberships).set({ roleKey }).where(isMember(tx, memberId));
@@ -45,13 +45,33 @@ export async function removeMember(context: OrgContext, memberId: string) {
     // Before anything is looked up: who may remove nobody does not learn who is a member either.
     const isLeaving = memberId === context.userId;
     if (!isLeaving && !isAtLeast(context.roleKey, 'admin')) throw new AppError('FORBIDDEN');
-    const { actorRole, target } = await lockMembers(context, tx, memberId);
-    if (!isLeaving) assertMayManage(actorRole, target.roleKey);
+    const { actor, target } = await lockMembers(context, tx, memberId);
+    if (!isLeaving) assertMayManage(actor.roleKey, target.roleKey);
     if (target.roleKey === 'owner') await assertOtherOwner(tx, memberId);
     await tx.delete(memberships).where(isMember(tx, memberId));
     const action = isLeaving ? 'member.leave' : 'member.remove';
     await auditChange(context, tx, action, memberId, { roleKey: target.roleKey });
     return { ok: true as const };
+  });
+}
+
+/**
+ * Makes another member owner and the caller, until now an owner, admin: both or neither. Throws 400 for the caller
+ * themselves, 404 for a user who is no member, 403 when the caller is no owner any more.
+ */
+export async function transferOrganization(context: OrgContext, memberId: string) {
+  if (memberId === context.userId) throw notToOneself();
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const { actor, target } = await lockMembers(context, tx, memberId);
+    if (actor.roleKey !== 'owner') throw new AppError('FORBIDDEN');
+    await tx.update(memberships).set({ roleKey: 'owner' }).where(isMember(tx, memberId));
+    await tx.update(memberships).set({ roleKey: 'admin' }).where(isMember(tx, context.userId));
+    const data = { toUserId: memberId, fromUserId: context.userId, previousRoleKey: target.roleKey };
+    await auditChange(context, tx, 'organization.transfer', tx.orgId, data);
+    return {
+      membership: toMembership({ ...target, roleKey: 'owner' }),
+      previousOwner: toMembership({ ...actor, roleKey: 'admin' }),
+    };
   });
 }
 
@@ -65,7 +85,7 @@ async function lockMembers(context: OrgContext, tx: OrgTx, memberId: string) {
   if (!actor) throw new AppError('ORG_ACCESS_DENIED');
   const target = await findMembership(tx, memberId);
   if (!target) throw new AppError('NOT_FOUND');
-  return { actorRole: actor.roleKey, target };
+  return { actor, target };
 }
 
 /** Admins deal with the roles below owner, owners with all. */
@@ -81,4 +101,9 @@ async function assertOtherOwner(tx: OrgTx, memberId: string): Promise<void> {
     .where(and(eq(memberships.orgId, tx.orgId), eq(memberships.roleKey, 'owner'), ne(memberships.userId, memberId)))
     .limit(1);
   if (others.length === 0) throw new AppError('LAST_OWNER');
+}
+
+function notToOneself(): AppError {
+  const message = 'must be another member; you own the organization already';
+  return new AppError('BAD_REQUEST', undefined, { details: [{ path: 'memberId', code: 'SELF', message }] });
 }

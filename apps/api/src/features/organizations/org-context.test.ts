@@ -44,11 +44,13 @@ const HEADERS: [name: string, header: (scene: Scene) => string | string[] | unde
   ['a very long header', () => 'a'.repeat(5000), 'INVALID_ORG_CONTEXT'],
 ];
 
-describe.each(['strict', 'warn'] as const)('in %s mode', (mode) => {
+describe.each(['strict', 'warn'] as const)('T1: in %s mode', (mode) => {
   it.each(HEADERS)('%s', async (_name, header, reason) => {
     const scene = scenes[mode];
     const answer = await read(mode, scene.person, scene.orgId, header(scene));
-    const events = eventsOf(mode, answer.requestId, 'org_context_header_fallback');
+    const events = (['fallback', 'refused'] as const).flatMap((how) =>
+      eventsOf(mode, answer.requestId, `org_context_header_${how}`),
+    );
     if (reason === null || mode === 'warn') {
       expect(answer.status).toBe(200);
       expect(answer.body.organization.id).toBe(scene.orgId); // the route's org, never the header's
@@ -56,9 +58,10 @@ describe.each(['strict', 'warn'] as const)('in %s mode', (mode) => {
       expect([answer.status, answer.body.code]).toEqual([400, reason]);
     }
     expect(answer.headers['x-org-context-warning']).toBe(mode === 'warn' ? (reason ?? undefined) : undefined);
-    if (reason === null || mode === 'strict') return expect(events).toEqual([]);
+    if (reason === null) return expect(events).toEqual([]);
     expect(events).toEqual([
       expect.objectContaining({
+        event: mode === 'warn' ? 'org_context_header_fallback' : 'org_context_header_refused',
         reason,
         userId: scene.person.id,
         routeOrgId: scene.orgId,
