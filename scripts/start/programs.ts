@@ -32,7 +32,7 @@ export function startWorker(settings: Omit<ProgramSettings, 'name'>): Promise<Ru
 
 /** Stops the programs that a start left behind when it was killed: they would serve and work beside the new ones. */
 export async function stopLeftoverPrograms(runDir: string, say: (line: string) => void): Promise<void> {
-  for (const name of ['Worker', 'API']) {
+  for (const name of ['Worker', 'API', 'Demo-IdP']) {
     if (await stopLeftover(runDir, name, 'SIGTERM')) say(`Stopped the ${name} of an earlier start.`);
   }
 }

@@ -16,6 +16,7 @@ import type { DueLoop } from './due-loop.ts';
 import { type LoginFailures, openLoginFailures } from './features/auth/login-failures.ts';
 import { openNoticeSender } from './features/failure-notices/sender.ts';
 import { openMailSender } from './features/mails/sender.ts';
+import { openProviders, type ProviderClients } from './features/oauth/providers.ts';
 import { openRateLimits, type RateLimits } from './http/rate-limits.ts';
 
 /** Everything the use cases need from outside, opened once and passed first. */
@@ -36,6 +37,8 @@ export interface Deps {
   noticeSender: DueLoop;
   /** For addresses that people entered: reaches none of ours, and follows no redirect. */
   webhookHttp: HttpClient;
+  /** The providers people can sign in with. */
+  oauth: ProviderClients;
 }
 
 const POOL_SIZE = 20;
@@ -74,6 +77,7 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     mailSender: openMailSender({ config, log, db, mailer }),
     noticeSender: openNoticeSender({ config, log, db, mailer, webhookHttp }),
     webhookHttp,
+    oauth: openProviders(config),
   };
 }
 

@@ -30,6 +30,8 @@ const url = (protocol: RegExp, what: string) =>
   }, `must be ${what}`);
 const PostgresUrl = url(/^postgres(ql)?:$/, 'a URL like postgres://user:password@host:5432/database');
 const HttpUrl = url(/^https?:$/, 'the address people open, like https://millrace.example.com');
+/** The code is added to it, and the provider compares it byte for byte. */
+const RedirectUri = HttpUrl.refine((value) => !/[?#]/.test(value), 'must have no query and no fragment');
 const RedisUrl = url(/^rediss?:$/, 'a URL like redis://:password@host:6379');
 
 const Common = {
@@ -78,10 +80,10 @@ const Mail = {
 const OAuth = {
   GOOGLE_CLIENT_ID: z.string().optional(),
   GOOGLE_CLIENT_SECRET: z.string().optional(),
-  GOOGLE_REDIRECT_URI: HttpUrl.optional(),
+  GOOGLE_REDIRECT_URI: RedirectUri.optional(),
   GITHUB_CLIENT_ID: z.string().optional(),
   GITHUB_CLIENT_SECRET: z.string().optional(),
-  GITHUB_REDIRECT_URI: HttpUrl.optional(),
+  GITHUB_REDIRECT_URI: RedirectUri.optional(),
   OAUTH_GOOGLE_ISSUER: HttpUrl.default('https://accounts.google.com'),
   OAUTH_GITHUB_BASE_URL: HttpUrl.default('https://github.com'),
 };
@@ -135,8 +137,17 @@ export const ApiConfig = z
         message: `is required with ${config[id] ? id : secret}`,
       });
     }
+    for (const name of ['OAUTH_GOOGLE_ISSUER', 'OAUTH_GITHUB_BASE_URL'] as const)
+      if (config.NODE_ENV === 'production' && isOpenToTampering(config[name]))
+        context.addIssue({ code: 'custom', path: [name], message: 'must be https in production' });
   });
 export type ApiConfig = z.infer<typeof ApiConfig>;
+
+/** Plain http to another machine: whoever sits on the way could sign in as anybody. */
+function isOpenToTampering(address: string): boolean {
+  const { protocol, hostname } = new URL(address);
+  return protocol === 'http:' && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}
 
 /** A forgotten `warn` would weaken production silently, so it takes a second, deliberate variable. */
 function isUnacknowledgedWarn(config: {

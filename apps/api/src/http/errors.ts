@@ -20,7 +20,7 @@ export const ErrorEnvelope = z
 /** The one place where an error becomes an answer. Only errors of ours speak; all else is a 500 without a reason. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const appError = toAppError(error);
-  if (appError.status >= 500) logFailure(error, appError, request);
+  logFailure(error, appError, request);
   if (appError.retryAfterSec !== undefined) reply.header('retry-after', appError.retryAfterSec);
   const envelope = {
     code: appError.code,
@@ -34,7 +34,8 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   return reply.code(appError.status).type('application/json; charset=utf-8').send(JSON.stringify(envelope));
 }
 
-function toAppError(error: unknown): AppError {
+/** What an error means to a caller. */
+export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
     const fastifyError = error as FastifyError;
@@ -70,7 +71,9 @@ function toDetail(where: string, issue: { instancePath: string; keyword: string;
   };
 }
 
-function logFailure(error: unknown, appError: AppError, request: FastifyRequest): void {
+/** Logs the cause of a 5xx; everything below is the caller's doing and none of our business. */
+export function logFailure(error: unknown, appError: AppError, request: FastifyRequest): void {
+  if (appError.status < 500) return;
   const thrown = error instanceof Error ? error : new Error(describe(error));
   const cause = thrown.cause instanceof Error ? thrown.cause : thrown;
   requestFailed(request.log, {

@@ -12,7 +12,7 @@ import type { Client, OrgContext, PublicContext, SessionContext, UserContext } f
 import type { Deps } from '../deps.ts';
 import { type AuthorizePerson, authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
 import { readAddress } from './client-address.ts';
-import { envelopeStatuses } from './errors.ts';
+import { answerError, envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
 import { isStorableText } from './json-body.ts';
 import { spendRequest } from './rate-limits.ts';
@@ -59,18 +59,20 @@ const NoBody = z.strictObject({}).optional();
 /**
  * Serves one contract. Limits are held and the actor is known before a byte of the body is read; parameters, query and body are parsed by
  * the contract's schemas; the answer leaves through its response schema, so undeclared fields cannot leave at all.
+ * `answerFailure` stands in for `answerError` where a failure is more than an envelope.
  */
 export function route<C extends Contract>(
   app: FastifyInstance,
   deps: Deps,
   contract: C,
   handler: Handler<C>,
-  options: { authorizePerson?: AuthorizePerson } = {},
+  options: { authorizePerson?: AuthorizePerson; answerFailure?: typeof answerError } = {},
 ): void {
   app.route({
     method: contract.method,
     url: contract.path,
     config: { contract },
+    errorHandler: options.answerFailure ?? answerError,
     schema: {
       operationId: contract.id,
       summary: contract.summary,

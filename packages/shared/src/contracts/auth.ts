@@ -40,8 +40,15 @@ export type User = z.infer<typeof User>;
 const MailedToken = z.string().min(1).max(200);
 
 const SignedIn = z.object({ session: Session, user: User });
-const Provider = z.strictObject({ provider: z.enum(['google', 'github']) });
-const Mode = z.enum(['json']).optional();
+export const OAuthProvider = z.enum(['google', 'github']);
+export type OAuthProvider = z.infer<typeof OAuthProvider>;
+export const ProviderParams = z.strictObject({ provider: OAuthProvider });
+/** Where the web app goes on after a sign-in; anything but a path of its own counts as `/`. */
+export const ReturnTo = z.string().max(2000).optional();
+/** What a provider sends is judged by the use case, which logs its refusal: here it may arrive twice or at any length. */
+const FromProvider = z.union([z.string(), z.array(z.string())]).optional();
+/** Where to send the browser. */
+export const OAuthStart = z.object({ provider: OAuthProvider, authorizationUrl: z.url() });
 
 export const signUp = defineContract({
   id: 'signUp',
@@ -151,29 +158,45 @@ export const startOAuth = defineContract({
   id: 'startOAuth',
   method: 'GET',
   path: '/v1/auth/oauth/:provider/start',
-  summary: 'Begin a sign-in with google or github',
+  summary: 'Begin a sign-in with google or github: redirects there, or answers where to go with mode=json',
   tag: 'Auth',
   auth: 'public',
   rateLimit: 'link',
-  params: Provider,
-  query: z.strictObject({ mode: Mode, returnTo: z.string().max(2000).optional() }),
+  params: ProviderParams,
+  query: z.strictObject({ mode: z.enum(['json']).optional(), returnTo: ReturnTo }),
   status: 200,
-  response: z.object({ provider: z.string(), authorizationUrl: z.url() }),
-  errors: ['OAUTH_PROVIDER_NOT_CONFIGURED'],
+  response: OAuthStart,
+  errors: ['OAUTH_PROVIDER_NOT_CONFIGURED', 'OAUTH_EXCHANGE_FAILED', 'RATE_LIMITED'],
 });
 
 export const finishOAuth = defineContract({
   id: 'finishOAuth',
   method: 'GET',
   path: '/v1/auth/oauth/:provider/callback',
-  summary: 'Where the provider sends the browser back',
+  summary: 'Where the provider sends the browser back: signs in, or links for whoever asked for that',
   tag: 'Auth',
   auth: 'public',
   rateLimit: 'link',
-  params: Provider,
-  // Providers add parameters of their own (scope, authuser, iss, ...), so this query alone is not strict.
-  query: z.object({ code: z.string().max(4000).optional(), state: z.string().max(400).optional(), mode: Mode }),
+  params: ProviderParams,
+  // Providers add parameters of their own (scope, authuser, ...), so this query alone is not strict.
+  query: z.object({
+    code: FromProvider,
+    state: FromProvider,
+    iss: FromProvider,
+    error: FromProvider,
+    mode: FromProvider,
+  }),
   status: 200,
-  response: SignedIn.extend({ provider: z.string() }),
-  errors: ['OAUTH_PROVIDER_NOT_CONFIGURED'],
+  response: z.union([
+    SignedIn.extend({ provider: OAuthProvider }),
+    z.object({ user: User, provider: OAuthProvider, linked: z.literal(true) }),
+  ]),
+  errors: [
+    'OAUTH_PROVIDER_NOT_CONFIGURED',
+    'OAUTH_EXCHANGE_FAILED',
+    'OAUTH_INVALID_NONCE',
+    'OAUTH_EMAIL_REQUIRED',
+    'UNAUTHORIZED',
+    'CONFLICT',
+  ],
 });

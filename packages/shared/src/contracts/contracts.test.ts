@@ -3,13 +3,14 @@ import { isKeyPermission } from '../permissions.ts';
 import * as apiKeys from './api-keys.ts';
 import * as auth from './auth.ts';
 import type { Contract } from './contract.ts';
+import * as identities from './identities.ts';
 import * as invitations from './invitations.ts';
 import * as me from './me.ts';
 import * as organizations from './organizations.ts';
 import * as runs from './runs.ts';
 import * as workflows from './workflows.ts';
 
-const contracts = [apiKeys, auth, invitations, me, organizations, runs, workflows]
+const contracts = [apiKeys, auth, identities, invitations, me, organizations, runs, workflows]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter((value): value is Contract => typeof value === 'object' && value !== null && 'method' in value);
 

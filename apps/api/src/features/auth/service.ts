@@ -111,7 +111,8 @@ export function toUser({ id, email, displayName, createdAt }: UserRow): User {
   return { id, email, displayName, createdAt: createdAt.toISOString() };
 }
 
-async function signIn(context: PublicContext, user: UserRow, refresh: IssuedRefresh): Promise<SignedIn> {
+/** The answer to whoever has just proved to be this user: an access token for the session of `refresh`. */
+export async function signIn(context: PublicContext, user: UserRow, refresh: IssuedRefresh): Promise<SignedIn> {
   const { signingKeys, config } = context.deps;
   const claims = { userId: user.id, sessionId: refresh.sessionId, email: user.email };
   const issuedAt = Math.floor(Date.now() / 1000);
