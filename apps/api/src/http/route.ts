@@ -57,9 +57,9 @@ const NoQuery = z.strictObject({});
 const NoBody = z.strictObject({}).optional();
 
 /**
- * Serves one contract. Limits are held and the actor is known before a byte of the body is read; parameters, query and body are parsed by
- * the contract's schemas; the answer leaves through its response schema, so undeclared fields cannot leave at all.
- * `answerFailure` stands in for `answerError` where a failure is more than an envelope.
+ * Serves one contract. Limits are held and the actor is known before a byte of the body is read; parameters, query and
+ * body are parsed by the contract's schemas; the answer leaves through its response schema, so undeclared fields cannot
+ * leave at all. `answerFailure` stands in for `answerError` where a failure is more than an envelope.
  */
 export function route<C extends Contract>(
   app: FastifyInstance,

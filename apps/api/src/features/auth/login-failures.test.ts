@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { eventually, startTestRedis } from '@millrace/queue/testing';
 import { logIn } from '@millrace/shared/contracts/auth';
+import { changePassword } from '@millrace/shared/contracts/me';
 import { newId } from '@millrace/shared/ids';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
@@ -115,6 +116,21 @@ it('A4: a right password clears the account, so that honest mistakes never add u
   await fail(LIMIT - 1);
   await age(keyOf(user.email), 15 * MINUTE_MS);
   expect((await fail(1)).map(({ status }) => status)).toEqual([401]);
+});
+
+it('A4: wrong current passwords at a password change count with those of sign-ins', async () => {
+  const change = (currentPassword: string) =>
+    call(api, changePassword, {
+      token: user.token,
+      body: { currentPassword, newPassword: 'four quiet otters juggle' },
+    });
+  for (let count = 1; count < LIMIT; count += 1) expect((await change('wrong password')).status).toBe(400);
+  expect((await fail(1)).map(({ status }) => status)).toEqual([401]);
+  expect((await change(user.password)).status).toBe(429);
+  expect((await tryPassword(user.password)).status).toBe(429);
+  await age(keyOf(user.email), MINUTE_MS);
+  expect((await change(user.password)).status).toBe(200);
+  expect((await tryPassword('four quiet otters juggle')).status).toBe(200);
 });
 
 it('A4: many right passwords at once are no wrong ones', async () => {

@@ -143,6 +143,11 @@ it('A5: refuses each kind of token at every endpoint of another kind', async () 
           send(contract, { authorization: `Bearer ${token}` }),
         );
     }
+    for (const contract of contracts.filter(({ id }) => 'token' in (SAMPLE_BODIES[id] ?? {}))) {
+      const payload = { ...SAMPLE_BODIES[contract.id], token };
+      const request = api.app.inject({ method: contract.method, url: contract.path, payload });
+      await expectRefused(`${kind} in the body of ${contract.id}`, [400], request);
+    }
     for (const contract of contracts.filter(({ path }) => path.includes(':token'))) {
       if (kind === 'invitation') continue;
       const headers = { authorization: `Bearer ${user.token}` };
