@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createTestDatabase, type TestDatabase } from '../packages/db/src/testing.ts';
@@ -30,9 +32,11 @@ export interface TestPlatform {
 /** The real programs as child processes, on a database and a Redis of their own. */
 export async function preparePlatform(settings: Record<string, string> = {}): Promise<TestPlatform> {
   const [database, redis] = await Promise.all([createTestDatabase(), startTestRedis(['--appendonly', 'yes'])]);
+  const dataDir = await mkdtemp(join(tmpdir(), 'millrace-platform-'));
   const env = {
     PATH: process.env.PATH,
     NODE_ENV: 'test',
+    MILLRACE_DATA_DIR: dataDir,
     REDIS_URL: redis.url,
     API_PORT: '0',
     WORKFLOW_QUEUE_NAME: `test-${randomBytes(6).toString('hex')}`,
@@ -61,6 +65,7 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
       await Promise.all(programs.map((program) => program.kill('SIGKILL')));
       await redis.stop();
       await database.drop();
+      await rm(dataDir, { recursive: true });
     },
   };
 }

@@ -9,8 +9,10 @@ import Fastify, {
 } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { Deps } from './deps.ts';
+import { serveApiKeys } from './features/api-keys/routes.ts';
 import { serveAudit } from './features/audit/routes.ts';
 import { serveAuth } from './features/auth/routes.ts';
+import { serveFailureNotices } from './features/failure-notices/routes.ts';
 import { serveInvitations } from './features/invitations/routes.ts';
 import { serveMe } from './features/me/routes.ts';
 import { serveOrganizations } from './features/organizations/routes.ts';
@@ -67,8 +69,10 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveMe(app, deps);
   serveOrganizations(app, deps);
   serveInvitations(app, deps);
+  serveApiKeys(app, deps);
   serveAudit(app, deps);
   serveVariables(app, deps);
+  serveFailureNotices(app, deps);
   serveWorkflows(app, deps);
   serveSteps(app, deps);
   serveRuns(app, deps);

@@ -32,6 +32,8 @@ async function start(): Promise<void> {
     onSwept: (count) => runsSwept(log, { count }),
     onError: (error) => dependencyFailed(log, { dependency: 'sweeper', error: error.message }),
   });
+  deps.mailSender.start();
+  deps.noticeSender.start();
   await app.listen({ host: config.API_HOST, port: config.API_PORT });
   const address = app.server.address();
   const port = typeof address === 'object' ? address?.port : undefined;

@@ -91,7 +91,7 @@ const RateLimits = {
   RATE_LIMIT_SIGN_IN_PER_MIN: wholeNumber(1, 1_000_000).default(60),
   /** Wrong passwords for one account in 15 minutes before it has to wait, whatever address they come from. */
   RATE_LIMIT_LOGIN_FAILURES: wholeNumber(1, 1_000_000).default(10),
-  /** Mails with a link (reset, verification) to one account an hour. */
+  /** Mails with a link to one account an hour: so many to reset the password, and so many to confirm the address. */
   RATE_LIMIT_MAILS_PER_HOUR: wholeNumber(1, 1_000_000).default(5),
 };
 

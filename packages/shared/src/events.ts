@@ -54,6 +54,25 @@ export const invitationAcceptFailed = event<
   Request & { tokenPrefix: string; reasonCode: string; userId: string; path: string }
 >('invitation_accept_failed', 'warn');
 
+/** A login that was refused, whoever it was for; the answer never tells which of these it was. */
+export const signInFailed = event<
+  Request & { reasonCode: 'unknown_address' | 'wrong_password' | 'no_password' | 'disabled'; userId: string | null }
+>('sign_in_failed', 'warn');
+export const passwordChanged = event<Request & { userId: string; by: 'change' | 'reset' }>('password_changed', 'info');
+
+type MailAttempt = { template: string; mailId: string; attempts: number };
+export const mailSent = event<MailAttempt>('mail_sent', 'info');
+/** `retryInSec` is null when it was given up for good. */
+export const mailFailed = event<MailAttempt & { error: string; retryInSec: number | null }>('mail_failed', 'warn');
+
+type FailureNotice = { orgId: string; workflowId: string; channel: 'email' | 'webhook'; count: number };
+/** An organization was told that `count` runs of a workflow failed. */
+export const failureNoticeSent = event<FailureNotice>('failure_notice_sent', 'info');
+/** `retryInSec` is null when the notice was given up for good. */
+export const failureNoticeFailed = event<
+  FailureNotice & { error: string; attempts: number; retryInSec: number | null }
+>('failure_notice_failed', 'warn');
+
 /** All that stays of an organization: its audit log went with it. */
 export const organizationDeleted = event<Request & { orgId: string; userId: string; deleted: Record<string, number> }>(
   'organization_deleted',

@@ -11,7 +11,7 @@ export const Email = z
   .pipe(z.email('must be an e-mail address'));
 
 /** 8 to 256 characters after NFC, so that one password typed on two keyboards is one password; no composition rules. */
-const Password = z
+export const Password = z
   .string()
   .max(1024, 'must be at most 256 characters')
   .refine((value) => value.isWellFormed() && !value.includes('\u0000'), 'must be well-formed text without NUL')
@@ -35,6 +35,9 @@ export const User = z
   .object({ id: Id, email: z.string(), displayName: z.string().nullable(), createdAt: Time })
   .meta({ id: 'User' });
 export type User = z.infer<typeof User>;
+
+/** As it stands in the fragment of a link that was mailed. */
+const MailedToken = z.string().min(1).max(200);
 
 const SignedIn = z.object({ session: Session, user: User });
 const Provider = z.strictObject({ provider: z.enum(['google', 'github']) });
@@ -100,6 +103,46 @@ export const logOutAll = defineContract({
   status: 200,
   response: Done.extend({ revokedCount: z.int() }),
   errors: ['FORBIDDEN'],
+});
+
+export const forgotPassword = defineContract({
+  id: 'forgotPassword',
+  method: 'POST',
+  path: '/v1/auth/password/forgot',
+  summary:
+    'Ask for a mail with a link that sets a new password; the answer is the same whether or not there is an account',
+  tag: 'Auth',
+  auth: 'public',
+  body: z.strictObject({ email: Email }),
+  status: 200,
+  response: Done,
+  errors: ['RATE_LIMITED'],
+});
+
+export const resetPassword = defineContract({
+  id: 'resetPassword',
+  method: 'POST',
+  path: '/v1/auth/password/reset',
+  summary: 'Set a new password with the token of a mailed link; ends every session',
+  tag: 'Auth',
+  auth: 'public',
+  body: z.strictObject({ token: MailedToken, password: Password }),
+  status: 200,
+  response: Done,
+  errors: ['TOKEN_INVALID', 'RATE_LIMITED'],
+});
+
+export const verifyEmail = defineContract({
+  id: 'verifyEmail',
+  method: 'POST',
+  path: '/v1/auth/email/verify',
+  summary: 'Confirm an e-mail address with the token of a mailed link',
+  tag: 'Auth',
+  auth: 'public',
+  body: z.strictObject({ token: MailedToken }),
+  status: 200,
+  response: Done,
+  errors: ['TOKEN_INVALID', 'RATE_LIMITED'],
 });
 
 export const startOAuth = defineContract({

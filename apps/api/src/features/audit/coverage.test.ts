@@ -21,8 +21,9 @@ interface Scene {
   params: Record<string, string>;
 }
 
-/** Bodies that must name something of the scene; all others are the samples. */
+/** Bodies that must name something of the scene, or differ from what it is; all others are the samples. */
 const BODIES: Record<string, (scene: Scene) => unknown> = {
+  changeMemberRole: () => ({ roleKey: 'admin' }),
   transferOrganization: ({ params }) => ({ memberId: params.memberId }),
 };
 
@@ -121,6 +122,11 @@ async function openScene(): Promise<Scene> {
     orgId,
     name,
   ]);
+  await queryAsAdmin(
+    api,
+    `INSERT INTO app.failure_notice_settings (org_id, channel, webhook_url) VALUES ($1, 'webhook', 'http://127.0.0.1:1/')`,
+    [orgId],
+  );
   const ids = { memberId: member.id, invitationId: invited.body.invitation.id, apiKeyId };
   return { owner, params: { ...ofWorkflow, ...ids, stepId: 'fetch', version: '1', name } };
 }

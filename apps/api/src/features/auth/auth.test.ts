@@ -123,8 +123,8 @@ describe('sign-up', () => {
   });
 
   it.each([
-    ['the shortest', '\u{1F511}'.repeat(8)],
-    ['the longest', 'p'.repeat(256)],
+    ['the shortest', '\u{1F511}j4\u{1F40E}x?Zq'],
+    ['the longest', `Zebra quilt 71 ${'p'.repeat(241)}`],
     ['one of spaces and quotes', ' \' " ; -- \\ '],
   ])('takes %s password exactly as it is', async (_name, password) => {
     const email = `exact-${newId()}@example.com`;
@@ -155,23 +155,32 @@ describe('login', () => {
     expect(await isTokenAlive(user.token)).toBe(true);
   });
 
-  it('answers an unknown address, a wrong password and a user without one alike', async () => {
-    const user = await signUpUser(api);
-    const passwordless = await signUpUser(api);
+  it('A3: answers an unknown address, a wrong password, a user without one and a disabled user alike', async () => {
+    const [user, passwordless, disabled] = await Promise.all([signUpUser(api), signUpUser(api), signUpUser(api)]);
     await sql('UPDATE app.users SET password_hash = NULL WHERE id = $1', [passwordless.id]);
-    const answers = await Promise.all(
-      ['nobody-here@example.com', user.email, passwordless.email].map((email) =>
-        call(api, logIn, { body: { email, password: 'wrong password' } }),
-      ),
-    );
+    await sql('UPDATE app.users SET disabled_at = now() WHERE id = $1', [disabled.id]);
+    const attempts = [
+      { email: 'nobody-here@example.com', password: 'wrong password' },
+      { email: user.email, password: 'wrong password' },
+      { email: passwordless.email, password: passwordless.password },
+      { email: disabled.email, password: disabled.password },
+    ];
+    const answers = await Promise.all(attempts.map((body) => call(api, logIn, { body })));
     const bodies = answers.map(({ status, headers, body: { requestId: _, ...body } }) => ({
       status,
       body,
       cookie: headers['set-cookie'],
     }));
     expect(bodies[0]).toMatchObject({ status: 401, body: { code: 'UNAUTHORIZED' }, cookie: undefined });
-    expect(bodies[1]).toEqual(bodies[0]);
-    expect(bodies[2]).toEqual(bodies[0]);
+    for (const body of bodies.slice(1)) expect(body).toEqual(bodies[0]);
+    const told = answers.map(({ body: { requestId } }) => api.logLines.filter((line) => line.requestId === requestId));
+    expect(told).toMatchObject([
+      [{ event: 'sign_in_failed', reasonCode: 'unknown_address', userId: null }],
+      [{ event: 'sign_in_failed', reasonCode: 'wrong_password', userId: user.id }],
+      [{ event: 'sign_in_failed', reasonCode: 'no_password', userId: passwordless.id }],
+      [{ event: 'sign_in_failed', reasonCode: 'disabled', userId: disabled.id }],
+    ]);
+    for (const { email } of attempts) expect(JSON.stringify(told)).not.toContain(email);
   });
 
   it('replaces a hash made with less work by one with today’s', async () => {

@@ -10,8 +10,9 @@ import { hasPermission, isAtLeast } from '@millrace/shared/permissions';
 import { and, eq, sql } from 'drizzle-orm';
 import type { SessionContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
+import { hashMailToken } from '../mails/mail-token.ts';
 import { findAndLockOrganization, findMembership } from '../organizations/rows.ts';
-import { hashInvitationToken, isInvitation, isPending, statusOf } from './rows.ts';
+import { isInvitation, isPending, statusOf } from './rows.ts';
 
 type Invitation = typeof organizationInvitations.$inferSelect;
 type Refusal = keyof typeof REFUSALS;
@@ -37,7 +38,7 @@ const REFUSALS = {
  * expired, was used or revoked, 409 for a member. Every refusal is logged with the token's first characters only.
  */
 export async function acceptInvitation(context: SessionContext, token: string) {
-  const found = await findInvitationByTokenHash(context.deps.db, hashInvitationToken(token));
+  const found = await findInvitationByTokenHash(context.deps.db, hashMailToken(token));
   if (!found) throw refuse(context, token, 'NOT_FOUND');
   const outcome = await withOrg(context.deps.db, found.orgId, (tx) => joinOrganization(context, tx, found.id));
   if ('refusal' in outcome) throw refuse(context, token, outcome.refusal);
