@@ -9,6 +9,7 @@ import Fastify, {
 } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { Deps } from './deps.ts';
+import { serveApiKeys } from './features/api-keys/routes.ts';
 import { serveAudit } from './features/audit/routes.ts';
 import { serveAuth } from './features/auth/routes.ts';
 import { serveFailureNotices } from './features/failure-notices/routes.ts';
@@ -68,6 +69,7 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveMe(app, deps);
   serveOrganizations(app, deps);
   serveInvitations(app, deps);
+  serveApiKeys(app, deps);
   serveAudit(app, deps);
   serveVariables(app, deps);
   serveFailureNotices(app, deps);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { memberships } from '@millrace/db/schema/memberships';
 import { organizations } from '@millrace/db/schema/organizations';
 import { withOrg } from '@millrace/db/tenant';
-import { createTestDatabase } from '@millrace/db/testing';
+import { createTestDatabase, type TestDatabase } from '@millrace/db/testing';
 import { type ReadMail, readMailbox } from '@millrace/mail/testing';
 import { ApiConfig, parseConfig } from '@millrace/shared/config';
 import { type Session, signUp, type User } from '@millrace/shared/contracts/auth';
@@ -66,9 +66,14 @@ export interface CallResult<C extends Contract> {
   text: string;
 }
 
-/** Opens the API with settings of its own on top of the defaults. Call `close` when done. */
-export async function openTestApi(overrides: Partial<ApiConfig> = {}): Promise<TestApi> {
+type Overrides = Partial<ApiConfig>;
+
+/** Opens the API with settings of its own on top of the defaults, which may depend on its database. Call `close` at the end. */
+export async function openTestApi(
+  settings: Overrides | ((database: TestDatabase) => Overrides) = {},
+): Promise<TestApi> {
   const database = await createTestDatabase();
+  const overrides = typeof settings === 'function' ? settings(database) : settings;
   const dataDir = await mkdtemp(join(tmpdir(), 'millrace-api-'));
   const logLines: LogLine[] = [];
   const log = createLog('api', 'debug', { write: (line: string) => void logLines.push(JSON.parse(line)) });

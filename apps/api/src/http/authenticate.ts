@@ -1,5 +1,6 @@
 import type { Database } from '@millrace/db/connect';
 import { type Authorization, authorize, authorizeApiKey } from '@millrace/db/lookups';
+import type { Contract } from '@millrace/shared/contracts/contract';
 import { AppError } from '@millrace/shared/errors';
 import { orgContextAccessDenied } from '@millrace/shared/events';
 import { Id } from '@millrace/shared/ids';
@@ -28,21 +29,21 @@ export async function authenticateUser(context: PublicContext, request: FastifyR
 /** As `authenticateUser`, for a person only. Throws 403 for an API key, whatever it may do. */
 export async function authenticateSession(context: PublicContext, request: FastifyRequest): Promise<SessionContext> {
   const user = await authenticateUser(context, request);
-  if (user.sessionId === null)
-    throw new AppError('FORBIDDEN', 'An API key cannot do this; sign in and use an access token.');
+  if (user.sessionId === null) throw forPeople();
   return { ...user, sessionId: user.sessionId, apiKey: null };
 }
 
 /**
  * Credential, organization, membership and permission, with one indexed call to the database. The order of the
  * checks is part of the contract: who you are (401), which organization you mean (400), whether you belong (403),
- * whether your role may (403); so nobody learns about an organization they are not in.
+ * whether your role may (403); so nobody learns about an organization they are not in. A key may what its maker's role
+ * holds now and it was given itself, except where a person is asked for.
  */
 export async function authenticateMember(
   context: PublicContext,
   request: FastifyRequest,
   reply: FastifyReply,
-  permission: Permission,
+  { auth, permission }: Pick<Contract, 'auth'> & { permission: Permission },
   authorizePerson: AuthorizePerson = authorize,
 ): Promise<OrgContext> {
   const routeOrg = Id.safeParse((request.params as { orgId?: unknown }).orgId);
@@ -56,6 +57,7 @@ export async function authenticateMember(
     throw new AppError('ORG_ACCESS_DENIED');
   }
   if (!hasPermission(roleKey, permission)) throw new AppError('FORBIDDEN');
+  if (user.apiKey && auth === 'session') throw forPeople();
   if (user.apiKey && !user.apiKey.permissions.includes(permission))
     throw new AppError('FORBIDDEN', `This API key lacks the permission ${permission}.`);
   return { ...user, ...found, orgId, roleKey };
@@ -99,6 +101,10 @@ async function findKey(context: PublicContext, key: string, orgId: string | null
   const apiKey = { id: found.keyId, orgId: found.orgId, permissions };
   const roleKey = found.orgId === orgId ? found.roleKey : null;
   return { user: { ...context, userId, sessionId: null, apiKey }, roleKey };
+}
+
+function forPeople(): AppError {
+  return new AppError('FORBIDDEN', 'An API key cannot do this; sign in and use an access token.');
 }
 
 function unreadableOrg(): AppError {

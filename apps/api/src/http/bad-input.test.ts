@@ -12,7 +12,6 @@ const withBody = contracts.filter(({ method }) => method !== 'GET');
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 const PROTOTYPE = JSON.stringify(Object.getOwnPropertyNames(Object.prototype).sort());
 const JSON_TYPE = { 'content-type': 'application/json' };
-const MASS_ASSIGNED = ['id', 'orgId', 'org_id', 'organizationId', 'role', 'status', 'createdAt', 'ownerId', 'userId'];
 const LEAK =
   /node_modules|\.ts:\d|\bat \w+ \(|SELECT |INSERT |UPDATE |violates|constraint|syntax error|postgres|FST_|ECONN/i;
 
@@ -54,13 +53,6 @@ describe.each(withBody.map((contract) => [contract.id, contract] as const))('%s 
     const parts = Object.keys(sample).flatMap((key) => values.map((value) => ({ ...sample, [key]: value })));
     const refused = parts.filter((body) => !contract.body?.safeParse(body).success);
     for (const body of [...wholes, ...refused]) expectRefusal(await sendJson(contract, JSON.stringify(body)), [400]);
-  });
-
-  it('keys it does not know, so that nothing is assigned by naming it', async () => {
-    for (const key of MASS_ASSIGNED) {
-      if (key in sample) continue;
-      expectRefusal(await sendJson(contract, JSON.stringify({ ...sample, [key]: orgId })), [400]);
-    }
   });
 
   it('keys that reach for a prototype, in every place', async () => {
@@ -181,7 +173,7 @@ describe.each(contracts.map((contract) => [contract.id, contract] as const))('%s
   });
 
   it('requests without, with a wrong and with a mangled credential before it reads the body', async () => {
-    if (contract.auth !== 'bearer') return;
+    if (contract.auth !== 'bearer' && contract.auth !== 'session') return;
     const bodies = contract.method === 'GET' ? [undefined] : ['{', JSON.stringify(SAMPLE_BODIES[contract.id] ?? {})];
     for (const authorization of ['', 'Bearer', 'Bearer x', 'Basic abc', `Bearer ${owner.token}x`, owner.token])
       for (const payload of bodies)

@@ -15,7 +15,11 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
         description: 'Multi-tenant workflow automation. Paths under /v1/orgs/{orgId} need the X-Org-Id header.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'An access token, or an API key (mr_...).' },
+        },
+      },
     },
     transform: describeRoute,
     transformObject: jsonSchemaTransformObject,
@@ -53,13 +57,24 @@ export function serveOpenApiDocument(app: FastifyInstance): void {
 const describeRoute: typeof jsonSchemaTransform = (input) => {
   const described = jsonSchemaTransform(input);
   const contract = (input.route.config as { contract?: Contract } | undefined)?.contract;
+  const description = contract && describeAccess(contract);
   const headers = {
     ...(contract?.permission && { 'X-Org-Id': { type: 'string', format: 'uuid', description: 'Equal to orgId.' } }),
     ...(contract?.isIdempotent && {
       'Idempotency-Key': { type: 'string', maxLength: 255, description: 'The same key within 24 h: the same answer.' },
     }),
   };
-  if (Object.keys(headers).length === 0) return described;
+  const schema = { ...described.schema, ...(description && { description }) };
+  if (Object.keys(headers).length === 0) return { ...described, schema };
   const required = contract?.permission ? ['X-Org-Id'] : [];
-  return { ...described, schema: { ...described.schema, headers: { type: 'object', properties: headers, required } } };
+  return { ...described, schema: { ...schema, headers: { type: 'object', properties: headers, required } } };
 };
+
+/** What whoever makes an API key needs to know of an operation. */
+function describeAccess({ auth, permission }: Contract): string {
+  const sentences = [
+    permission && `Needs the permission ${permission}.`,
+    auth === 'session' && "Takes a person's access token; an API key is answered 403.",
+  ];
+  return sentences.filter(Boolean).join(' ');
+}

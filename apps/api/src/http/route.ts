@@ -112,10 +112,18 @@ async function findActor(
     method: request.method,
     client: readClient(request),
   };
-  if (contract.permission) return authenticateMember(context, request, reply, contract.permission, authorizePerson);
-  if (contract.auth === 'bearer') return authenticateUser(context, request);
-  if (contract.auth === 'session') return authenticateSession(context, request);
-  return context;
+  const { auth, permission } = contract;
+  if (permission) return authenticateMember(context, request, reply, { auth, permission }, authorizePerson);
+  switch (auth) {
+    case 'bearer':
+      return authenticateUser(context, request);
+    case 'session':
+      return authenticateSession(context, request);
+    case 'public':
+    case 'cookie':
+    case 'bearer-or-cookie':
+      return context;
+  }
 }
 
 function readClient(request: FastifyRequest): Client {

@@ -13,7 +13,7 @@ export interface Contract {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: `/${string}`;
   summary: string;
-  tag: 'Auth' | 'Me' | 'Organizations' | 'Workflows' | 'Runs';
+  tag: 'Auth' | 'Me' | 'Organizations' | 'API keys' | 'Workflows' | 'Runs';
   /**
    * How a caller proves who they are. `bearer` takes a person's access token or an API key, `session` only the former.
    * `cookie` routes are the only ones that read the refresh cookie.

@@ -21,8 +21,9 @@ interface Scene {
   params: Record<string, string>;
 }
 
-/** Bodies that must name something of the scene; all others are the samples. */
+/** Bodies that must name something of the scene, or differ from what it is; all others are the samples. */
 const BODIES: Record<string, (scene: Scene) => unknown> = {
+  changeMemberRole: () => ({ roleKey: 'admin' }),
   transferOrganization: ({ params }) => ({ memberId: params.memberId }),
 };
 

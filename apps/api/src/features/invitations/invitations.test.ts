@@ -5,7 +5,14 @@ import { newId } from '@millrace/shared/ids';
 import type { RoleKey } from '@millrace/shared/permissions';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { call, openTestApi, type TestApi } from '../../testing.ts';
-import { addMember, addOrganization, addPerson, type Person, queryAsAdmin } from '../organizations/testing.ts';
+import {
+  addMember,
+  addOrganization,
+  addPerson,
+  deleteWhileWaiting,
+  type Person,
+  queryAsAdmin,
+} from '../organizations/testing.ts';
 
 let api: TestApi;
 let orgId: string;
@@ -147,6 +154,12 @@ describe('accepting', () => {
   it('I1: refuses an unknown token with 404', async () => {
     await expectRefusal(guest, 'x'.repeat(43), 404, 'NOT_FOUND', 'NOT_FOUND');
     await expectRefusal(guest, 'short', 404, 'NOT_FOUND', 'NOT_FOUND');
+  });
+
+  it('answers 404 when the organization is deleted at the same moment', async () => {
+    const { token } = await inviteGuest();
+    const answer = await deleteWhileWaiting(api, orgId, () => accept(guest, token));
+    expect([answer.status, answer.body.code]).toEqual([404, 'NOT_FOUND']);
   });
 
   it('I1: refuses another address with 403, also when the invitation has ended', async () => {

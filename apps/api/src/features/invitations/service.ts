@@ -10,6 +10,7 @@ import type { OrgContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
 import { hashMailToken, makeMailToken } from '../mails/mail-token.ts';
 import { queueOrgMail } from '../mails/outbox.ts';
+import { assertMayGive } from '../organizations/members.ts';
 import { findMembership, lockOrganization } from '../organizations/rows.ts';
 import { isInvitation, isPending, statusOf } from './rows.ts';
 
@@ -142,6 +143,7 @@ async function assertMayInvite(context: OrgContext, tx: OrgTx, roleKey: InvitedR
   if (!inviter) throw new AppError('ORG_ACCESS_DENIED');
   const isAllowed = hasPermission(inviter.roleKey, 'invitation:write') && isAtLeast(inviter.roleKey, roleKey);
   if (!isAllowed) throw new AppError('FORBIDDEN');
+  assertMayGive(context, roleKey);
 }
 
 async function assertNoMember(tx: OrgTx, email: string): Promise<void> {
