@@ -60,6 +60,13 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
   };
 }
 
+/** A real worker beside an API that was opened otherwise, on the same database and queue. */
+export async function startWorkerOf(settings: Record<string, unknown>): Promise<Program> {
+  const names = ['NODE_ENV', 'REDIS_URL', 'WORKFLOW_QUEUE_NAME', 'WORKER_DATABASE_URL'];
+  const env = Object.fromEntries(names.map((name) => [name, String(settings[name])]));
+  return startProgram('worker', { PATH: process.env.PATH, ...env });
+}
+
 async function startProgram(name: string, env: NodeJS.ProcessEnv): Promise<Program> {
   const main = join(import.meta.dirname, '..', 'apps', name, 'src', 'main.ts');
   const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] });

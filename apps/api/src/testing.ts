@@ -21,6 +21,8 @@ export interface TestApi {
   deps: Deps;
   /** As the superuser, for looking at rows behind the API's back. */
   adminUrl: string;
+  /** The login of workers. */
+  workerUrl: string;
   /** Every line logged so far, parsed, oldest first. */
   logLines: LogLine[];
   close(): Promise<void>;
@@ -81,6 +83,7 @@ export async function openTestApi(overrides: Partial<ApiConfig> = {}): Promise<T
     app,
     deps,
     adminUrl: database.adminUrl,
+    workerUrl: database.workerUrl,
     logLines,
     close: async () => {
       await app.close();

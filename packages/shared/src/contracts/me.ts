@@ -50,4 +50,5 @@ export const revokeSession = defineContract({
   params: z.strictObject({ sessionId: Id }),
   status: 200,
   response: Done,
+  errors: ['NOT_FOUND'],
 });
