@@ -18,6 +18,7 @@ import { serveMe } from './features/me/routes.ts';
 import { serveOrganizations } from './features/organizations/routes.ts';
 import { serveRuns } from './features/runs/routes.ts';
 import { serveSteps } from './features/steps/routes.ts';
+import { serveVariables } from './features/variables/routes.ts';
 import { serveWorkflows } from './features/workflows/routes.ts';
 import { answerError } from './http/errors.ts';
 import { serveHealth } from './http/health.ts';
@@ -67,6 +68,7 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveMe(app, deps);
   serveOrganizations(app, deps);
   serveInvitations(app, deps);
+  serveVariables(app, deps);
   serveWorkflows(app, deps);
   serveSteps(app, deps);
   serveRuns(app, deps);

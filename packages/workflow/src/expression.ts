@@ -24,6 +24,8 @@ export type ExpressionBindings = {
     readonly startedAt: string;
   };
   readonly constants: Record<string, Json>;
+  /** The organization's variables; only needed by a tree that reads them. */
+  readonly vars?: Record<string, Json>;
   readonly steps: Record<string, StepBinding>;
 };
 

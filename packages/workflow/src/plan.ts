@@ -11,7 +11,12 @@ import { listExpressions } from './template-tree.ts';
 export type PlannedEdge = { readonly from: string; readonly to: string; readonly branch: string | null };
 
 /** A tree with expressions, what they read, and whether this process may evaluate them. */
-export type PlannedTree = { readonly tree: unknown; readonly reads: readonly string[]; readonly isPlain: boolean };
+export type PlannedTree = {
+  readonly tree: unknown;
+  readonly reads: readonly string[];
+  readonly readsVars: boolean;
+  readonly isPlain: boolean;
+};
 
 export type PlannedNode = {
   readonly id: string;
@@ -91,7 +96,7 @@ function planCancels(joinId: string, edges: readonly PlannedEdge[]): string[] {
 }
 
 function planTree(tree: unknown): PlannedTree {
-  const sources = listExpressions(tree, '').map((expression) => expression.source);
-  const reads = new Set(sources.flatMap((source) => analyzeExpression(source).steps.map((step) => step.id)));
-  return { tree, reads: [...reads], isPlain: isPlain(tree) };
+  const found = listExpressions(tree, '').map((expression) => analyzeExpression(expression.source));
+  const reads = new Set(found.flatMap(({ steps }) => steps.map((step) => step.id)));
+  return { tree, reads: [...reads], readsVars: found.some(({ readsVars }) => readsVars), isPlain: isPlain(tree) };
 }

@@ -11,14 +11,16 @@ export type ExpressionProblem = { readonly code: string; readonly message: strin
 export type ExpressionAnalysis = {
   /** The steps the expression reads, in written order; an id may appear more than once. */
   readonly steps: readonly { readonly id: string; readonly position?: number }[];
+  /** Whether it reads the organization's variables, `$vars`. */
+  readonly readsVars: boolean;
   readonly problems: readonly ExpressionProblem[];
 };
 
 /** What an expression reads and what is wrong with it, found without evaluating it. Never throws. */
 export const analyzeExpression: (source: string) => ExpressionAnalysis = rememberRecent(1000, analyze);
 
-const ROOTS = new Set(['trigger', 'steps', 'run', 'constants']);
-const LATER_ROOTS = new Set(['vars', 'item', 'itemIndex']);
+const ROOTS = new Set(['trigger', 'steps', 'run', 'constants', 'vars']);
+const LATER_ROOTS = new Set(['item', 'itemIndex']);
 
 type Node = Record<string, unknown>;
 type Found = { steps: { id: string; position?: number }[]; problems: ExpressionProblem[] };
@@ -36,9 +38,10 @@ function analyze(source: string): ExpressionAnalysis {
     for (const node of nodes) {
       checkNode(node, { bound, isStepPath: stepsNodes.has(node), isCalled: called.has(node) }, found);
     }
-    return { steps: unique(found.steps), problems: unique(found.problems) };
+    const readsVars = nodes.some((node) => isVariable(node, 'vars'));
+    return { steps: unique(found.steps), readsVars, problems: unique(found.problems) };
   } catch (error) {
-    return { steps: [], problems: [asProblem(error)] };
+    return { steps: [], readsVars: false, problems: [asProblem(error)] };
   }
 }
 

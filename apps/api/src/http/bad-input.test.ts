@@ -162,6 +162,7 @@ describe.each(contracts.map((contract) => [contract.id, contract] as const))('%s
     const params = sampleParams(orgId);
     for (const [, name] of contract.path.matchAll(/:(\w+)/g))
       for (const value of bad) {
+        if (contract.params?.shape[String(name)]?.safeParse(value).success) continue; // not bad here: a name may be `x`
         const url = fillPath(contract, { ...params, [String(name)]: value });
         expectRefusal(await send(contract, { url, ...sampleRequest(contract) }), [400, 401, 403, 404, 405, 409]);
       }

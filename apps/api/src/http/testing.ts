@@ -25,6 +25,7 @@ export function sampleParams(orgId: string): Record<string, string> {
     sessionId: newId(),
     version: '1',
     stepId: 'fetch',
+    name: 'region',
     token: 'x'.repeat(43),
     provider: 'google',
   };
@@ -51,6 +52,7 @@ export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   publishWorkflow: { note: 'First' },
   createRun: { input: { n: [1, { m: 2 }] } },
   testStep: { dsl: STEP_A, stepId: 'a', sample: { input: {}, steps: { b: 1 } } },
+  putVariable: { value: { region: 'eu' } },
   putPin: { output: { n: 1 } },
 };
 

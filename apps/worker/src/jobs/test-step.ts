@@ -1,6 +1,7 @@
 import { findAction } from '@millrace/connectors/catalog';
 import { toJsonOutput } from '@millrace/connectors/json-output';
 import { runAction } from '@millrace/connectors/run-action';
+import { loadVariables } from '@millrace/db/variables';
 import type { StepTest, StepTestAnswer } from '@millrace/queue/step-tests';
 import { newId } from '@millrace/shared/ids';
 import type { WorkflowDefinition } from '@millrace/workflow/definition';
@@ -34,7 +35,8 @@ export async function testStep(deps: Deps, test: StepTest): Promise<StepTestAnsw
 }
 
 async function evaluate(deps: Deps, test: StepTest, node: PlannedNode): Promise<ExpressionResult> {
-  const bindings = bind(test);
+  const vars = node.config.readsVars ? await loadVariables(deps.db, test.orgId) : {};
+  const bindings = { ...bind(test), vars: vars as Record<string, Json> };
   const request = { templates: node.config.tree, path: 'config', bindings };
   if (node.config.isPlain) return evaluateTemplate(request);
   return deps.expressions.evaluate({ ...request, now: Date.now(), seed: `${bindings.run.id}:${node.id}` });

@@ -63,6 +63,8 @@ export interface Execution {
   readonly inputs: Map<string, Json>;
   readonly outputs: Map<string, Json>;
   readonly errors: Map<string, { code: string; message: string }>;
+  /** The organization's variables, once a step of this claim has read them. */
+  vars: Record<string, Json> | undefined;
   retryTimer: NodeJS.Timeout | undefined;
 }
 
@@ -92,6 +94,7 @@ export function openExecution(
     inputs: new Map(),
     outputs: new Map(),
     errors: new Map(),
+    vars: undefined,
     retryTimer: undefined,
   };
 }

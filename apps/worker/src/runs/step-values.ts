@@ -1,6 +1,7 @@
 import { toJsonOutput } from '@millrace/connectors/json-output';
 import { ActionError } from '@millrace/connectors/sdk';
 import { loadSteps, type StoredStep } from '@millrace/db/runs';
+import { loadVariables } from '@millrace/db/variables';
 import type { StepError } from '@millrace/workflow/events';
 import {
   type ExpressionBindings,
@@ -23,7 +24,7 @@ export type Evaluated = { ok: true; value: Json } | { ok: false; error: StepErro
  * unless no child could be had.
  */
 export async function evaluateTree(run: Execution, tree: PlannedTree, path: string, seed: string): Promise<Evaluated> {
-  const bindings = await bind(run, tree.reads);
+  const bindings = await bind(run, tree);
   const result = tree.isPlain
     ? evaluateTemplate({ templates: tree.tree, path, bindings })
     : await evaluateOutside(run, tree, path, bindings, seed);
@@ -82,8 +83,9 @@ function remember(run: Execution, step: StoredStep): void {
   if (step.error !== null) run.errors.set(step.stepKey, step.error as { code: string; message: string });
 }
 
-async function bind(run: Execution, reads: readonly string[]): Promise<ExpressionBindings> {
+async function bind(run: Execution, { reads, readsVars }: PlannedTree): Promise<ExpressionBindings> {
   await loadValues(run, reads);
+  if (readsVars) run.vars ??= await readVariables(run);
   const { claim, constants } = run;
   const steps: Record<string, StepBinding> = {};
   for (const stepKey of reads) setOwn(steps, stepKey, bindStep(run, stepKey));
@@ -96,8 +98,14 @@ async function bind(run: Execution, reads: readonly string[]): Promise<Expressio
       startedAt: claim.startedAt.toISOString(),
     },
     constants,
+    ...(readsVars && run.vars && { vars: run.vars }),
     steps,
   };
+}
+
+/** Read once a claim: the steps of one stretch of work see the same values. Rows hold JSON. */
+async function readVariables(run: Execution): Promise<Record<string, Json>> {
+  return (await persist(run.lease, () => loadVariables(run.deps.db, run.claim.orgId))) as Record<string, Json>;
 }
 
 function bindStep(run: Execution, stepKey: string): StepBinding {

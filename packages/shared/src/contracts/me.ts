@@ -8,6 +8,8 @@ import { Organization } from './organizations.ts';
 const SessionInfo = z.object({
   id: Id,
   isCurrent: z.boolean(),
+  /** As a person would name it, made from the user agent. */
+  device: z.string(),
   userAgent: z.string().nullable(),
   ipAddress: z.string().nullable(),
   createdAt: Time,

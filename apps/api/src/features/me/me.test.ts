@@ -76,7 +76,7 @@ it('lists the caller’s live sessions, last used first', async () => {
   expect(body.sessions[0]).toMatchObject({ ipAddress: '127.0.0.1', userAgent: expect.stringMatching(/^Phone x+$/) });
   expect(body.sessions[0]?.userAgent).toHaveLength(400);
   expect(Object.keys(body.sessions[0] ?? {}).toSorted()).toEqual(
-    ['createdAt', 'expiresAt', 'id', 'ipAddress', 'isCurrent', 'lastUsedAt', 'userAgent'].toSorted(),
+    ['createdAt', 'device', 'expiresAt', 'id', 'ipAddress', 'isCurrent', 'lastUsedAt', 'userAgent'].toSorted(),
   );
 });
 

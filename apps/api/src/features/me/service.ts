@@ -7,6 +7,7 @@ import { desc, eq } from 'drizzle-orm';
 import type { SessionContext, UserContext } from '../../context.ts';
 import { toUser } from '../auth/service.ts';
 import { isLive, revokeSession } from '../auth/sessions.ts';
+import { describeDevice } from './device.ts';
 
 /** Nobody has that many browsers; the newest ones are what a person wants to see. */
 const MAX_SESSIONS = 200;
@@ -38,6 +39,7 @@ export async function listSessions(context: SessionContext) {
   const sessions = rows.map((row) => ({
     id: row.id,
     isCurrent: row.id === context.sessionId,
+    device: describeDevice(row.userAgent),
     userAgent: row.userAgent,
     ipAddress: row.ipAddress,
     createdAt: row.createdAt.toISOString(),
