@@ -11,12 +11,16 @@ interface Program {
   pid: number;
   /** Every event logged so far, oldest first. */
   events: { event: string; detail?: { port?: number }; [field: string]: unknown }[];
+  /** Every line it wrote to its standard output and error. */
+  lines: string[];
   kill(signal: NodeJS.Signals): Promise<void>;
 }
 
 export interface TestPlatform {
   database: TestDatabase;
   redis: TestRedis;
+  /** What programs started from now on find in their environment. */
+  env: Record<string, string>;
   startApi(): Promise<Program & { url: string }>;
   startWorker(): Promise<Program>;
   stop(): Promise<void>;
@@ -25,8 +29,8 @@ export interface TestPlatform {
 /** The real programs as child processes, on a database and a Redis of their own. */
 export async function preparePlatform(settings: Record<string, string> = {}): Promise<TestPlatform> {
   const [database, redis] = await Promise.all([createTestDatabase(), startTestRedis(['--appendonly', 'yes'])]);
-  const env = {
-    PATH: process.env.PATH,
+  const env: Record<string, string> = {
+    PATH: process.env.PATH ?? '',
     NODE_ENV: 'test',
     REDIS_URL: redis.url,
     API_PORT: '0',
@@ -46,6 +50,7 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
   return {
     database,
     redis,
+    env,
     async startApi() {
       const program = await start('api');
       const started = program.events.find(({ event }) => event === 'program_started');
@@ -69,13 +74,22 @@ export async function startWorkerOf(settings: Record<string, unknown>): Promise<
 
 async function startProgram(name: string, env: NodeJS.ProcessEnv): Promise<Program> {
   const main = join(import.meta.dirname, '..', 'apps', name, 'src', 'main.ts');
-  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const events: Program['events'] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => events.push(JSON.parse(line)));
+  const lines: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(line);
+    events.push(JSON.parse(line));
+  });
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    lines.push(line);
+    process.stderr.write(`${line}\n`);
+  });
   await eventually(`${name} to start`, () => isStarted(child, events), 20_000);
   return {
     pid: child.pid ?? 0,
     events,
+    lines,
     async kill(signal) {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill(signal);
