@@ -275,7 +275,7 @@ it('lives through programs that cannot start', async () => {
     expect(text).toMatch(line);
     places.push({ name: `output of the ${program} that did not start: ${Object.keys(settings)}`, text });
   }
-}, 60_000);
+}, 120_000);
 
 async function failToStart(program: string, settings: Record<string, string>): Promise<string> {
   const main = join(import.meta.dirname, '..', 'apps', program, 'src', 'main.ts');
@@ -285,7 +285,7 @@ async function failToStart(program: string, settings: Record<string, string>): P
     stream.setEncoding('utf8').on('data', (text: string) => {
       output += text;
     });
-  await eventually(`the ${program} to give up`, () => child.exitCode !== null, 30_000).finally(() =>
+  await eventually(`the ${program} to give up`, () => child.exitCode !== null, 90_000).finally(() =>
     child.kill('SIGKILL'),
   );
   return output;

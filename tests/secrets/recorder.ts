@@ -1,6 +1,6 @@
 import { type Canary, findCanaries, type Hit } from './search.ts';
 
-export interface Call {
+interface Call {
   token?: string | undefined;
   orgId?: string;
   cookie?: string;
@@ -19,7 +19,7 @@ interface KnownBody {
 }
 
 /** What an answer was, parsed as far as it is JSON. */
-export interface Answer {
+interface Answer {
   /** What each request of a scenario reads of its answer; nothing else is in it as far as the types go. */
   body: KnownBody;
   cookie: string;
