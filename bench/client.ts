@@ -3,12 +3,15 @@ interface Answer {
   session?: { token: string };
   organization?: { id: string };
   workflow?: { id: string };
+  run?: { id: string; status: string };
 }
 
 export interface Client {
   call(method: string, path: string, body?: unknown): Promise<Answer>;
   headers: Record<string, string>;
   orgPath: string;
+  orgId: string;
+  credentials: { email: string; password: string };
 }
 
 /** A signed-up user with an organization of their own, over HTTP like everybody else. */
@@ -21,7 +24,13 @@ export async function signUp(apiUrl: string): Promise<Client> {
   const { organization } = await send(apiUrl, bearer, 'POST', '/v1/orgs', { name, slug: name });
   const headers = { ...bearer, 'x-org-id': organization?.id ?? '' };
   const orgPath = `/v1/orgs/${organization?.id}`;
-  return { headers, orgPath, call: (method, path, body) => send(apiUrl, headers, method, `${orgPath}${path}`, body) };
+  return {
+    headers,
+    orgPath,
+    orgId: organization?.id ?? '',
+    credentials,
+    call: (method, path, body) => send(apiUrl, headers, method, `${orgPath}${path}`, body),
+  };
 }
 
 /** Creates and publishes a workflow; answers the path of its runs below the organization. */

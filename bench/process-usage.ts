@@ -10,10 +10,18 @@ export interface Usage {
 /** Clock ticks per second of /proc/<pid>/stat: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
-/** CPU time and memory of each part with all its child processes, from /proc; empty where there is none. */
-export function measureParts(): Usage[] {
+interface Part {
+  name: string;
+  pid: number;
+}
+
+/**
+ * CPU time and memory of each part of the platform, and of the `others`, with all their child processes; from /proc, empty
+ * where there is none.
+ */
+export function measureParts(others: Part[] = []): Usage[] {
   const processes = readProcesses();
-  return livingProcesses().map(({ name, pid }) => {
+  return [...livingProcesses(), ...others].map(({ name, pid }) => {
     const family = processes.filter((process) => isInFamily(process.pid, pid, processes));
     const sum = (pick: (process: ProcessStat) => number) => family.reduce((total, one) => total + pick(one), 0);
     // PostgreSQL's processes share their buffers: only memory of their own is added up.

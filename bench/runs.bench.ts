@@ -1,6 +1,6 @@
 /**
  * Completed runs per second of one API and one worker process, beside what raw BullMQ does in the same minute.
- * `npm run bench`; takes about two minutes. See bench/README.md for what the figures mean.
+ * `npm run bench -- runs`; takes about two minutes. See bench/README.md for what the figures mean.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import autocannon from 'autocannon';
@@ -8,6 +8,7 @@ import { measureBullmq } from './bullmq-limit.ts';
 import { type Client, publish, signUp } from './client.ts';
 import { measureParts, type Usage } from './process-usage.ts';
 import { type Stack, startStack } from './stack.ts';
+import { spread } from './table.ts';
 import { aggregateWorkflow, plainWorkflow, runInput } from './workflows.ts';
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 10);
@@ -119,11 +120,4 @@ function printMemory(idle: Usage[], loaded: Usage[]): void {
     const before = idle.find((part) => part.name === name)?.rssMib ?? 0;
     console.log(`memory ${name.padEnd(12)} ${before.toFixed(0)} MiB idle, ${rssMib.toFixed(0)} MiB after load`);
   }
-}
-
-function spread(values: number[]): string {
-  const sorted = values.toSorted((a, b) => a - b);
-  const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
-  const show = (value = 0) => (value >= 100 ? value.toFixed(0) : value.toFixed(2));
-  return `${show(median)} (${show(sorted[0])} to ${show(sorted.at(-1))})`;
 }

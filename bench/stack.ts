@@ -9,27 +9,30 @@ export interface Stack {
   apiUrl: string;
   /** Superuser, for reading timestamps and for filling tables. */
   admin: pg.Client;
+  /** As the superuser. */
+  databaseUrl: string;
   redisUrl: string;
   stop(): Promise<void>;
 }
 
 /**
  * The whole platform as `npm start` runs it (durable PostgreSQL, Redis with AOF, one API and one worker process), in a
- * data folder of its own and without the demo. Logs go to files at the level users have.
+ * data folder of its own and without the demo. Logs go to files at the level users have; `settings` go to the programs.
  */
-export async function startStack(): Promise<Stack> {
+export async function startStack(settings: Record<string, string> = {}): Promise<Stack> {
   const cloneDir = dirname(import.meta.dirname);
   const progress = createProgress(process.stdout);
   const supervisor = createSupervisor(progress.say);
   const dataDir = join(prepareHost(cloneDir, undefined, progress.say).dataDir, 'bench');
   const host = prepareHost(cloneDir, dataDir, progress.say);
   // Never somebody's server: the bench measures the machine it runs on.
-  const env = { ...process.env, DATABASE_URL: undefined, REDIS_URL: undefined };
+  const env = { ...process.env, DATABASE_URL: undefined, REDIS_URL: undefined, ...settings };
   const platform = await startPlatform({ cloneDir, host, env, progress, supervisor, isEmpty: true });
   const admin = new pg.Client({ connectionString: platform.ownerUrl });
   await admin.connect();
   return {
     apiUrl: platform.apiUrl,
+    databaseUrl: platform.ownerUrl,
     redisUrl: platform.redisUrl,
     admin,
     async stop() {

@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   const context: StartContext = { cloneDir, host, env: process.env, progress, supervisor, isEmpty };
   const platform = await startPlatform(context);
   const demo = await provideDemo(context, platform);
-  console.log(describePlatform({ platform, dataDir: host.dataDir, demo }));
+  console.log(describePlatform({ platform, dataDir: host.dataDir, smtpUrl: process.env.SMTP_URL, demo }));
 }
 
 async function provideDemo({ host }: StartContext, { apiUrl, echo }: Platform): Promise<DemoNote | undefined> {

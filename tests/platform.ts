@@ -1,11 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createTestDatabase, type TestDatabase } from '../packages/db/src/testing.ts';
 import { eventually, startTestRedis, type TestRedis } from '../packages/queue/src/testing.ts';
 import { generateSigningKeys } from '../packages/shared/src/tokens.ts';
+import { PROGRAM_FLAGS } from '../scripts/start/node-flags.ts';
+
+export interface Api extends Program {
+  url: string;
+}
 
 interface Program {
   pid: number;
@@ -21,7 +28,8 @@ export interface TestPlatform {
   redis: TestRedis;
   /** What programs started from now on find in their environment. */
   env: Record<string, string>;
-  startApi(): Promise<Program & { url: string }>;
+  /** With settings of its own on top of the platform's. */
+  startApi(settings?: Record<string, string>): Promise<Api>;
   startWorker(): Promise<Program>;
   stop(): Promise<void>;
 }
@@ -29,9 +37,11 @@ export interface TestPlatform {
 /** The real programs as child processes, on a database and a Redis of their own. */
 export async function preparePlatform(settings: Record<string, string> = {}): Promise<TestPlatform> {
   const [database, redis] = await Promise.all([createTestDatabase(), startTestRedis(['--appendonly', 'yes'])]);
+  const dataDir = await mkdtemp(join(tmpdir(), 'millrace-platform-'));
   const env: Record<string, string> = {
     PATH: process.env.PATH ?? '',
     NODE_ENV: 'test',
+    MILLRACE_DATA_DIR: dataDir,
     REDIS_URL: redis.url,
     API_PORT: '0',
     WORKFLOW_QUEUE_NAME: `test-${randomBytes(6).toString('hex')}`,
@@ -42,8 +52,8 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
     ...settings,
   };
   const programs: Program[] = [];
-  const start = async (name: string) => {
-    const program = await startProgram(name, env);
+  const start = async (name: string, ownSettings: Record<string, string> = {}) => {
+    const program = await startProgram(name, { ...env, ...ownSettings });
     programs.push(program);
     return program;
   };
@@ -51,8 +61,8 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
     database,
     redis,
     env,
-    async startApi() {
-      const program = await start('api');
+    async startApi(ownSettings) {
+      const program = await start('api', ownSettings);
       const started = program.events.find(({ event }) => event === 'program_started');
       return { ...program, url: `http://127.0.0.1:${started?.detail?.port}` };
     },
@@ -61,6 +71,7 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
       await Promise.all(programs.map((program) => program.kill('SIGKILL')));
       await redis.stop();
       await database.drop();
+      await rm(dataDir, { recursive: true });
     },
   };
 }
@@ -74,7 +85,7 @@ export async function startWorkerOf(settings: Record<string, unknown>): Promise<
 
 async function startProgram(name: string, env: NodeJS.ProcessEnv): Promise<Program> {
   const main = join(import.meta.dirname, '..', 'apps', name, 'src', 'main.ts');
-  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...PROGRAM_FLAGS, main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const events: Program['events'] = [];
   const lines: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {

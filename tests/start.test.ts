@@ -5,7 +5,8 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTestDatabase } from '../packages/db/src/testing.ts';
-import { identifyProcess, sendSignal } from '../scripts/services/process-identity.ts';
+import { readMailbox } from '../packages/mail/src/testing.ts';
+import { commandLineOf, identifyProcess, sendSignal } from '../scripts/services/process-identity.ts';
 import { createPrivateFolder, newDataDir } from '../scripts/services/testing.ts';
 
 // Each test starts the whole platform, some of them twice, beside other tests.
@@ -104,7 +105,10 @@ const askEcho = async (url: string) => {
 describe('in a clone that nobody else can enter', () => {
   test('the first start runs a workflow whose request reached a server of this very start, and Ctrl-C leaves nothing', async () => {
     const first = start();
-    const { pids } = await untilRunning(first);
+    const { pids, dataDir } = await untilRunning(first);
+    for (const name of ['api', 'worker'])
+      expect(commandLineOf(pids[name] ?? 0), `T8: ${name}`).toContain(' --disable-proto=delete ');
+    expect(first.text()).toMatch(new RegExp(` Mail +no SMTP_URL: mails land in ${join(dataDir, 'mailbox')}\\n`));
     const echoUrl = await first.shows(/Demo server +(http.+)/);
     expect(await first.shows(/Output: (.+)/)).toContain(await askEcho(echoUrl));
     expect(first.text()).toMatch(/✓ Demo run [0-9a-f-]{36} succeeded/);
@@ -112,6 +116,9 @@ describe('in a clone that nobody else can enter', () => {
     expect(first.text()).toContain(
       `steps may reach 127.0.0.1/32:${new URL(echoUrl).port} and no other private address`,
     );
+
+    // The demo user's address is to be confirmed: that mail is in the folder.
+    await expect.poll(() => readMailbox(join(dataDir, 'mailbox'))).toMatchObject([{ to: 'demo@millrace.local' }]);
 
     first.child.kill('SIGINT');
     expect(await first.ended).toEqual([0, null]);
@@ -133,6 +140,13 @@ describe('in a clone that nobody else can enter', () => {
     expect(code).toBe(1);
     expect(text).toContain(`is running on ${dataDir} already (pid `);
     expect(await isReady(api)).toBe(true);
+
+    // The audit log of the demo's organization, found without being told where the database is.
+    const verified = spawnSync(process.execPath, [join(clone, 'scripts', 'audit-verify.ts')], {
+      env: { PATH: process.env.PATH, HOME: process.env.HOME },
+      encoding: 'utf8',
+    });
+    expect(verified).toMatchObject({ status: 0, stdout: expect.stringContaining('1 of 1 organizations') });
   });
 
   test('a start that is still stopping is waited for by the next', async () => {

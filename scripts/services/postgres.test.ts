@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Host } from './host.ts';
 import { livingProcesses, stopProcess } from './managed-process.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
+import { findRunningPostgres } from './postgres-running.ts';
 import { createTestHost } from './testing.ts';
 
 const PORT = 25_433;
@@ -41,6 +42,14 @@ test('a second start finds the data of the first', async () => {
   const second = await start();
   expect(await query(second, 'SELECT letter FROM kept')).toEqual(['ü']);
   expect(said).toEqual([]);
+});
+
+test('a running server is found by its data folder, and none where none runs', async () => {
+  expect(findRunningPostgres(host, 'postgres')).toBeUndefined();
+  const postgres = await start();
+  expect(findRunningPostgres(host, 'postgres')).toBe(postgres.urlOf('postgres'));
+  await postgres.stop();
+  expect(findRunningPostgres(host, 'postgres')).toBeUndefined();
 });
 
 test('it is PostgreSQL 18 in UTF-8, asks everybody for a password and listens on loopback only', async () => {

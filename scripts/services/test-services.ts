@@ -68,7 +68,7 @@ async function removeLeftovers(parent: string): Promise<void> {
     const folder = join(parent, name);
     const runDir = join(folder, 'run');
     if (isInUse(runDir, name)) continue;
-    for (const program of ['Worker', 'API', 'Redis']) await stopLeftover(runDir, program, 'SIGTERM');
+    for (const program of ['Worker', 'API', 'PgBouncer', 'Redis']) await stopLeftover(runDir, program, 'SIGTERM');
     await stopLeftoverPostgres(runDir, join(folder, 'postgres', 'data'));
     rmSync(folder, { recursive: true, force: true });
   }

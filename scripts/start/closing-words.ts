@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Demo, DemoNote } from './demo.ts';
 import { API_PORT } from './launch-programs.ts';
 import type { Platform } from './stages.ts';
@@ -5,16 +6,18 @@ import type { Platform } from './stages.ts';
 interface Closing {
   platform: Platform;
   dataDir: string;
+  smtpUrl: string | undefined;
   /** Made by this start, found from an earlier one, or none. */
   demo: Demo | DemoNote | undefined;
 }
 
 /** What a person needs to go on from here. The demo's password appears here once and is kept nowhere. */
-export function describePlatform({ platform, dataDir, demo }: Closing): string {
+export function describePlatform({ platform, dataDir, smtpUrl, demo }: Closing): string {
   const lines: [string, string][] = [
     ['API', platform.apiUrl],
     ['Reference', `${platform.apiUrl}/docs`],
     ...(demo ? describeDemo(demo, platform) : []),
+    ...(smtpUrl ? [] : [['Mail', `no SMTP_URL: mails land in ${join(dataDir, 'mailbox')}`] satisfies [string, string]]),
     ['Data, logs', dataDir],
     ['Stop', 'Ctrl-C'],
   ];

@@ -4,6 +4,7 @@ import { loadOrCreateSecret } from '../services/secrets.ts';
 
 interface EnvironmentSettings {
   base: NodeJS.ProcessEnv;
+  dataDir: string;
   secretsDir: string;
   apiDatabaseUrl: string;
   workerDatabaseUrl: string;
@@ -16,7 +17,14 @@ interface EnvironmentSettings {
 }
 
 /** Each program gets what it needs; these are what only one of them may know. */
-const SECRETS = ['DATABASE_URL', 'API_DATABASE_URL', 'WORKER_DATABASE_URL', 'AUTH_SIGNING_KEYS', 'AUTH_TOKEN_SECRET'];
+const SECRETS = [
+  'DATABASE_URL',
+  'API_DATABASE_URL',
+  'WORKER_DATABASE_URL',
+  'AUTH_SIGNING_KEYS',
+  'AUTH_TOKEN_SECRET',
+  'SMTP_URL',
+];
 
 export interface ProgramEnvironments {
   api: NodeJS.ProcessEnv;
@@ -31,21 +39,23 @@ export async function createEnvironments(settings: EnvironmentSettings): Promise
     REDIS_URL: settings.redisUrl,
     API_HOST: settings.apiHost,
     API_PORT: String(settings.apiPort),
+    EGRESS_ALLOW_CIDRS: [base.EGRESS_ALLOW_CIDRS, settings.egressRule].filter(Boolean).join(','),
     // Keeps stripped and compiled sources: the programs start in about two thirds of the time.
     NODE_COMPILE_CACHE: base.NODE_COMPILE_CACHE || settings.compileCacheDir,
   };
   for (const name of SECRETS) delete shared[name];
-  const egress = [base.EGRESS_ALLOW_CIDRS, settings.egressRule].filter(Boolean).join(',');
   return {
     api: {
       ...shared,
+      MILLRACE_DATA_DIR: settings.dataDir,
       API_DATABASE_URL: settings.apiDatabaseUrl,
+      SMTP_URL: base.SMTP_URL,
       AUTH_SIGNING_KEYS:
         base.AUTH_SIGNING_KEYS || (await loadOrCreateSecret(secretsDir, 'auth-signing-keys.json', generateSigningKeys)),
       AUTH_TOKEN_SECRET:
         base.AUTH_TOKEN_SECRET || (await loadOrCreateSecret(secretsDir, 'auth-token-secret', createTokenSecret)),
     },
-    worker: { ...shared, WORKER_DATABASE_URL: settings.workerDatabaseUrl, EGRESS_ALLOW_CIDRS: egress },
+    worker: { ...shared, WORKER_DATABASE_URL: settings.workerDatabaseUrl },
   };
 }
 

@@ -60,6 +60,7 @@ interface Address {
 function environmentsFor(context: StartContext, { database, redisUrl, echo }: ProgramSettings, address: Address) {
   return createEnvironments({
     base: context.env,
+    dataDir: context.host.dataDir,
     secretsDir: context.host.secretsDir,
     apiDatabaseUrl: database.apiUrl,
     workerDatabaseUrl: database.workerUrl,

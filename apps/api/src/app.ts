@@ -1,6 +1,3 @@
-import cookie from '@fastify/cookie';
-import cors from '@fastify/cors';
-import helmet from '@fastify/helmet';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import Fastify, {
@@ -12,7 +9,10 @@ import Fastify, {
 } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { Deps } from './deps.ts';
+import { serveApiKeys } from './features/api-keys/routes.ts';
+import { serveAudit } from './features/audit/routes.ts';
 import { serveAuth } from './features/auth/routes.ts';
+import { serveFailureNotices } from './features/failure-notices/routes.ts';
 import { serveInvitations } from './features/invitations/routes.ts';
 import { serveMe } from './features/me/routes.ts';
 import { serveOrganizations } from './features/organizations/routes.ts';
@@ -21,6 +21,7 @@ import { serveSteps } from './features/steps/routes.ts';
 import { serveVariables } from './features/variables/routes.ts';
 import { serveWorkflows } from './features/workflows/routes.ts';
 import { answerError } from './http/errors.ts';
+import { setHeaders } from './http/headers.ts';
 import { serveHealth } from './http/health.ts';
 import { acceptOnlyJson } from './http/json-body.ts';
 import { refuseOtherMethods } from './http/methods.ts';
@@ -52,7 +53,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
     throw new AppError('NOT_FOUND');
   });
   acceptOnlyJson(app);
-  await setHeaders(app, deps);
+  await setHeaders(app, deps.config);
   await serveOpenApi(app);
   const refuseMethods = refuseOtherMethods(app);
   serveFeatures(app, deps);
@@ -68,28 +69,13 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveMe(app, deps);
   serveOrganizations(app, deps);
   serveInvitations(app, deps);
+  serveApiKeys(app, deps);
+  serveAudit(app, deps);
   serveVariables(app, deps);
+  serveFailureNotices(app, deps);
   serveWorkflows(app, deps);
   serveSteps(app, deps);
   serveRuns(app, deps);
-}
-
-async function setHeaders(app: FastifyInstance, deps: Deps): Promise<void> {
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id).header('cache-control', 'no-store');
-  });
-  await app.register(cookie);
-  await app.register(cors, {
-    origin: [new URL(deps.config.WEB_BASE_URL).origin],
-    credentials: true,
-    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    exposedHeaders: ['x-request-id', 'x-org-context-warning', 'idempotency-replayed', 'retry-after'],
-  });
-  await app.register(helmet, {
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
-    frameguard: { action: 'deny' },
-    referrerPolicy: { policy: 'no-referrer' },
-  });
 }
 
 /** Nobody is believed unless told so: a client could otherwise choose its own address for limits and logs. */

@@ -1,3 +1,4 @@
+import type { RunDocument } from '@millrace/db/run-reads';
 import type { Permission, RoleKey } from '@millrace/shared/permissions';
 import type { Logger } from 'pino';
 import type { Deps } from './deps.ts';
@@ -43,6 +44,8 @@ interface ApiKeyActor {
 export interface OrgContext extends UserContext {
   orgId: string;
   roleKey: RoleKey;
+  /** The run of the path, null when there is none; absent unless the call that authorized read it too. */
+  runOfPath?: RunDocument | null;
   /** Set when the caller sent `Idempotency-Key` to a route that honours it. */
   idempotency?: IdempotencyRequest;
 }

@@ -1,10 +1,22 @@
+import { join } from 'node:path';
+import { parseEgressRules } from '@millrace/connectors/egress';
+import { createSafeFetch } from '@millrace/connectors/safe-fetch';
+import type { HttpClient } from '@millrace/connectors/sdk';
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import { type Mailer, openMailer } from '@millrace/mail/mailer';
+import { type Link, openLink } from '@millrace/queue/link';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { openStepTester, type StepTester } from '@millrace/queue/step-tests';
-import type { ApiConfig } from '@millrace/shared/config';
+import { type ApiConfig, ConfigError } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
+import { platformHosts } from '@millrace/shared/platform-hosts';
 import { loadSigningKeys, type SigningKeys } from '@millrace/shared/tokens';
 import type { Logger } from 'pino';
+import type { DueLoop } from './due-loop.ts';
+import { type LoginFailures, openLoginFailures } from './features/auth/login-failures.ts';
+import { openNoticeSender } from './features/failure-notices/sender.ts';
+import { openMailSender } from './features/mails/sender.ts';
+import { openRateLimits, type RateLimits } from './http/rate-limits.ts';
 
 /** Everything the use cases need from outside, opened once and passed first. */
 export interface Deps {
@@ -13,13 +25,26 @@ export interface Deps {
   db: Database;
   queue: RunQueue;
   stepTester: StepTester;
+  /** The connection behind the two counters below. */
+  limitsLink: Link;
+  rateLimits: RateLimits;
+  loginFailures: LoginFailures;
   signingKeys: SigningKeys;
+  mailer: Mailer;
+  /** Idle until they are started. */
+  mailSender: DueLoop;
+  noticeSender: DueLoop;
+  /** For addresses that people entered: reaches none of ours, and follows no redirect. */
+  webhookHttp: HttpClient;
 }
 
 const POOL_SIZE = 20;
+/** A caller waits this long once when Redis stops answering; after that the limits count without it at once. */
+const LIMITS_TIMEOUTS = { commandMs: 200, callMs: 200 };
 
 /** Opens the connections; none of them needs its server to be up yet. Throws when a setting cannot work. */
 export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
+  const webhookHttp = openWebhookHttp(config);
   const signingKeys = await loadSigningKeys(config.AUTH_SIGNING_KEYS);
   const db = connectDatabase({
     url: config.API_DATABASE_URL,
@@ -29,10 +54,42 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     onError: (error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
   });
   const redis = { redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME };
-  return { config, log, db, queue: openQueue(redis), stepTester: openStepTester(redis), signingKeys };
+  const mailer = openMailer({
+    smtpUrl: config.SMTP_URL,
+    from: config.MAIL_FROM,
+    mailboxDir: join(config.MILLRACE_DATA_DIR, 'mailbox'),
+  });
+  const limitsLink = openLink(config.REDIS_URL, LIMITS_TIMEOUTS);
+  return {
+    config,
+    log,
+    db,
+    queue: openQueue(redis),
+    stepTester: openStepTester(redis),
+    signingKeys,
+    limitsLink,
+    rateLimits: openRateLimits(limitsLink, config, redis.queueName),
+    loginFailures: openLoginFailures(limitsLink, config.RATE_LIMIT_LOGIN_FAILURES, redis.queueName),
+    mailer,
+    mailSender: openMailSender({ config, log, db, mailer }),
+    noticeSender: openNoticeSender({ config, log, db, mailer, webhookHttp }),
+    webhookHttp,
+  };
 }
 
 export async function closeDeps(deps: Deps): Promise<void> {
-  await Promise.all([deps.queue.close(), deps.stepTester.close()]);
+  await Promise.all([deps.queue.close(), deps.stepTester.close(), deps.mailSender.stop(), deps.noticeSender.stop()]);
+  deps.limitsLink.redis.disconnect();
+  deps.mailer.close();
   await closeDatabase(deps.db);
+}
+
+function openWebhookHttp(config: ApiConfig): HttpClient {
+  const refuse = platformHosts(config, config.API_DATABASE_URL);
+  try {
+    return createSafeFetch({ allow: parseEgressRules(config.EGRESS_ALLOW_CIDRS), refuse, maxRedirects: 0 });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`The environment is not valid:\n  EGRESS_ALLOW_CIDRS: ${reason}`);
+  }
 }

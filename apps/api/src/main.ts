@@ -5,6 +5,7 @@ import { ApiConfig, parseConfig } from '@millrace/shared/config';
 import { dependencyFailed, programFailed, programStarted, programStopping, runsSwept } from '@millrace/shared/events';
 import { createLog } from '@millrace/shared/log';
 import { buildApp } from './app.ts';
+import { CLEAN_UP_MS, cleanUp } from './clean-up.ts';
 import { closeDeps, openDeps } from './deps.ts';
 
 const PROGRAM = 'api';
@@ -27,9 +28,12 @@ async function start(): Promise<void> {
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
     wakeRun: (wake) => deps.queue.wakeRun(wake),
+    cleanUp: { everyMs: CLEAN_UP_MS, run: () => cleanUp(deps.db) },
     onSwept: (count) => runsSwept(log, { count }),
     onError: (error) => dependencyFailed(log, { dependency: 'sweeper', error: error.message }),
   });
+  deps.mailSender.start();
+  deps.noticeSender.start();
   await app.listen({ host: config.API_HOST, port: config.API_PORT });
   const address = app.server.address();
   const port = typeof address === 'object' ? address?.port : undefined;

@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { memberships } from '@millrace/db/schema/memberships';
 import { organizations } from '@millrace/db/schema/organizations';
 import { withOrg } from '@millrace/db/tenant';
-import { createTestDatabase } from '@millrace/db/testing';
+import { createTestDatabase, type TestDatabase } from '@millrace/db/testing';
+import { type ReadMail, readMailbox } from '@millrace/mail/testing';
 import { ApiConfig, parseConfig } from '@millrace/shared/config';
 import { type Session, signUp, type User } from '@millrace/shared/contracts/auth';
 import type { Contract, ContractResponse } from '@millrace/shared/contracts/contract';
@@ -25,6 +29,8 @@ export interface TestApi {
   workerUrl: string;
   /** Every line logged so far, parsed, oldest first. */
   logLines: LogLine[];
+  /** Every mail that arrived so far, oldest first, unless `SMTP_URL` sends them elsewhere. */
+  readMails(): Promise<ReadMail[]>;
   close(): Promise<void>;
 }
 
@@ -62,13 +68,20 @@ export interface CallResult<C extends Contract> {
   text: string;
 }
 
-/** Opens the API with settings of its own on top of the defaults. Call `close` when done. */
-export async function openTestApi(overrides: Partial<ApiConfig> = {}): Promise<TestApi> {
+type Overrides = Partial<ApiConfig>;
+
+/** Opens the API with settings of its own on top of the defaults, which may depend on its database. Call `close` at the end. */
+export async function openTestApi(
+  settings: Overrides | ((database: TestDatabase) => Overrides) = {},
+): Promise<TestApi> {
   const database = await createTestDatabase();
+  const overrides = typeof settings === 'function' ? settings(database) : settings;
+  const dataDir = await mkdtemp(join(tmpdir(), 'millrace-api-'));
   const logLines: LogLine[] = [];
   const log = createLog('api', 'debug', { write: (line: string) => void logLines.push(JSON.parse(line)) });
   const config = parseConfig(ApiConfig, {
     NODE_ENV: 'test',
+    MILLRACE_DATA_DIR: dataDir,
     API_DATABASE_URL: database.apiUrl,
     REDIS_URL: testRedisUrl(),
     WORKFLOW_QUEUE_NAME: `test-${randomBytes(6).toString('hex')}`,
@@ -76,19 +89,25 @@ export async function openTestApi(overrides: Partial<ApiConfig> = {}): Promise<T
     AUTH_TOKEN_SECRET: randomBytes(32).toString('hex'),
     // Tests of limits set their own; all others come from one address.
     RATE_LIMIT_SIGN_IN_PER_MIN: '1000000',
+    RATE_LIMIT_LINK_PER_MIN: '1000000',
+    RATE_LIMIT_LOGIN_FAILURES: '1000000',
   });
   const deps = await openDeps({ ...config, ...overrides }, log);
   const app = await buildApp(deps);
+  deps.mailSender.start();
+  deps.noticeSender.start();
   return {
     app,
     deps,
     adminUrl: database.adminUrl,
     workerUrl: database.workerUrl,
     logLines,
+    readMails: () => readMailbox(join(deps.config.MILLRACE_DATA_DIR, 'mailbox')),
     close: async () => {
       await app.close();
       await closeDeps(deps);
       await database.drop();
+      await rm(dataDir, { recursive: true });
     },
   };
 }

@@ -6,9 +6,9 @@ import { closeDatabase, connectDatabase, type Database } from '@millrace/db/conn
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { ConfigError, type WorkerConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
+import { platformHosts } from '@millrace/shared/platform-hosts';
 import type { Logger } from 'pino';
 import { type ExpressionPool, openExpressionPool } from './expressions/pool.ts';
-import { platformHosts } from './platform-hosts.ts';
 import { createPlanner, type Planner } from './runs/planner.ts';
 import { createRunGate, type RunGate } from './runs/run-gate.ts';
 
@@ -37,7 +37,10 @@ const MAX_EXPRESSION_CHILDREN = 4;
 
 /** Opens the connections; none of them needs its server to be up yet. Throws a ConfigError when a setting cannot work. */
 export function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown): Deps {
-  const http = createSafeFetch({ allow: readEgressRules(config), refuse: platformHosts(config) });
+  const http = createSafeFetch({
+    allow: readEgressRules(config),
+    refuse: platformHosts(config, config.WORKER_DATABASE_URL),
+  });
   const db = connectDatabase({
     url: config.WORKER_DATABASE_URL,
     poolSize: DATABASE_POOL_SIZE,

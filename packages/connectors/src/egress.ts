@@ -42,7 +42,7 @@ export async function resolveAllowed(url: URL, policy: EgressPolicy): Promise<st
   if (allowed.length > 0) return allowed;
   throw new ActionError(
     'EGRESS_REFUSED',
-    `Steps may not connect to ${url.host}: it is not a public address. The operator can allow a private range with EGRESS_ALLOW_CIDRS; the platform's own services stay closed.`,
+    `Connections to ${url.host} are not allowed: it is not a public address. The operator can allow a private range with EGRESS_ALLOW_CIDRS; the platform's own services stay closed.`,
   );
 }
 

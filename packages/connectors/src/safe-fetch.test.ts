@@ -528,6 +528,15 @@ describe('redirects', () => {
     expect(server.seen).toHaveLength(12);
   });
 
+  test('are not followed at all by a client that allows none', async () => {
+    const server = await serveSeen(({ url }) => (url === '/' ? { status: 302, location: '/next' } : { status: 200 }));
+    const allow = parseEgressRules(`127.0.0.1/32:${server.port}`);
+    const http = createSafeFetch({ allow, refuse: [], maxRedirects: 0 });
+    const error = await actionErrorOf(http({ method: 'POST', url: `http://127.0.0.1:${server.port}/` }));
+    expect(error).toMatchObject({ code: 'TOO_MANY_REDIRECTS', retryable: false });
+    expect(server.seen).toHaveLength(1);
+  });
+
   const secrets = {
     authorization: 'Bearer s3cret',
     cookie: 'sid=s3cret',

@@ -21,12 +21,14 @@ export type SafeFetchOptions = {
   /** The platform's own API, PostgreSQL and Redis: refused even inside an allowed range. */
   refuse: readonly HostPort[];
   resolve?: Resolve;
+  /** Default 5. */
+  maxRedirects?: number;
 };
 
 /**
  * The HTTP client of every action. It connects only to addresses that were checked after the one name resolution of each
  * hop, so neither a redirect nor a name that changes its address leads inside; proxies of the environment are ignored.
- * Limits: 10 s to connect, 30 s in all unless the request says otherwise, 5 redirects, 10 MiB of decompressed body.
+ * Limits: 10 s to connect, 30 s in all unless the request says otherwise, `maxRedirects`, 10 MiB of decompressed body.
  * Throws ActionError: INVALID_URL, INPUT_INVALID (headers), EGRESS_REFUSED, NETWORK, TIMEOUT, ABORTED, TLS_CERTIFICATE,
  * TOO_MANY_REDIRECTS, RESPONSE_TOO_LARGE, RESPONSE_INVALID.
  */
@@ -40,7 +42,7 @@ export function createSafeFetch(options: SafeFetchOptions): HttpClient {
     const first = firstHop(request);
     const deadline = openDeadline(request.timeoutMs ?? DEFAULT_TIMEOUT_MS, request.signal);
     try {
-      return await followRedirects(first, policy, deadline.signal);
+      return await followRedirects(first, policy, options.maxRedirects ?? MAX_REDIRECTS, deadline.signal);
     } finally {
       deadline.close();
     }
@@ -81,14 +83,21 @@ function checkedUrl(text: string, base?: URL): URL {
   return url;
 }
 
-async function followRedirects(first: Hop, policy: EgressPolicy, signal: AbortSignal): Promise<HttpResponse> {
+async function followRedirects(
+  first: Hop,
+  policy: EgressPolicy,
+  maxRedirects: number,
+  signal: AbortSignal,
+): Promise<HttpResponse> {
   let hop = first;
-  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+  for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
     const answer = await send(hop, policy, signal);
     if ('response' in answer) return answer.response;
     hop = nextHop(hop, answer.status, checkedUrl(answer.location, hop.url));
   }
-  throw new ActionError('TOO_MANY_REDIRECTS', `${first.url.host} redirected more than ${MAX_REDIRECTS} times.`);
+  const limit =
+    maxRedirects === 0 ? 'Redirects are not followed here' : `At most ${maxRedirects} redirects are followed`;
+  throw new ActionError('TOO_MANY_REDIRECTS', `${limit}, and ${first.url.host} answered with one more.`);
 }
 
 /** The method rules of the Fetch standard, section 4.4 (HTTP-redirect fetch). */

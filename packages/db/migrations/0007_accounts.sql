@@ -25,10 +25,12 @@ CREATE UNIQUE INDEX account_tokens_token_key ON app.account_tokens (token_hash);
 CREATE INDEX account_tokens_user ON app.account_tokens (user_id, purpose);
 GRANT SELECT, INSERT, UPDATE, DELETE ON app.account_tokens TO app_api;
 
--- Mails to people, written in the transaction of what they tell about and sent afterwards. Never holds a token.
+-- Mails to people, written in the transaction of what they tell about and sent afterwards. Never holds a token. Without a
+-- user for a reset that somebody asked for: whether the address has an account is looked up when the mail is due, so that
+-- asking costs the same whatever the answer.
 CREATE TABLE app.account_mails (
   id uuid PRIMARY KEY,
-  user_id uuid NOT NULL REFERENCES app.users (id) ON DELETE CASCADE,
+  user_id uuid REFERENCES app.users (id) ON DELETE CASCADE,
   template text NOT NULL CHECK (char_length(template) BETWEEN 1 AND 50),
   recipient text NOT NULL CHECK (char_length(recipient) BETWEEN 3 AND 320),
   data jsonb NOT NULL DEFAULT '{}',
@@ -60,7 +62,8 @@ CREATE POLICY tenant ON app.org_mails FOR ALL TO app_api
 GRANT SELECT, INSERT, UPDATE, DELETE ON app.org_mails TO app_api;
 
 -- A resent invitation gets a new token; the one before it stops working.
-ALTER TABLE app.organization_invitations ADD COLUMN generation integer NOT NULL DEFAULT 0 CHECK (generation >= 0);
+ALTER TABLE app.organization_invitations ADD COLUMN generation integer NOT NULL DEFAULT 0 CHECK (generation >= 0),
+  ADD COLUMN resent_at timestamptz(3);
 
 GRANT SELECT (org_id, id, attempts, next_attempt_at), UPDATE (attempts, next_attempt_at) ON app.org_mails TO app_resolver;
 CREATE POLICY resolver_read ON app.org_mails FOR SELECT TO app_resolver USING (true);

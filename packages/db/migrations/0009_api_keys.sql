@@ -7,16 +7,19 @@ CREATE TABLE app.api_keys (
   key_hash bytea NOT NULL CHECK (octet_length(key_hash) = 32),
   key_hint text NOT NULL CHECK (char_length(key_hint) <= 12),
   permissions text[] NOT NULL CHECK (cardinality(permissions) BETWEEN 1 AND 100),
-  created_by_user_id uuid NOT NULL REFERENCES app.users (id) ON DELETE CASCADE,
+  created_by_user_id uuid NOT NULL,
   created_at timestamptz(3) NOT NULL DEFAULT now(),
   expires_at timestamptz(3),
   last_used_at timestamptz(3),
   revoked_at timestamptz(3),
-  PRIMARY KEY (org_id, id)
+  PRIMARY KEY (org_id, id),
+  -- A key goes with its maker's membership: somebody who comes back later does not bring old keys back to life.
+  CONSTRAINT api_keys_maker_fkey FOREIGN KEY (org_id, created_by_user_id)
+    REFERENCES app.memberships (org_id, user_id) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX api_keys_hash_key ON app.api_keys (key_hash);
 CREATE INDEX api_keys_list ON app.api_keys (org_id, created_at DESC, id DESC);
-CREATE INDEX api_keys_creator ON app.api_keys (created_by_user_id);
+CREATE INDEX api_keys_maker ON app.api_keys (org_id, created_by_user_id);
 ALTER TABLE app.api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.api_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.api_keys FOR ALL TO app_api

@@ -1,10 +1,12 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { newId } from '@millrace/shared/ids';
-import { asc } from 'drizzle-orm';
+import { asc, eq, sql } from 'drizzle-orm';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appendAudit, hashAuditEntry } from './audit.ts';
 import { closeDatabase, connectDatabase, type Database } from './connect.ts';
-import { auditLog } from './schema/audit-log.ts';
+import { sqlStateOf } from './failures.ts';
+import { auditHeads, auditLog } from './schema/audit-log.ts';
 import { organizations } from './schema/organizations.ts';
 import { withOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
@@ -80,13 +82,120 @@ it('leaves no gap when the change it tells about is rolled back', async () => {
   expect(broken(entries)).toEqual([]);
 });
 
-it('lets a changed, moved or removed entry be seen', async () => {
+const ORIGIN = {
+  actorApiKeyId: '0190a1b2-0000-7000-8000-000000000001',
+  ipAddress: '192.0.2.7',
+  userAgent: 'curl/8.9 ü',
+  requestId: '0190a1b2-0000-7000-8000-000000000002',
+};
+
+it('covers every origin of a change by the hash, one by one', async () => {
   const orgId = await newOrganization();
-  for (let index = 0; index < 5; index += 1) await append(orgId, { index });
-  await admin.query(`UPDATE app.audit_log SET data = '{"index": 99}' WHERE org_id = $1 AND seq = 2`, [orgId]);
-  expect(broken(await entriesOf(orgId))).toEqual([2]);
-  await admin.query('DELETE FROM app.audit_log WHERE org_id = $1 AND seq = 4', [orgId]);
-  expect(broken(await entriesOf(orgId))).toEqual([2, 5]);
+  const entry = { actorUserId: newId(), action: 'a.b', subjectType: 's', subjectId: null };
+  await withOrg(db, orgId, (tx) => appendAudit(tx, { ...entry, ...ORIGIN }));
+  await withOrg(db, orgId, (tx) => appendAudit(tx, { ...entry, requestId: ORIGIN.requestId }));
+  const [full, partial] = await entriesOf(orgId);
+  if (!full || !partial) throw new Error('two entries were appended');
+  expect(full).toMatchObject(ORIGIN);
+  for (const stored of [full, partial]) {
+    expect(hashAuditEntry(stored).equals(stored.hash)).toBe(true);
+    for (const name of Object.keys(ORIGIN) as (keyof typeof ORIGIN)[])
+      for (const value of [null, newId()]) {
+        if (stored[name] === value) continue;
+        expect(hashAuditEntry({ ...stored, [name]: value }).equals(stored.hash), `${name} ${value}`).toBe(false);
+      }
+  }
+});
+
+it('hashes an entry without an origin as before origins were kept', () => {
+  const entry = {
+    orgId: '0190a1b2-0000-7000-8000-00000000000a',
+    seq: 1,
+    occurredAt: new Date('2026-01-02T03:04:05.678Z'),
+    actorUserId: null,
+    actorApiKeyId: null,
+    ipAddress: null,
+    userAgent: null,
+    requestId: null,
+    action: 'workflow.publish',
+    subjectType: 'workflow',
+    subjectId: 'w',
+    data: { b: 1, a: { d: [1, null], c: 'ü' } },
+    prevHash: null,
+  };
+  const text =
+    '["0190a1b2-0000-7000-8000-00000000000a",1,"2026-01-02T03:04:05.678Z",null,"workflow.publish","workflow","w",' +
+    '{"a":{"c":"ü","d":[1,null]},"b":1}]';
+  expect(hashAuditEntry(entry)).toEqual(createHash('sha256').update(text).digest());
+});
+
+describe('the database itself', () => {
+  const superuser = (text: string, values: unknown[]) => admin.query(text, values).catch((error: unknown) => error);
+
+  it('refuses to change, remove or empty, whoever asks (S3)', async () => {
+    const orgId = await newOrganization();
+    for (let index = 0; index < 3; index += 1) await append(orgId, { index });
+    for (const text of [
+      'UPDATE app.audit_log SET action = action WHERE org_id = $1',
+      'DELETE FROM app.audit_log WHERE org_id = $1',
+      'UPDATE app.audit_heads SET seq = seq - 1 WHERE org_id = $1',
+      'UPDATE app.audit_heads SET seq = seq + 2 WHERE org_id = $1',
+      'UPDATE app.audit_heads SET hash = sha256(hash) WHERE org_id = $1',
+      'DELETE FROM app.audit_heads WHERE org_id = $1',
+    ])
+      expect([text, sqlStateOf(await superuser(text, [orgId]))]).toEqual([text, 'WF002']);
+    for (const table of ['audit_log', 'audit_heads'])
+      expect(sqlStateOf(await superuser(`TRUNCATE app.${table}`, []))).toBe('WF002');
+    expect(broken(await entriesOf(orgId))).toEqual([]);
+  });
+
+  it('takes from the API nothing but an entry that continues the chain (S3)', async () => {
+    const orgId = await newOrganization();
+    for (let index = 0; index < 3; index += 1) await append(orgId, { index });
+    const [first, second, third] = await entriesOf(orgId);
+    if (!first || !second || !third) throw new Error('three entries were appended');
+    const forged = { ...third, action: 'forged.entry' };
+    const insert = (entry: typeof third) => withOrg(db, orgId, (tx) => tx.insert(auditLog).values(entry));
+    for (const entry of [
+      { ...forged, seq: 5, prevHash: third.hash },
+      { ...forged, seq: 4, prevHash: second.hash },
+      { ...forged, seq: 4, prevHash: randomBytes(32) },
+    ])
+      expect(sqlStateOf(await insert(entry).catch((error: unknown) => error))).toBe('WF003');
+    for (const entry of [
+      { ...forged, prevHash: second.hash },
+      { ...first, action: 'forged.entry' },
+    ])
+      expect(sqlStateOf(await insert(entry).catch((error: unknown) => error))).toBe('23505');
+    const [head] = await withOrg(db, orgId, (tx) => tx.select().from(auditHeads));
+    expect(head).toEqual({ orgId, seq: 3, hash: third.hash });
+  });
+
+  it('lets the API write no head at all (S3)', async () => {
+    const orgId = await newOrganization();
+    await append(orgId);
+    for (const change of [
+      sql`update app.audit_heads set seq = seq + 1`,
+      sql`update app.audit_heads set hash = sha256(hash)`,
+      sql`delete from app.audit_heads`,
+      sql`insert into app.audit_heads (org_id, seq, hash) values (${orgId}, 1, sha256('x'))`,
+    ]) {
+      const refused = await withOrg(db, orgId, (tx) => tx.execute(change)).catch((error: unknown) => error);
+      expect(sqlStateOf(refused)).toBe('42501');
+    }
+  });
+
+  it('lets entries and head go with their organization', async () => {
+    const orgId = await newOrganization();
+    await append(orgId);
+    await withOrg(db, orgId, (tx) => tx.delete(organizations).where(eq(organizations.id, orgId)));
+    const { rows } = await admin.query(
+      `SELECT (SELECT count(*)::integer FROM app.audit_log WHERE org_id = $1) AS entries,
+         (SELECT count(*)::integer FROM app.audit_heads WHERE org_id = $1) AS heads`,
+      [orgId],
+    );
+    expect(rows).toEqual([{ entries: 0, heads: 0 }]);
+  });
 });
 
 it('refuses an organization that does not exist', async () => {

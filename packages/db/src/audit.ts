@@ -49,21 +49,22 @@ export async function appendAudit(tx: OrgTx, entry: AuditEntry): Promise<StoredA
   };
   const stored = { ...row, hash: hashAuditEntry(row) };
   await tx.insert(auditLog).values({ ...stored, data: sql`${toJsonText(stored.data)}::jsonb` });
-  const head = { seq: stored.seq, hash: stored.hash };
-  await tx
-    .insert(auditHeads)
-    .values({ orgId: tx.orgId, ...head })
-    .onConflictDoUpdate({ target: auditHeads.orgId, set: head });
-  return stored;
+  return stored; // the database itself moves the head, and refuses an entry that does not continue it
 }
 
-/** SHA-256 over the previous hash and the canonical JSON of the entry (keys sorted, since jsonb keeps no key order). */
+/**
+ * SHA-256 over the previous hash and the canonical JSON of the entry (keys sorted, since jsonb keeps no key order). An
+ * entry without any origin hashes as all did before origins were kept.
+ */
 export function hashAuditEntry(entry: Omit<StoredAuditEntry, 'hash'>): Buffer {
   const { orgId, seq, occurredAt, actorUserId, action, subjectType, subjectId, data, prevHash } = entry;
   const storedData = sortKeys(JSON.parse(JSON.stringify(data)));
+  const origin = [entry.actorApiKeyId, entry.ipAddress, entry.userAgent, entry.requestId];
+  const content = [orgId, seq, occurredAt, actorUserId, action, subjectType, subjectId, storedData];
+  if (origin.some((value) => value !== null)) content.push(...origin);
   return createHash('sha256')
     .update(prevHash ?? Buffer.alloc(0))
-    .update(JSON.stringify([orgId, seq, occurredAt, actorUserId, action, subjectType, subjectId, storedData]))
+    .update(JSON.stringify(content))
     .digest();
 }
 

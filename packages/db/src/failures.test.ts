@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { expect, it } from 'vitest';
-import { isDatabaseTransient, isDatabaseUnavailable } from './failures.ts';
+import { isCollision, isDatabaseTransient, isDatabaseUnavailable, KEY_TO_WHAT_MAY_VANISH } from './failures.ts';
+import { createTestDatabase } from './testing.ts';
 
 function databaseError(code: string): Error {
   const error = new pg.DatabaseError('refused', 0, 'error');
@@ -20,4 +21,25 @@ it.each(['23505', '42501', '22P02', 'WF001', 'WF002'])('SQLSTATE %s does not pas
 
 it('a cancelled statement does not mean that the database is away', () => {
   expect(isDatabaseUnavailable(databaseError('57014'))).toBe(false);
+});
+
+it('a broken key counts as a collision exactly when it leads to what people delete while others work with it', async () => {
+  const database = await createTestDatabase();
+  const admin = new pg.Client({ connectionString: database.adminUrl });
+  await admin.connect();
+  const { rows } = await admin.query<{ name: string; target: string }>(
+    `SELECT conname AS name, confrelid::regclass::text AS target FROM pg_constraint
+     WHERE contype = 'f' AND connamespace = 'app'::regnamespace`,
+  );
+  await admin.end();
+  await database.drop();
+  expect(rows.length).toBeGreaterThan(30);
+  const mayVanish = ['app.organizations', 'app.workflows', 'app.workflow_versions', 'app.workflow_runs'];
+  for (const { name, target } of rows)
+    expect(KEY_TO_WHAT_MAY_VANISH.test(name), `${name} to ${target}`).toBe(mayVanish.includes(target));
+  const { constraint, ...error } = { constraint: 'memberships_org_id_fkey', code: '23503' };
+  const refused = (name: string) =>
+    Object.assign(new pg.DatabaseError('refused', 0, 'error'), error, { constraint: name });
+  expect(isCollision(new Error('wrapped', { cause: refused(constraint) }))).toBe(true);
+  expect(isCollision(refused('memberships_role_key_fkey'))).toBe(false);
 });

@@ -8,6 +8,22 @@ export function violatedUniqueKey(error: unknown): string | null {
   return found?.code === '23505' ? (found.constraint ?? '') : null;
 }
 
+/**
+ * Whether two changes met: serialization failure, deadlock, or a row that was referred to went away at the same moment.
+ * Nothing of the change that lost was stored. Any other broken foreign key is a fault of ours and no collision.
+ */
+export function isCollision(error: unknown): boolean {
+  const found = findDatabaseError(error);
+  if (found?.code === '23503') return KEY_TO_WHAT_MAY_VANISH.test(found.constraint ?? '');
+  return found?.code === '40001' || found?.code === '40P01';
+}
+
+/**
+ * The foreign keys that lead to what people delete while others work with it: organizations, workflows with their
+ * versions, and runs. These are PostgreSQL's own names, made of the table and its columns.
+ */
+export const KEY_TO_WHAT_MAY_VANISH = /_org_id(_workflow_id(_version)?|(_retry_of)?_run_id)?_fkey$/;
+
 /** The SQLSTATE of the error, null when PostgreSQL did not answer it. */
 export function sqlStateOf(error: unknown): string | null {
   return findDatabaseError(error)?.code ?? null;

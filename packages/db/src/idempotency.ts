@@ -84,3 +84,9 @@ export async function forgetPendingAnswer(tx: OrgTx, key: string): Promise<boole
     .returning({ key: idempotencyKeys.key });
   return rows.length > 0;
 }
+
+/** Removes at most `limit` expired answers of any organization; answers how many. Of several callers one does the work. */
+export async function purgeExpiredAnswers(db: Database, limit: number): Promise<number> {
+  const { rows } = await db.pool.query<{ count: number }>('SELECT sys.purge_idempotency_keys($1) AS count', [limit]);
+  return rows[0]?.count ?? 0;
+}

@@ -106,6 +106,7 @@ describe('the look-up functions', () => {
               ORDER BY 1) AS callers
       FROM pg_proc p WHERE p.pronamespace = 'sys'::regnamespace ORDER BY 1`);
     expect(rows).toEqual([
+      { name: 'advance_audit_head', answer: 'trigger', callers: [] },
       { name: 'authorize', answer: 'TABLE(is_session_active boolean, role_key text)', callers: ['app_api'] },
       {
         name: 'authorize_api_key',
@@ -118,6 +119,7 @@ describe('the look-up functions', () => {
         answer: 'TABLE(id uuid, slug text, name text, created_at timestamp with time zone, role_key text)',
         callers: ['app_api'],
       },
+      { name: 'purge_idempotency_keys', answer: 'integer', callers: ['app_api'] },
       { name: 'stuck_runs', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api', 'app_worker'] },
       { name: 'take_failure_notices', answer: 'TABLE(org_id uuid, workflow_id uuid)', callers: ['app_api'] },
       { name: 'take_org_mails', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api'] },
@@ -132,8 +134,9 @@ describe('the look-up functions', () => {
       `sys.orgs_of_user('${tenant.userId}')`,
       `sys.invitation_by_token('\\x00')`,
       `sys.authorize_api_key('\\x00')`,
+      'sys.purge_idempotency_keys(1)',
       'sys.take_org_mails(1, 1)',
-      'sys.take_failure_notices(1, 1)',
+      `sys.take_failure_notices(1, 1, '{}')`,
     ]) {
       const refused = await worker.query(`SELECT * FROM ${call}`).catch((error: unknown) => error);
       expect({ call, state: sqlStateOf(refused) }).toEqual({ call, state: '42501' });
@@ -149,6 +152,9 @@ describe('the look-up functions', () => {
       'SELECT refresh_hash FROM app.auth_sessions',
       'SELECT email FROM app.organization_invitations',
       'SELECT recipient FROM app.org_mails',
+      'SELECT response FROM app.idempotency_keys',
+      'SELECT action FROM app.audit_log',
+      'DELETE FROM app.audit_heads',
       'SELECT name FROM app.api_keys',
       'SELECT last_error FROM app.failure_notices',
       'SELECT input FROM app.workflow_runs',

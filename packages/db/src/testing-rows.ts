@@ -11,6 +11,7 @@ export interface SeededTenant {
   membershipId: string;
   invitationId: string;
   invitationTokenHash: Buffer;
+  apiKeyId: string;
   workflowId: string;
   /** A run that has ended. */
   endedRunId: string;
@@ -24,6 +25,7 @@ export async function seedTenant(admin: pg.Pool): Promise<SeededTenant> {
     membershipId: newId(),
     invitationId: newId(),
     invitationTokenHash: randomBytes(32),
+    apiKeyId: newId(),
     workflowId: newId(),
     endedRunId: newId(),
   };
@@ -65,24 +67,21 @@ async function seedPeople(admin: pg.Pool, tenant: SeededTenant): Promise<void> {
   );
 }
 
-async function seedSettings(admin: pg.Pool, { orgId, userId }: SeededTenant): Promise<void> {
+async function seedSettings(admin: pg.Pool, { orgId, userId, apiKeyId }: SeededTenant): Promise<void> {
   await admin.query(
     `INSERT INTO app.audit_log (org_id, seq, occurred_at, action, subject_type, data, hash)
      VALUES ($1, 1, now(), 'organization.create', 'organization', '{}', $2)`,
     [orgId, randomBytes(32)],
   );
   await admin.query(
-    `INSERT INTO app.audit_heads (org_id, seq, hash) SELECT org_id, seq, hash FROM app.audit_log WHERE org_id = $1`,
-    [orgId],
-  );
-  await admin.query(
     `INSERT INTO app.api_keys (org_id, id, name, key_hash, key_hint, permissions, created_by_user_id)
-     VALUES ($1, gen_random_uuid(), 'Key', $2, 'abcd', '{run:read}', $3)`,
-    [orgId, randomBytes(32), userId],
+     VALUES ($1, $4, 'Key', $2, 'abcd', '{run:read}', $3)`,
+    [orgId, randomBytes(32), userId, apiKeyId],
   );
   await admin.query(
-    `INSERT INTO app.org_mails (org_id, id, template, recipient)
-     VALUES ($1, gen_random_uuid(), 'invitation', 'guest@example.com')`,
+    // Not due for long: a sender that runs beside the test leaves it alone.
+    `INSERT INTO app.org_mails (org_id, id, template, recipient, next_attempt_at)
+     VALUES ($1, gen_random_uuid(), 'invitation', 'guest@example.com', now() + interval '1 year')`,
     [orgId],
   );
   await admin.query(`INSERT INTO app.organization_variables (org_id, name, value) VALUES ($1, 'region', '"eu"')`, [

@@ -9,6 +9,8 @@ export interface SweeperOptions {
   isQueueReady: () => Promise<boolean>;
   findStuckRuns: (limit: number) => Promise<RunWake[]>;
   wakeRun: (wake: RunWake) => Promise<void>;
+  /** Housekeeping that needs no queue: called at the first sweep, and then once `everyMs` have passed since. */
+  cleanUp?: { everyMs: number; run: () => Promise<unknown> };
   onSwept: (count: number) => void;
   onError: (error: Error) => void;
 }
@@ -22,10 +24,11 @@ export function startSweeper(options: SweeperOptions): { stop(): Promise<void> }
   let isStopped = false;
   let timer: NodeJS.Timeout | undefined;
   let sweep: Promise<void> = Promise.resolve();
+  const cleanUp = createCleaner(options);
   const schedule = () => {
     if (isStopped) return;
     timer = setTimeout(() => {
-      sweep = sweepOnce(options).then(schedule);
+      sweep = sweepOnce(options).then(cleanUp).then(schedule);
     }, options.intervalMs);
     timer.unref();
   };
@@ -48,4 +51,18 @@ async function sweepOnce({ isQueueReady, findStuckRuns, wakeRun, onSwept, onErro
   } catch (error) {
     onError(error instanceof Error ? error : new Error(String(error)));
   }
+}
+
+/** Cleans up unless it did so less than `everyMs` ago. Redis plays no part in it: it also happens while Redis is away. */
+function createCleaner({ cleanUp, onError }: SweeperOptions): () => Promise<void> {
+  let dueAt = 0;
+  return async () => {
+    if (!cleanUp || performance.now() < dueAt) return;
+    dueAt = performance.now() + cleanUp.everyMs;
+    try {
+      await cleanUp.run();
+    } catch (error) {
+      onError(error instanceof Error ? error : new Error(String(error)));
+    }
+  };
 }

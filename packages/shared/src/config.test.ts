@@ -99,7 +99,7 @@ it('reads how many proxies to believe, or which networks', () => {
     expect(problemsOf({ ...API, TRUST_PROXY }).names, TRUST_PROXY).toEqual(['TRUST_PROXY']);
 });
 
-it('refuses warn in production unless somebody acknowledged it', () => {
+it('T1: refuses warn in production unless somebody acknowledged it', () => {
   const warn = { ...API, ORG_CONTEXT_ENFORCEMENT: 'warn' };
   const production = { ...warn, NODE_ENV: 'production' };
   expect(problemsOf(production).names).toEqual(['ORG_CONTEXT_ENFORCEMENT']);

@@ -13,6 +13,7 @@ export const ERROR_CATALOG = {
   OAUTH_EMAIL_REQUIRED: { status: 400, message: 'The provider did not share a verified e-mail address.' },
   INVITATION_EXPIRED: { status: 400, message: 'This invitation has expired; ask for a new one.' },
   INVITATION_USED: { status: 400, message: 'This invitation was already used or revoked; ask for a new one.' },
+  TOKEN_INVALID: { status: 400, message: 'This link is not valid any more; ask for a new one.' },
   UNAUTHORIZED: { status: 401, message: 'Sign in first: the credentials are missing, wrong or no longer valid.' },
   OAUTH_EXCHANGE_FAILED: { status: 401, message: 'The provider did not accept the sign-in; start it again.' },
   OAUTH_INVALID_NONCE: { status: 401, message: 'The sign-in answer does not belong to this attempt; start it again.' },

@@ -27,16 +27,18 @@ function event<Fields extends object>(name: string, level: Level) {
 type Request = { requestId: string };
 type RunStep = RunRef & { attemptCount: number };
 
-export const orgContextHeaderFallback = event<
-  Request & {
-    reason: 'ORG_CONTEXT_REQUIRED' | 'INVALID_ORG_CONTEXT';
-    userId: string;
-    routeOrgId: string;
-    headerOrgId: string | null;
-    path: string;
-    method: string;
-  }
->('org_context_header_fallback', 'warn');
+type OrgContextHeader = Request & {
+  reason: 'ORG_CONTEXT_REQUIRED' | 'INVALID_ORG_CONTEXT';
+  userId: string;
+  routeOrgId: string;
+  headerOrgId: string | null;
+  path: string;
+  method: string;
+};
+
+export const orgContextHeaderFallback = event<OrgContextHeader>('org_context_header_fallback', 'warn');
+/** The same in strict mode, where the request was refused: tells which clients a switch to strict has locked out. */
+export const orgContextHeaderRefused = event<OrgContextHeader>('org_context_header_refused', 'warn');
 
 export const orgContextAccessDenied = event<Request & { userId: string; orgId: string; path: string; method: string }>(
   'org_context_access_denied',
@@ -52,8 +54,39 @@ export const invitationAcceptFailed = event<
   Request & { tokenPrefix: string; reasonCode: string; userId: string; path: string }
 >('invitation_accept_failed', 'warn');
 
+/** A login that was refused, whoever it was for; the answer never tells which of these it was. */
+export const signInFailed = event<
+  Request & { reasonCode: 'unknown_address' | 'wrong_password' | 'no_password' | 'disabled'; userId: string | null }
+>('sign_in_failed', 'warn');
+export const passwordChanged = event<Request & { userId: string; by: 'change' | 'reset' }>('password_changed', 'info');
+
+type MailAttempt = { template: string; mailId: string; attempts: number };
+export const mailSent = event<MailAttempt>('mail_sent', 'info');
+/** `retryInSec` is null when it was given up for good. */
+export const mailFailed = event<MailAttempt & { error: string; retryInSec: number | null }>('mail_failed', 'warn');
+
+type FailureNotice = { orgId: string; workflowId: string; channel: 'email' | 'webhook'; count: number };
+/** An organization was told that `count` runs of a workflow failed. */
+export const failureNoticeSent = event<FailureNotice>('failure_notice_sent', 'info');
+/** `retryInSec` is null when the notice was given up for good. */
+export const failureNoticeFailed = event<
+  FailureNotice & { error: string; attempts: number; retryInSec: number | null }
+>('failure_notice_failed', 'warn');
+
+/** All that stays of an organization: its audit log went with it. */
+export const organizationDeleted = event<Request & { orgId: string; userId: string; deleted: Record<string, number> }>(
+  'organization_deleted',
+  'warn',
+);
+
 export const refreshTokenReused = event<Request & { sessionId: string; userId: string }>(
   'refresh_token_reused',
+  'warn',
+);
+
+/** Somebody reached a limit; once per key and window, so that a flood does not flood the log as well. */
+export const rateLimited = event<Request & { class: string; ipAddress: string; path: string; method: string }>(
+  'rate_limited',
   'warn',
 );
 

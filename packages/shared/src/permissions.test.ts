@@ -1,5 +1,13 @@
 import { expect, it } from 'vitest';
-import { hasPermission, isAtLeast, type Permission, RoleKey } from './permissions.ts';
+import {
+  hasPermission,
+  isAtLeast,
+  isKeyGrantable,
+  isKeyPermission,
+  KeyPermission,
+  Permission,
+  RoleKey,
+} from './permissions.ts';
 
 /** The whole table, written out: a permission that moves to another role must be changed here on purpose too. */
 const TABLE: Record<Permission, [owner: boolean, admin: boolean, member: boolean]> = {
@@ -38,4 +46,16 @@ it('orders owner above admin above member', () => {
     [false, true, true],
     [false, false, true],
   ]);
+});
+
+it('keeps making keys, deleting and handing over an organization from every API key', () => {
+  const personal = Permission.options.filter((permission) => !isKeyPermission(permission));
+  expect(personal.toSorted()).toEqual(['api-key:write', 'org:delete', 'org:transfer']);
+  expect(KeyPermission.options.toSorted()).toEqual(Permission.options.filter(isKeyPermission).toSorted());
+  expect(KeyPermission.safeParse('org:delete').error?.issues[0]?.message).toMatch(/^no API key may hold org:delete/);
+  expect(KeyPermission.safeParse('org:burn').error?.issues[0]?.message).toBe('must be the name of a permission');
+});
+
+it('lets a key give the role that could do none of this, and no other', () => {
+  expect(RoleKey.options.filter(isKeyGrantable)).toEqual(['member']);
 });

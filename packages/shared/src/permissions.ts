@@ -28,7 +28,14 @@ const LOWEST_ROLE = {
   'notice:write': 'admin',
 } as const satisfies Record<string, RoleKey>;
 
-export type Permission = keyof typeof LOWEST_ROLE;
+export const Permission = z.enum(Object.keys(LOWEST_ROLE) as (keyof typeof LOWEST_ROLE)[]);
+export type Permission = z.infer<typeof Permission>;
+
+/**
+ * What only a signed-in person may do, whatever their API key holds: a key that leaked must not make further keys, so that
+ * revoking it ends the matter, and must neither destroy the organization nor give it away.
+ */
+const PERSON_ONLY = ['api-key:write', 'org:delete', 'org:transfer'] as const satisfies Permission[];
 
 const RANK: Record<RoleKey, number> = { member: 0, admin: 1, owner: 2 };
 
@@ -41,3 +48,20 @@ export function hasPermission(role: RoleKey, permission: Permission): boolean {
 export function isAtLeast(role: RoleKey, other: RoleKey): boolean {
   return RANK[role] >= RANK[other];
 }
+
+/** True when an API key can hold the permission at all. Routes with another one are for people: `auth: 'session'`. */
+export function isKeyPermission(permission: Permission): boolean {
+  return !PERSON_ONLY.some((personal) => personal === permission);
+}
+
+/** True when an API key may give somebody this role: it holds nothing that no key can hold. */
+export function isKeyGrantable(role: RoleKey): boolean {
+  return !PERSON_ONLY.some((personal) => hasPermission(role, personal));
+}
+
+export const KeyPermission = Permission.exclude(PERSON_ONLY, {
+  error: ({ input }) =>
+    PERSON_ONLY.some((personal) => personal === input)
+      ? `no API key may hold ${input}: only a signed-in person may do this`
+      : 'must be the name of a permission',
+});

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import {
   type CryptoKey,
   calculateJwkThumbprint,
@@ -16,12 +17,16 @@ const TYPE = 'at+jwt'; // RFC 9068: an access token is not mistaken for any othe
 const ISSUER = 'millrace';
 const AUDIENCE = 'millrace-api';
 const CLOCK_TOLERANCE_SEC = 5;
+/** About 400 bytes each. A person has one token at a time, so these are the people at work in 15 minutes. */
+const MAX_VERIFIED = 10_000;
 const NOT_A_JWKS = 'AUTH_SIGNING_KEYS must be a JWKS ({"keys":[...]}) of private Ed25519 keys, each with a kid';
 
 /** Private keys, newest first: the first signs, all verify, so that a key can be rotated without signing anyone out. */
 export interface SigningKeys {
   current: { kid: string; privateKey: CryptoKey };
   publicKeys: Map<string, CryptoKey>;
+  /** Tokens these keys have verified; other keys start with none. See `verifyAccessToken`. */
+  verified: Map<string, AccessClaims>;
 }
 
 export interface AccessClaims {
@@ -41,7 +46,16 @@ const PrivateJwk = z.object({
   kid: z.string().min(1),
 });
 const Jwks = z.object({ keys: z.array(PrivateJwk).min(1).max(8) });
-const Claims = z.object({ sub: Id, sid: Id, email: z.string(), iat: z.number(), exp: z.number(), jti: z.string() });
+/** As `signAccessToken` writes them, narrower than the standard allows: one audience, times in whole seconds. */
+const Claims = z.object({
+  aud: z.literal(AUDIENCE),
+  sub: Id,
+  sid: Id,
+  email: z.string(),
+  iat: z.int(),
+  exp: z.int(),
+  jti: z.string(),
+});
 
 /** A fresh key set as JSON for `AUTH_SIGNING_KEYS`: one Ed25519 private key whose `kid` is its RFC 7638 thumbprint. */
 export async function generateSigningKeys(): Promise<string> {
@@ -61,7 +75,7 @@ export async function loadSigningKeys(text: string): Promise<SigningKeys> {
     publicKeys.set(jwk.kid, await importKey(jwk));
   }
   const first = parsed.data.keys[0] as z.infer<typeof PrivateJwk>;
-  return { current: { kid: first.kid, privateKey: await importKey(first) }, publicKeys };
+  return { current: { kid: first.kid, privateKey: await importKey(first) }, publicKeys, verified: new Map() };
 }
 
 /**
@@ -84,12 +98,26 @@ export async function signAccessToken(
     .sign(keys.current.privateKey);
 }
 
-/** The claims of a valid token; undefined for anything else, without saying why (a reason would help only an attacker). */
+/**
+ * The claims of a valid token; undefined for anything else, without saying why (a reason would help only an attacker).
+ * That a signature is right never changes, so it is computed once for the tokens in use. Nothing else is remembered:
+ * the times are compared at every call, and whether the session lives is for the database to say.
+ */
 export async function verifyAccessToken(
   keys: SigningKeys,
   token: string,
   nowSec: number,
 ): Promise<AccessClaims | undefined> {
+  // By hash, so that memory holds no tokens and comparing keys tells nothing about them.
+  const digest = hash('sha256', token, 'base64url');
+  const known = keys.verified.get(digest);
+  const claims = known ?? (await verifySignedClaims(keys, token, nowSec));
+  if (!claims || !isTimely(claims, nowSec)) return undefined;
+  remember(keys.verified, digest, claims);
+  return claims;
+}
+
+async function verifySignedClaims(keys: SigningKeys, token: string, nowSec: number): Promise<AccessClaims | undefined> {
   try {
     const { payload } = await jwtVerify(token, ({ kid }) => publicKey(keys, kid), {
       algorithms: [ALGORITHM],
@@ -101,7 +129,6 @@ export async function verifyAccessToken(
       requiredClaims: ['sub', 'sid', 'iat', 'exp', 'jti'],
     });
     const claims = Claims.parse(payload);
-    if (claims.iat > nowSec + CLOCK_TOLERANCE_SEC) return undefined;
     return {
       userId: claims.sub,
       sessionId: claims.sid,
@@ -112,6 +139,19 @@ export async function verifyAccessToken(
   } catch {
     return undefined;
   }
+}
+
+function isTimely({ issuedAt, expiresAt }: AccessClaims, nowSec: number): boolean {
+  return issuedAt <= nowSec + CLOCK_TOLERANCE_SEC && expiresAt > nowSec - CLOCK_TOLERANCE_SEC;
+}
+
+/** Keeps the tokens used last: a Map goes through its keys in the order in which they were added. */
+function remember(verified: Map<string, AccessClaims>, digest: string, claims: AccessClaims): void {
+  verified.delete(digest);
+  verified.set(digest, claims);
+  if (verified.size <= MAX_VERIFIED) return;
+  const [oldest = digest] = verified.keys();
+  verified.delete(oldest);
 }
 
 /** Keys come from our own list by `kid` alone; a `jwk`, `jku` or `x5u` inside a token is never looked at. */

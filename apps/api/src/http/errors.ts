@@ -1,9 +1,10 @@
-import { isDatabaseUnavailable, sqlStateOf } from '@millrace/db/failures';
+import { isCollision, isDatabaseUnavailable } from '@millrace/db/failures';
 import { AppError, ERROR_CATALOG, type ErrorDetail } from '@millrace/shared/errors';
 import { requestFailed } from '@millrace/shared/events';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { BARE_HEADERS } from './headers.ts';
 import { loggablePath } from './request-path.ts';
 
 /** The one shape of every answer from 400 up. */
@@ -15,12 +16,6 @@ export const ErrorEnvelope = z
     details: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
   })
   .meta({ id: 'Error' });
-
-/**
- * SQLSTATEs of two changes that met: a row that was referred to went away (as when the organization is deleted),
- * serialization failure, deadlock. Nothing of the change that lost was stored.
- */
-const COLLISIONS = new Set<string | null>(['23503', '40001', '40P01']);
 
 /** The one place where an error becomes an answer. Only errors of ours speak; all else is a 500 without a reason. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -34,10 +29,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
     ...(appError.details && { details: appError.details }),
   };
   // Errors of the router itself come here without having passed the hooks that set these.
-  reply
-    .header('x-request-id', request.id)
-    .header('cache-control', 'no-store')
-    .header('x-content-type-options', 'nosniff');
+  reply.headers({ ...BARE_HEADERS, 'x-request-id': request.id });
   // Serialized here: an answer about a failure must not depend on the schema of the route that failed.
   return reply.code(appError.status).type('application/json; charset=utf-8').send(JSON.stringify(envelope));
 }
@@ -54,7 +46,7 @@ function toAppError(error: unknown): AppError {
   }
   if (isDatabaseUnavailable(error))
     return new AppError('DATABASE_UNAVAILABLE', undefined, { cause: error, retryAfterSec: 1 });
-  if (COLLISIONS.has(sqlStateOf(error)))
+  if (isCollision(error))
     return new AppError('CONFLICT', 'Something this depends on was changed or deleted at the same moment; try again.', {
       cause: error,
     });
@@ -79,7 +71,7 @@ function toDetail(where: string, issue: { instancePath: string; keyword: string;
 }
 
 function logFailure(error: unknown, appError: AppError, request: FastifyRequest): void {
-  const thrown = error instanceof Error ? error : new Error(String(error));
+  const thrown = error instanceof Error ? error : new Error(describe(error));
   const cause = thrown.cause instanceof Error ? thrown.cause : thrown;
   requestFailed(request.log, {
     requestId: request.id,
@@ -89,6 +81,11 @@ function logFailure(error: unknown, appError: AppError, request: FastifyRequest)
     error: cause.message,
     ...(appError.code === 'INTERNAL' && cause.stack && { stack: cause.stack }),
   });
+}
+
+/** Never throws, unlike String: here it would bring the framework's own answer, which quotes. */
+function describe(thrown: unknown): string {
+  return typeof thrown === 'object' ? Object.prototype.toString.call(thrown) : String(thrown);
 }
 
 /** Codes that any route of a kind can answer, for the printed contract. */

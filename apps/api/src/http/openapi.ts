@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import type { Contract } from '@millrace/shared/contracts/contract';
 import reference from '@scalar/fastify-api-reference';
@@ -20,10 +21,24 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
         description: 'Multi-tenant workflow automation. Paths under /v1/orgs/{orgId} need the X-Org-Id header.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'An access token, or an API key (mr_...).' },
+        },
+      },
     },
     transform: describeRoute,
     transformObject: (input) => markOptionalBodies(optionalBodies, jsonSchemaTransformObject(input)),
+  });
+  await app.register(serveReference);
+}
+
+/** The reference page is one bundle with an inline start script; it shows public text only and no user content. */
+async function serveReference(app: FastifyInstance): Promise<void> {
+  app.addHook('onSend', async (_request, reply, payload) => {
+    const isPage = String(reply.getHeader('content-type')).startsWith('text/html');
+    reply.header('content-security-policy', referencePolicy(isPage ? String(payload) : ''));
+    return payload;
   });
   await app.register(reference, {
     routePrefix: '/docs',
@@ -37,18 +52,26 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
       agent: { disabled: true },
       mcp: { disabled: true },
     },
-    hooks: {
-      onRequest: (_request, reply, done) => {
-        // The reference page is one bundle with an inline start script; it shows public text only and no user content.
-        reply.header(
-          'content-security-policy',
-          "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
-        );
-        done();
-      },
-    },
   });
 }
+
+/** Allows the page's own inline scripts by their hash, and so no other. The bundle writes styles into elements. */
+function referencePolicy(page: string): string {
+  const scripts = [...page.matchAll(INLINE_SCRIPT)].map(([, script = '']) => script);
+  const hashes = scripts.map((script) => ` 'sha256-${createHash('sha256').update(script).digest('base64')}'`);
+  return [
+    "default-src 'self'",
+    `script-src 'self'${hashes.join('')}`,
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join(';');
+}
+
+const INLINE_SCRIPT = /<script(?: type="text\/javascript")?>([^<]*)<\/script>/g;
 
 export function serveOpenApiDocument(app: FastifyInstance): void {
   app.get('/v1/openapi.json', { schema: { hide: true } as object }, async () => app.swagger());
@@ -62,9 +85,20 @@ const describeRoute: typeof jsonSchemaTransform = (input) => {
   const contract = (input.route.config as { contract?: Contract } | undefined)?.contract;
   const { schema, url } = jsonSchemaTransform(input);
   const { body, ...rest } = schema as Record<string, unknown>;
-  const headers = contract ? headersOf(contract) : undefined;
-  return { url, schema: { ...rest, ...(contract?.body && { body }), ...(headers && { headers }) } };
+  const description = contract && describeAccess(contract);
+  const headers = contract && headersOf(contract);
+  const told = { ...(description && { description }), ...(headers && { headers }) };
+  return { url, schema: { ...rest, ...(contract?.body && { body }), ...told } };
 };
+
+/** What whoever makes an API key needs to know of an operation. */
+function describeAccess({ auth, permission }: Contract): string {
+  const sentences = [
+    permission && `Needs the permission ${permission}.`,
+    auth === 'session' && "Takes a person's access token; an API key is answered 403.",
+  ];
+  return sentences.filter(Boolean).join(' ');
+}
 
 function headersOf({ permission, isIdempotent }: Contract) {
   const properties = {

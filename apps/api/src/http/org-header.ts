@@ -1,12 +1,12 @@
 import { AppError } from '@millrace/shared/errors';
-import { orgContextHeaderFallback } from '@millrace/shared/events';
+import { orgContextHeaderFallback, orgContextHeaderRefused } from '@millrace/shared/events';
 import { Id } from '@millrace/shared/ids';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { UserContext } from '../context.ts';
 
 /**
- * `X-Org-Id` must be the organization of the path. `strict` throws 400; `warn` goes on with the path's organization,
- * tells the client by a header and writes an event, so that clients which do not send it yet can be found.
+ * `X-Org-Id` must be the organization of the path. `strict` throws 400; `warn` goes on with the path's organization and
+ * tells the client by a header. Both write an event, so that clients which do not send it yet can be found.
  */
 export function checkOrgHeader(
   context: UserContext,
@@ -16,9 +16,7 @@ export function checkOrgHeader(
 ): void {
   const reason = orgHeaderProblem(request, orgId);
   if (!reason) return;
-  if (context.deps.config.ORG_CONTEXT_ENFORCEMENT === 'strict') throw new AppError(reason);
-  reply.header('x-org-context-warning', reason);
-  orgContextHeaderFallback(context.log, {
+  const fields = {
     requestId: context.requestId,
     reason,
     userId: context.userId,
@@ -26,10 +24,19 @@ export function checkOrgHeader(
     headerOrgId: readHeader(request)?.slice(0, 100) ?? null,
     path: context.path,
     method: context.method,
-  });
+  };
+  if (context.deps.config.ORG_CONTEXT_ENFORCEMENT === 'strict') {
+    orgContextHeaderRefused(context.log, fields);
+    throw new AppError(reason);
+  }
+  reply.header('x-org-context-warning', reason);
+  orgContextHeaderFallback(context.log, fields);
 }
 
-function orgHeaderProblem(request: FastifyRequest, orgId: string) {
+function orgHeaderProblem(
+  request: FastifyRequest,
+  orgId: string,
+): 'ORG_CONTEXT_REQUIRED' | 'INVALID_ORG_CONTEXT' | undefined {
   const header = readHeader(request);
   if (header === undefined || header === '') return 'ORG_CONTEXT_REQUIRED';
   const parsed = Id.safeParse(header);

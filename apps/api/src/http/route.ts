@@ -10,10 +10,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Client, OrgContext, PublicContext, SessionContext, UserContext } from '../context.ts';
 import type { Deps } from '../deps.ts';
-import { authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
+import { type AuthorizePerson, authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
+import { readAddress } from './client-address.ts';
 import { envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
 import { isStorableText } from './json-body.ts';
+import { spendRequest } from './rate-limits.ts';
 import { loggablePath } from './request-path.ts';
 
 type ContextOf<C extends Contract> = C extends { permission: string }
@@ -55,10 +57,16 @@ const NoQuery = z.strictObject({});
 const NoBody = z.strictObject({}).optional();
 
 /**
- * Serves one contract. The actor is known before a byte of the body is read; parameters, query and body are parsed by
+ * Serves one contract. Limits are held and the actor is known before a byte of the body is read; parameters, query and body are parsed by
  * the contract's schemas; the answer leaves through its response schema, so undeclared fields cannot leave at all.
  */
-export function route<C extends Contract>(app: FastifyInstance, deps: Deps, contract: C, handler: Handler<C>): void {
+export function route<C extends Contract>(
+  app: FastifyInstance,
+  deps: Deps,
+  contract: C,
+  handler: Handler<C>,
+  options: { authorizePerson?: AuthorizePerson } = {},
+): void {
   app.route({
     method: contract.method,
     url: contract.path,
@@ -74,7 +82,9 @@ export function route<C extends Contract>(app: FastifyInstance, deps: Deps, cont
       ...(isBearer(contract) && { security: [{ bearer: [] }] }),
     } as object,
     onRequest: async (request, reply) => {
-      request.actor = await findActor(deps, contract, request, reply);
+      const context = openContext(deps, request);
+      if (contract.rateLimit) await spendRequest(context, contract.rateLimit, reply);
+      request.actor = await findActor(context, contract, request, reply, options.authorizePerson);
     },
     preValidation: async (request) => refuseUnstorableText(request),
     handler: async (request, reply) => {
@@ -91,8 +101,8 @@ export function route<C extends Contract>(app: FastifyInstance, deps: Deps, cont
   });
 }
 
-async function findActor(deps: Deps, contract: Contract, request: FastifyRequest, reply: FastifyReply) {
-  const context: PublicContext = {
+function openContext(deps: Deps, request: FastifyRequest): PublicContext {
+  return {
     deps,
     requestId: request.id,
     log: deps.log, // events carry the request's id as a field of their own
@@ -100,15 +110,34 @@ async function findActor(deps: Deps, contract: Contract, request: FastifyRequest
     method: request.method,
     client: readClient(request),
   };
-  if (contract.permission) return authenticateMember(context, request, reply, contract.permission);
-  if (contract.auth === 'bearer') return authenticateUser(context, request);
-  if (contract.auth === 'session') return authenticateSession(context, request);
-  return context;
+}
+
+async function findActor(
+  context: PublicContext,
+  contract: Contract,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  authorizePerson?: AuthorizePerson,
+) {
+  const { auth, permission } = contract;
+  if (permission) return authenticateMember(context, request, reply, { auth, permission }, authorizePerson);
+  switch (auth) {
+    case 'bearer':
+      return authenticateUser(context, request);
+    case 'session':
+      return authenticateSession(context, request);
+    case 'public':
+    case 'cookie':
+    case 'bearer-or-cookie':
+      return context;
+  }
 }
 
 function readClient(request: FastifyRequest): Client {
   const userAgent = request.headers['user-agent']?.toWellFormed().slice(0, 400) ?? null;
-  return { userAgent, ipAddress: request.ip };
+  // A trusted proxy may still pass on text that is no address; then the proxy itself is the caller.
+  const ipAddress = readAddress(request.ip) ?? readAddress(request.socket.remoteAddress ?? '') ?? 'unknown';
+  return { userAgent, ipAddress };
 }
 
 function isBearer({ auth }: Contract): boolean {
@@ -129,6 +158,7 @@ function refuseUnstorableText(request: FastifyRequest): void {
 
 function possibleErrors(contract: Contract): ErrorCode[] {
   const codes: ErrorCode[] = ['BAD_REQUEST', 'DATABASE_UNAVAILABLE', ...(contract.errors ?? [])];
+  if (contract.rateLimit) codes.push('RATE_LIMITED');
   if (contract.auth !== 'public') codes.push('UNAUTHORIZED');
   if (contract.permission) codes.push('ORG_ACCESS_DENIED', 'NOT_FOUND');
   if (contract.auth === 'session') codes.push('FORBIDDEN');

@@ -4,14 +4,11 @@ import { users } from './users.ts';
 
 export type AccountTokenPurpose = 'verify_email' | 'reset_password';
 
-const userId = () =>
-  uuid('user_id')
-    .notNull()
-    .references(() => users.id, { onDelete: 'cascade' });
+const userId = () => uuid('user_id').references(() => users.id, { onDelete: 'cascade' });
 
 export const accountTokens = app.table('account_tokens', {
   id: uuid('id').primaryKey(),
-  userId: userId(),
+  userId: userId().notNull(),
   purpose: text('purpose').$type<AccountTokenPurpose>().notNull(),
   email: text('email').notNull(),
   tokenHash: bytea('token_hash').notNull(),
@@ -22,6 +19,7 @@ export const accountTokens = app.table('account_tokens', {
 
 export const accountMails = app.table('account_mails', {
   id: uuid('id').primaryKey(),
+  /** Null for a reset that somebody asked for: whose it is, if anybody's, is found out when it is due. */
   userId: userId(),
   template: text('template').notNull(),
   recipient: text('recipient').notNull(),

@@ -3,12 +3,27 @@ import { app, instant, orgId } from './columns.ts';
 
 export type NoticeChannel = 'none' | 'email' | 'webhook';
 
+type FailureError = { code: string | null; message: string | null };
+
+/** A notice that is being told, the same for every try. */
+export interface SendingNotice {
+  id: string;
+  count: number;
+  /** The newest failure when it was first tried. */
+  runId: string;
+  error: FailureError | null;
+  at: string;
+  /** Addresses that have it already. */
+  told: string[];
+}
+
 export const failureNoticeSettings = app.table('failure_notice_settings', {
   orgId: orgId().primaryKey(),
   channel: text('channel').$type<NoticeChannel>().notNull(),
   emails: text('emails').array().notNull().default([]),
   webhookUrl: text('webhook_url'),
   webhookGeneration: integer('webhook_generation').notNull().default(0),
+  testedAt: instant('tested_at'),
   updatedAt: instant('updated_at').notNull().defaultNow(),
 });
 
@@ -19,7 +34,8 @@ export const failureNotices = app.table(
     workflowId: uuid('workflow_id').notNull(),
     failedCount: integer('failed_count').notNull(),
     lastRunId: uuid('last_run_id').notNull(),
-    lastError: jsonb('last_error').$type<{ code: string; message: string; stepId?: string }>(),
+    lastError: jsonb('last_error').$type<FailureError>(),
+    sending: jsonb('sending').$type<SendingNotice>(),
     attempts: integer('attempts').notNull().default(0),
     nextAttemptAt: instant('next_attempt_at').notNull().defaultNow(),
   },

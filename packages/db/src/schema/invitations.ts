@@ -12,6 +12,7 @@ export const organizationInvitations = app.table(
     tokenHash: bytea('token_hash').notNull(),
     /** Rises when the invitation is sent again with a new token. */
     generation: integer('generation').notNull().default(0),
+    resentAt: instant('resent_at'),
     invitedByUserId: uuid('invited_by_user_id').notNull(),
     createdAt: instant('created_at').notNull().defaultNow(),
     expiresAt: instant('expires_at').notNull(),

@@ -11,7 +11,7 @@ export const Email = z
   .pipe(z.email('must be an e-mail address'));
 
 /** 8 to 256 characters after NFC, so that one password typed on two keyboards is one password; no composition rules. */
-const Password = z
+export const Password = z
   .string()
   .max(1024, 'must be at most 256 characters')
   .refine((value) => value.isWellFormed() && !value.includes('\u0000'), 'must be well-formed text without NUL')
@@ -36,6 +36,9 @@ export const User = z
   .meta({ id: 'User' });
 export type User = z.infer<typeof User>;
 
+/** As it stands in the fragment of a link that was mailed. */
+const MailedToken = z.string().min(1).max(200);
+
 const SignedIn = z.object({ session: Session, user: User });
 const Provider = z.strictObject({ provider: z.enum(['google', 'github']) });
 const Mode = z.enum(['json']).optional();
@@ -47,6 +50,7 @@ export const signUp = defineContract({
   summary: 'Create a user and sign in',
   tag: 'Auth',
   auth: 'public',
+  rateLimit: 'sign-in',
   body: z.strictObject({ email: Email, password: Password, displayName: personText(100).optional() }),
   status: 201,
   response: SignedIn,
@@ -60,6 +64,7 @@ export const logIn = defineContract({
   summary: 'Sign in with e-mail and password',
   tag: 'Auth',
   auth: 'public',
+  rateLimit: 'sign-in',
   body: z.strictObject({ email: Email, password: z.string().min(1).max(1024) }),
   status: 200,
   response: SignedIn,
@@ -102,6 +107,46 @@ export const logOutAll = defineContract({
   errors: ['FORBIDDEN'],
 });
 
+export const forgotPassword = defineContract({
+  id: 'forgotPassword',
+  method: 'POST',
+  path: '/v1/auth/password/forgot',
+  summary:
+    'Ask for a mail with a link that sets a new password; the answer is the same whether or not there is an account',
+  tag: 'Auth',
+  auth: 'public',
+  body: z.strictObject({ email: Email }),
+  status: 200,
+  response: Done,
+  errors: ['RATE_LIMITED'],
+});
+
+export const resetPassword = defineContract({
+  id: 'resetPassword',
+  method: 'POST',
+  path: '/v1/auth/password/reset',
+  summary: 'Set a new password with the token of a mailed link; ends every session',
+  tag: 'Auth',
+  auth: 'public',
+  body: z.strictObject({ token: MailedToken, password: Password }),
+  status: 200,
+  response: Done,
+  errors: ['TOKEN_INVALID', 'RATE_LIMITED'],
+});
+
+export const verifyEmail = defineContract({
+  id: 'verifyEmail',
+  method: 'POST',
+  path: '/v1/auth/email/verify',
+  summary: 'Confirm an e-mail address with the token of a mailed link',
+  tag: 'Auth',
+  auth: 'public',
+  body: z.strictObject({ token: MailedToken }),
+  status: 200,
+  response: Done,
+  errors: ['TOKEN_INVALID', 'RATE_LIMITED'],
+});
+
 export const startOAuth = defineContract({
   id: 'startOAuth',
   method: 'GET',
@@ -109,6 +154,7 @@ export const startOAuth = defineContract({
   summary: 'Begin a sign-in with google or github',
   tag: 'Auth',
   auth: 'public',
+  rateLimit: 'link',
   params: Provider,
   query: z.strictObject({ mode: Mode, returnTo: z.string().max(2000).optional() }),
   status: 200,
@@ -123,6 +169,7 @@ export const finishOAuth = defineContract({
   summary: 'Where the provider sends the browser back',
   tag: 'Auth',
   auth: 'public',
+  rateLimit: 'link',
   params: Provider,
   // Providers add parameters of their own (scope, authuser, iss, ...), so this query alone is not strict.
   query: z.object({ code: z.string().max(4000).optional(), state: z.string().max(400).optional(), mode: Mode }),

@@ -4,6 +4,12 @@ import { Id } from '../ids.ts';
 import type { Permission } from '../permissions.ts';
 
 /**
+ * How often one address may call: `sign-in` covers sign-up and login together, `link` the routes that take a secret from
+ * a stranger (a mailed link, an invitation, a provider's answer). Each class is one budget for all its routes.
+ */
+export type RateLimitClass = 'sign-in' | 'link';
+
+/**
  * One endpoint as data. The API serves it, OpenAPI is printed from it, clients and tests call it: nothing about an
  * endpoint is written twice.
  */
@@ -13,7 +19,7 @@ export interface Contract {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: `/${string}`;
   summary: string;
-  tag: 'Auth' | 'Me' | 'Organizations' | 'Workflows' | 'Runs';
+  tag: 'Auth' | 'Me' | 'Organizations' | 'API keys' | 'Workflows' | 'Runs';
   /**
    * How a caller proves who they are. `bearer` takes a person's access token or an API key, `session` only the former.
    * `cookie` routes are the only ones that read the refresh cookie.
@@ -28,6 +34,8 @@ export interface Contract {
   response: z.ZodType;
   /** Codes beyond those every route of its kind can answer. */
   errors?: readonly ErrorCode[];
+  /** Set on every route that strangers may try secrets on; answers 429 beyond the class's limit. */
+  rateLimit?: RateLimitClass;
   /** Answers a repeated `Idempotency-Key` with the first answer. */
   isIdempotent?: true;
 }

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { isKeyPermission } from '../permissions.ts';
+import * as apiKeys from './api-keys.ts';
 import * as auth from './auth.ts';
 import type { Contract } from './contract.ts';
 import * as invitations from './invitations.ts';
@@ -7,7 +9,7 @@ import * as organizations from './organizations.ts';
 import * as runs from './runs.ts';
 import * as workflows from './workflows.ts';
 
-const contracts = [auth, invitations, me, organizations, runs, workflows]
+const contracts = [apiKeys, auth, invitations, me, organizations, runs, workflows]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter((value): value is Contract => typeof value === 'object' && value !== null && 'method' in value);
 
@@ -18,10 +20,11 @@ it('gives each endpoint an id and an address of its own', () => {
 });
 
 describe.each(contracts.map((contract) => [contract.id, contract] as const))('%s', (_id, contract) => {
-  it('demands a bearer and a permission exactly when it belongs to an organization', () => {
+  it('demands a permission exactly when it belongs to an organization, and a person when no key can hold it', () => {
     const isInOrganization = /^\/v1\/orgs\/:orgId(\/|$)/.test(contract.path);
     expect(contract.permission !== undefined).toBe(isInOrganization);
-    if (isInOrganization) expect(contract.auth).toBe('bearer');
+    if (!contract.permission) return;
+    expect(contract.auth).toBe(isKeyPermission(contract.permission) ? 'bearer' : 'session');
   });
 
   it('declares every parameter of its path and no other', () => {

@@ -15,18 +15,20 @@ const Invitation = z.object({
   createdAt: Time,
 });
 
+const CreatedInvitation = z.object({ invitation: Invitation.extend({ token: z.string() }) });
+
 export const createInvitation = defineContract({
   id: 'createInvitation',
   method: 'POST',
   path: '/v1/orgs/:orgId/invitations',
-  summary: 'Invite somebody by e-mail; the token is shown this once',
+  summary: 'Invite somebody by e-mail; the token is mailed and shown this once',
   tag: 'Organizations',
   auth: 'bearer',
   permission: 'invitation:write',
   params: OrgParams,
   body: z.strictObject({ email: Email, roleKey: InvitedRole }),
   status: 201,
-  response: z.object({ invitation: Invitation.extend({ token: z.string() }) }),
+  response: CreatedInvitation,
   errors: ['CONFLICT'],
 });
 
@@ -56,6 +58,20 @@ export const revokeInvitation = defineContract({
   response: Done,
 });
 
+export const resendInvitation = defineContract({
+  id: 'resendInvitation',
+  method: 'POST',
+  path: '/v1/orgs/:orgId/invitations/:invitationId/resend',
+  summary: 'Mail an invitation again with a new token and a new expiry; the token before it stops working',
+  tag: 'Organizations',
+  auth: 'bearer',
+  permission: 'invitation:write',
+  params: OrgParams.extend({ invitationId: Id }),
+  status: 200,
+  response: CreatedInvitation,
+  errors: ['CONFLICT', 'RATE_LIMITED'],
+});
+
 export const acceptInvitation = defineContract({
   id: 'acceptInvitation',
   method: 'POST',
@@ -63,6 +79,7 @@ export const acceptInvitation = defineContract({
   summary: 'Join the organization; the signed-in e-mail must be the invited one',
   tag: 'Organizations',
   auth: 'session',
+  rateLimit: 'link',
   params: z.strictObject({ token: z.string().min(1).max(200) }),
   status: 200,
   response: z.object({

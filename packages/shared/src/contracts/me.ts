@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Id } from '../ids.ts';
 import { RoleKey } from '../permissions.ts';
-import { User } from './auth.ts';
+import { Password, User } from './auth.ts';
 import { Done, defineContract, Time } from './contract.ts';
 import { Organization } from './organizations.ts';
 
@@ -27,6 +27,8 @@ export const getMe = defineContract({
   status: 200,
   response: z.object({
     user: User,
+    emailVerified: z.boolean(),
+    hasPassword: z.boolean(),
     memberships: z.array(z.object({ organization: Organization, roleKey: RoleKey })),
   }),
 });
@@ -53,4 +55,29 @@ export const revokeSession = defineContract({
   status: 200,
   response: Done,
   errors: ['NOT_FOUND'],
+});
+
+export const changePassword = defineContract({
+  id: 'changePassword',
+  method: 'POST',
+  path: '/v1/me/password',
+  summary: 'Change the password; ends every other session',
+  tag: 'Me',
+  auth: 'session',
+  body: z.strictObject({ currentPassword: z.string().min(1).max(1024), newPassword: Password }),
+  status: 200,
+  response: Done.extend({ revokedCount: z.int() }),
+  errors: ['RATE_LIMITED'],
+});
+
+export const sendVerification = defineContract({
+  id: 'sendVerification',
+  method: 'POST',
+  path: '/v1/me/email/verification',
+  summary: 'Send the mail that confirms the e-mail address again; the link before it stops working',
+  tag: 'Me',
+  auth: 'session',
+  status: 200,
+  response: Done,
+  errors: ['RATE_LIMITED'],
 });

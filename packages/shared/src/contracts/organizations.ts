@@ -28,6 +28,19 @@ const Member = z.object({
   roleKey: RoleKey,
   createdAt: Time,
 });
+const Count = z.int().min(0);
+/** What went with an organization, per noun that people know. */
+const DeletedRows = z.object({
+  members: Count,
+  invitations: Count,
+  workflows: Count,
+  runs: Count,
+  variables: Count,
+  apiKeys: Count,
+  auditEntries: Count,
+});
+export type DeletedRows = z.infer<typeof DeletedRows>;
+
 const MemberParams = OrgParams.extend({ memberId: Id });
 
 export const createOrganization = defineContract({
@@ -76,12 +89,26 @@ export const deleteOrganization = defineContract({
   path: '/v1/orgs/:orgId',
   summary: 'Delete the organization with all that belongs to it; confirm with its slug',
   tag: 'Organizations',
-  auth: 'bearer',
+  auth: 'session',
   permission: 'org:delete',
   params: OrgParams,
   body: z.strictObject({ confirm: z.string().max(50) }),
   status: 200,
-  response: Done,
+  response: Done.extend({ deleted: DeletedRows }),
+});
+
+export const transferOrganization = defineContract({
+  id: 'transferOrganization',
+  method: 'POST',
+  path: '/v1/orgs/:orgId/transfer',
+  summary: 'Make another member the owner; the caller becomes an admin',
+  tag: 'Organizations',
+  auth: 'session',
+  permission: 'org:transfer',
+  params: OrgParams,
+  body: z.strictObject({ memberId: Id }),
+  status: 200,
+  response: z.object({ membership: Membership, previousOwner: Membership }),
 });
 
 export const listMembers = defineContract({

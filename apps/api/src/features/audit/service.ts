@@ -3,7 +3,7 @@ import type { OrgTx } from '@millrace/db/tenant';
 import type { UserContext } from '../../context.ts';
 
 /** What changes are about; an action is named after its subject. */
-type SubjectType = 'organization' | 'member' | 'invitation' | 'variable' | 'workflow';
+type SubjectType = 'organization' | 'member' | 'invitation' | 'notice' | 'variable' | 'workflow' | 'api-key';
 
 /** One audit entry by the caller, in the transaction of the change it tells about; call it last, it locks. */
 export async function auditChange(

@@ -6,6 +6,8 @@ import type { Deps } from '../../deps.ts';
 import { authenticateSession, hasBearer } from '../../http/authenticate.ts';
 import { type Http, route } from '../../http/route.ts';
 import { clearRefreshCookie, readRefreshCookie, setRefreshCookie } from './cookies.ts';
+import { verifyEmail } from './email-verification.ts';
+import { forgotPassword, resetPassword } from './passwords.ts';
 import {
   logIn,
   logOut,
@@ -20,6 +22,7 @@ import {
 export function serveAuth(app: FastifyInstance, deps: Deps): void {
   servePasswordSignIn(app, deps);
   serveSessionEnds(app, deps);
+  serveMailedLinks(app, deps);
   serveOAuth(app, deps);
 }
 
@@ -51,6 +54,12 @@ function serveSessionEnds(app: FastifyInstance, deps: Deps): void {
     clearRefreshCookie(config, reply);
     return { ok: true as const, revokedCount };
   });
+}
+
+function serveMailedLinks(app: FastifyInstance, deps: Deps): void {
+  route(app, deps, contracts.forgotPassword, (context, { body }) => forgotPassword(context, body));
+  route(app, deps, contracts.resetPassword, (context, { body }) => resetPassword(context, body));
+  route(app, deps, contracts.verifyEmail, (context, { body }) => verifyEmail(context, body));
 }
 
 /** No provider can be configured yet, so both ends of the flow say so. */

@@ -3,11 +3,15 @@ import { users } from '@millrace/db/schema/users';
 import { type PlainTx, withoutOrg } from '@millrace/db/tenant';
 import type { Session, User } from '@millrace/shared/contracts/auth';
 import { AppError } from '@millrace/shared/errors';
+import { signInFailed } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
 import { signAccessToken } from '@millrace/shared/tokens';
 import { and, eq, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
+import { queueVerification } from './email-verification.ts';
+import { takeLoginTry } from './login-failures.ts';
 import { hashPassword, isHashOutdated, verifyPassword } from './password.ts';
+import { assertStrongPassword } from './password-strength.ts';
 import {
   createSession,
   type IssuedRefresh,
@@ -25,12 +29,16 @@ export interface SignedIn {
 
 type UserRow = typeof users.$inferSelect;
 
-/** Creates a user and a first session. Throws 409 when the address is registered, 429 when too much hashing goes on. */
+/**
+ * Creates a user and a first session, and mails a link that confirms the address. Throws 400 for a weak password, 409
+ * when the address is registered, 429 when too much hashing goes on.
+ */
 export async function signUp(
   context: PublicContext,
   body: { email: string; password: string; displayName?: string | undefined },
 ): Promise<SignedIn> {
   const { db, config } = context.deps;
+  await assertStrongPassword(body.password, body);
   if (await withoutOrg(db, (tx) => findUser(tx, body.email))) throw registered();
   const passwordHash = await hashPassword(body.password);
   const created = await withoutOrg(db, async (tx) => {
@@ -39,22 +47,32 @@ export async function signUp(
       .values({ id: newId(), email: body.email, displayName: body.displayName ?? null, passwordHash })
       .returning();
     if (!user) throw new Error('the new user was not returned');
+    await queueVerification(config, tx, user);
     return { user, refresh: await createSession(config, tx, user.id, context.client) };
   }).catch((error: unknown) => {
     // Somebody else signed up with the address while this password was hashed.
     throw violatedUniqueKey(error) === 'users_email_key' ? registered() : error;
   });
+  context.deps.mailSender.poke();
   return signIn(context, created.user, created.refresh);
 }
 
-/** Starts a session. Throws 401, alike in answer and in cost, for an unknown address and a wrong password. */
+/**
+ * Starts a session. Throws 401, alike in answer and in cost, for an unknown address, a wrong password, an account without
+ * a password and one that is disabled; 429 for an account with too many wrong ones, whether or not it exists.
+ */
 export async function logIn(context: PublicContext, body: { email: string; password: string }): Promise<SignedIn> {
   const { db, config } = context.deps;
   const user = await withoutOrg(db, (tx) => findUser(tx, body.email));
-  const isRight = await verifyPassword(user?.passwordHash ?? null, body.password);
-  if (!user || !isRight) throw new AppError('UNAUTHORIZED', 'The e-mail address or the password is wrong.');
-  await renewHash(context, user, body.password);
-  const refresh = await withoutOrg(db, (tx) => createSession(config, tx, user.id, context.client));
+  const takeTry = () => takeLoginTry(context, body.email);
+  const isRight = await verifyPassword(user?.passwordHash ?? null, body.password, takeTry);
+  if (!user || !isRight || user.disabledAt) throw refuse(context, user);
+  await context.deps.loginFailures.forget(body.email);
+  const passwordHash = await renewHash(context, user, body.password);
+  const refresh = await withoutOrg(db, async (tx) => {
+    if (!(await isUnchanged(tx, user.id, passwordHash))) throw refuse(context, user);
+    return createSession(config, tx, user.id, context.client);
+  });
   return signIn(context, user, refresh);
 }
 
@@ -111,10 +129,10 @@ async function findUser(tx: PlainTx, email: string): Promise<UserRow | undefined
   return user;
 }
 
-/** Only here is the password known, so only here can an old hash be replaced by one with today's parameters. */
-async function renewHash(context: PublicContext, user: UserRow, password: string): Promise<void> {
+/** Only here is the password known, so only here can an old hash be replaced by one with today's; answers that one. */
+async function renewHash(context: PublicContext, user: UserRow, password: string): Promise<string | null> {
   const oldHash = user.passwordHash;
-  if (!oldHash || !isHashOutdated(oldHash)) return;
+  if (!oldHash || !isHashOutdated(oldHash)) return oldHash;
   const passwordHash = await hashPassword(password);
   await withoutOrg(context.deps.db, (tx) =>
     tx
@@ -122,6 +140,27 @@ async function renewHash(context: PublicContext, user: UserRow, password: string
       .set({ passwordHash, updatedAt: sql`now()` })
       .where(and(eq(users.id, user.id), eq(users.passwordHash, oldHash))),
   );
+  return passwordHash;
+}
+
+/**
+ * Whether the user may still sign in with the password of this hash, which took a while to check. The lock makes a change
+ * of the password, which ends all sessions, wait for the one that starts here.
+ */
+async function isUnchanged(tx: PlainTx, userId: string, passwordHash: string | null): Promise<boolean> {
+  const [user] = await tx.select().from(users).where(eq(users.id, userId)).for('share');
+  return user !== undefined && user.disabledAt === null && user.passwordHash === passwordHash;
+}
+
+function refuse({ log, requestId }: PublicContext, user: UserRow | undefined): AppError {
+  signInFailed(log, { requestId, reasonCode: reasonOf(user), userId: user?.id ?? null });
+  return new AppError('UNAUTHORIZED', 'The e-mail address or the password is wrong.');
+}
+
+function reasonOf(user: UserRow | undefined) {
+  if (!user) return 'unknown_address';
+  if (user.disabledAt) return 'disabled';
+  return user.passwordHash === null ? 'no_password' : 'wrong_password';
 }
 
 function registered(): AppError {

@@ -6,7 +6,7 @@ import type { ApiConfig } from '@millrace/shared/config';
 import { AppError } from '@millrace/shared/errors';
 import { refreshTokenReused } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
-import { and, eq, gt, inArray, isNull, lte, sql } from 'drizzle-orm';
+import { and, eq, gt, inArray, isNull, lte, ne, sql } from 'drizzle-orm';
 import type { Client, PublicContext } from '../../context.ts';
 import {
   hashRefreshSecret,
@@ -137,6 +137,16 @@ export async function revokeAllSessions(tx: PlainTx, userId: string): Promise<nu
     .update(authSessions)
     .set({ revokedAt: clockNow })
     .where(isLive(userId))
+    .returning({ id: authSessions.id });
+  return rows.length;
+}
+
+/** As `revokeAllSessions`, but for the one at hand, in a transaction that has locked the user. */
+export async function revokeOtherSessions(tx: PlainTx, userId: string, sessionId: string): Promise<number> {
+  const rows = await tx
+    .update(authSessions)
+    .set({ revokedAt: clockNow })
+    .where(and(isLive(userId), ne(authSessions.id, sessionId)))
     .returning({ id: authSessions.id });
   return rows.length;
 }

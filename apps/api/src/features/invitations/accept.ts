@@ -1,7 +1,6 @@
 import { findInvitationByTokenHash } from '@millrace/db/lookups';
 import { organizationInvitations } from '@millrace/db/schema/invitations';
 import { memberships } from '@millrace/db/schema/memberships';
-import { organizations } from '@millrace/db/schema/organizations';
 import { users } from '@millrace/db/schema/users';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError, type ErrorCode } from '@millrace/shared/errors';
@@ -11,8 +10,9 @@ import { hasPermission, isAtLeast } from '@millrace/shared/permissions';
 import { and, eq, sql } from 'drizzle-orm';
 import type { SessionContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
-import { findMembership } from '../organizations/rows.ts';
-import { hashInvitationToken, isInvitation, isPending, statusOf } from './rows.ts';
+import { hashMailToken } from '../mails/mail-token.ts';
+import { findAndLockOrganization, findMembership } from '../organizations/rows.ts';
+import { isInvitation, isPending, statusOf } from './rows.ts';
 
 type Invitation = typeof organizationInvitations.$inferSelect;
 type Refusal = keyof typeof REFUSALS;
@@ -38,7 +38,7 @@ const REFUSALS = {
  * expired, was used or revoked, 409 for a member. Every refusal is logged with the token's first characters only.
  */
 export async function acceptInvitation(context: SessionContext, token: string) {
-  const found = await findInvitationByTokenHash(context.deps.db, hashInvitationToken(token));
+  const found = await findInvitationByTokenHash(context.deps.db, hashMailToken(token));
   if (!found) throw refuse(context, token, 'NOT_FOUND');
   const outcome = await withOrg(context.deps.db, found.orgId, (tx) => joinOrganization(context, tx, found.id));
   if ('refusal' in outcome) throw refuse(context, token, outcome.refusal);
@@ -69,11 +69,7 @@ async function joinOrganization(context: SessionContext, tx: OrgTx, invitationId
 
 /** The organization's row is locked first, as by every change of roles, so the inviter's role holds until the end. */
 async function lockInvitation(tx: OrgTx, invitationId: string): Promise<Invitation | undefined> {
-  await tx
-    .select({ id: organizations.id })
-    .from(organizations)
-    .where(eq(organizations.id, tx.orgId))
-    .for('no key update');
+  if (!(await findAndLockOrganization(tx))) return undefined;
   const [invitation] = await tx.select().from(organizationInvitations).where(isInvitation(tx, invitationId));
   return invitation;
 }

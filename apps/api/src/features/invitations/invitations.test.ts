@@ -5,7 +5,14 @@ import { newId } from '@millrace/shared/ids';
 import type { RoleKey } from '@millrace/shared/permissions';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { call, openTestApi, type TestApi } from '../../testing.ts';
-import { addMember, addOrganization, addPerson, type Person, queryAsAdmin } from '../organizations/testing.ts';
+import {
+  addMember,
+  addOrganization,
+  addPerson,
+  deleteWhileWaiting,
+  type Person,
+  queryAsAdmin,
+} from '../organizations/testing.ts';
 
 let api: TestApi;
 let orgId: string;
@@ -26,7 +33,7 @@ afterAll(async () => {
 });
 
 describe('inviting', () => {
-  it('shows a 256-bit token once, stores only its SHA-256 and lasts 7 days', async () => {
+  it('I1: shows a 256-bit token once, stores only its SHA-256 and lasts 7 days', async () => {
     const { status, body } = await invite(owner, { email: `  ${guest.email.toUpperCase()} `, roleKey: 'admin' });
     expect(status).toBe(201);
     const { token, ...invitation } = body.invitation;
@@ -91,7 +98,7 @@ describe('inviting', () => {
 });
 
 describe('revoking', () => {
-  it('ends an invitation at once, may be repeated, and is audited once', async () => {
+  it('I1: ends an invitation at once (400 for whoever accepts it), may be repeated, and is audited once', async () => {
     const { id, token } = await inviteGuest();
     expect((await revoke(owner, id)).status).toBe(200);
     expect((await revoke(owner, id)).status).toBe(200);
@@ -128,7 +135,7 @@ describe('accepting', () => {
     expect(await readAudit()).toEqual(['organization.create', 'invitation.create', 'invitation.accept']);
   });
 
-  it('makes one membership of 20 parallel accepts', async () => {
+  it('I1: makes one membership of 20 parallel accepts', async () => {
     const { token } = await inviteGuest();
     const answers = await Promise.all(Array.from({ length: 20 }, () => accept(guest, token)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
@@ -144,12 +151,18 @@ describe('accepting', () => {
     expect(await readMemberships()).toHaveLength(1);
   });
 
-  it('refuses an unknown token with 404', async () => {
+  it('I1: refuses an unknown token with 404', async () => {
     await expectRefusal(guest, 'x'.repeat(43), 404, 'NOT_FOUND', 'NOT_FOUND');
     await expectRefusal(guest, 'short', 404, 'NOT_FOUND', 'NOT_FOUND');
   });
 
-  it('refuses another address with 403, also when the invitation has ended', async () => {
+  it('answers 404 when the organization is deleted at the same moment', async () => {
+    const { token } = await inviteGuest();
+    const answer = await deleteWhileWaiting(api, orgId, () => accept(guest, token));
+    expect([answer.status, answer.body.code]).toEqual([404, 'NOT_FOUND']);
+  });
+
+  it('I1: refuses another address with 403, also when the invitation has ended', async () => {
     const { id, token } = await inviteGuest();
     const stranger = await addPerson(api);
     await expectRefusal(stranger, token, 403, 'FORBIDDEN', 'EMAIL_MISMATCH');
@@ -157,19 +170,19 @@ describe('accepting', () => {
     await expectRefusal(stranger, token, 403, 'FORBIDDEN', 'EMAIL_MISMATCH');
   });
 
-  it('accepts an address that differs in case only', async () => {
+  it('I1: accepts an address that differs in case only, verified or not', async () => {
     const shouting = await addPerson(api, `MiXed-${newId()}@Example.com`);
     const { body } = await invite(owner, { email: shouting.email.toLowerCase(), roleKey: 'member' });
     expect((await accept(shouting, body.invitation.token)).status).toBe(200);
   });
 
-  it('refuses an expired one with 400', async () => {
+  it('I1: refuses an expired one with 400', async () => {
     const { id, token } = await inviteGuest();
     await expire(id);
     await expectRefusal(guest, token, 400, 'INVITATION_EXPIRED', 'INVITATION_EXPIRED');
   });
 
-  it('refuses a used one with 400, also after its member was removed', async () => {
+  it('I1: refuses a used one with 400, also after its member was removed', async () => {
     const { token } = await inviteGuest();
     expect((await accept(guest, token)).status).toBe(200);
     await expectRefusal(guest, token, 400, 'INVITATION_USED', 'INVITATION_USED');
@@ -185,7 +198,7 @@ describe('accepting', () => {
     expect(row).toEqual({ accepted_at: null });
   });
 
-  it.each(['member', null])('refuses when the inviter has become %s', async (roleKey) => {
+  it.each(['member', null])('I2: refuses when the inviter has become %s', async (roleKey) => {
     const admin = await addMember(api, orgId, 'admin');
     const { body } = await invite(admin, { email: guest.email, roleKey: 'member' });
     const params = { orgId, memberId: admin.id };

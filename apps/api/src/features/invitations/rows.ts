@@ -1,14 +1,8 @@
-import { createHash } from 'node:crypto';
 import { organizationInvitations } from '@millrace/db/schema/invitations';
 import type { OrgTx } from '@millrace/db/tenant';
 import { and, eq, isNull, sql } from 'drizzle-orm';
 
 type Row = typeof organizationInvitations.$inferSelect;
-
-/** What is stored of a token. It has 256 random bits, so a plain hash cannot be searched and needs no salt. */
-export function hashInvitationToken(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
-}
 
 export function isInvitation(tx: OrgTx, invitationId: string) {
   return and(eq(organizationInvitations.orgId, tx.orgId), eq(organizationInvitations.id, invitationId));

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { organizationInvitations } from '@millrace/db/schema/invitations';
 import { memberships } from '@millrace/db/schema/memberships';
 import { users } from '@millrace/db/schema/users';
@@ -9,21 +8,26 @@ import { hasPermission, isAtLeast } from '@millrace/shared/permissions';
 import { and, desc, eq, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
+import { hashMailToken, makeMailToken } from '../mails/mail-token.ts';
+import { queueOrgMail } from '../mails/outbox.ts';
+import { assertMayGive } from '../organizations/members.ts';
 import { findMembership, lockOrganization } from '../organizations/rows.ts';
-import { hashInvitationToken, isInvitation, isPending, statusOf } from './rows.ts';
+import { isInvitation, isPending, statusOf } from './rows.ts';
 
 type InvitedRole = 'admin' | 'member';
 type Row = typeof organizationInvitations.$inferSelect;
 
-const TOKEN_BYTES = 32;
+const LIFE = sql`interval '7 days'`;
+const RESEND_PAUSE_SEC = 60;
 
 /**
- * Invites an address for 7 days. The answer alone holds the token: only its SHA-256 is stored. An address may hold
- * several open invitations. Throws 409 when it belongs to a member.
+ * Invites an address for 7 days and mails the link. Beside the mail the answer alone holds the token: only its SHA-256 is
+ * stored. An address may hold several open invitations. Throws 409 when it belongs to a member.
  */
 export async function createInvitation(context: OrgContext, body: { email: string; roleKey: InvitedRole }) {
-  const token = randomBytes(TOKEN_BYTES).toString('base64url');
-  return withOrg(context.deps.db, context.orgId, async (tx) => {
+  const id = newId();
+  const token = tokenOf(context, id, 0);
+  const invitation = await withOrg(context.deps.db, context.orgId, async (tx) => {
     await lockOrganization(tx);
     await assertMayInvite(context, tx, body.roleKey);
     await assertNoMember(tx, body.email);
@@ -31,18 +35,55 @@ export async function createInvitation(context: OrgContext, body: { email: strin
       .insert(organizationInvitations)
       .values({
         orgId: tx.orgId,
-        id: newId(),
+        id,
         email: body.email,
         roleKey: body.roleKey,
-        tokenHash: hashInvitationToken(token),
+        tokenHash: hashMailToken(token),
         invitedByUserId: context.userId,
-        expiresAt: sql`now() + interval '7 days'`,
+        expiresAt: sql`now() + ${LIFE}`,
       })
       .returning();
     if (!row) throw new Error('an insert returned no row');
+    await queueInvitationMail(tx, row);
     await auditChange(context, tx, 'invitation.create', row.id, { email: row.email, roleKey: row.roleKey });
-    return { invitation: { ...toInvitation(row), token } };
+    return { ...toInvitation(row), token };
   });
+  context.deps.mailSender.poke();
+  return { invitation };
+}
+
+/**
+ * Mails an open or expired invitation again, in the caller's name, with a new token in place of the one before, for 7 more
+ * days. Throws 404
+ * for an unknown one, 409 for one that was accepted or revoked and for the address of a member, 429 within a minute of
+ * the time before.
+ */
+export async function resendInvitation(context: OrgContext, invitationId: string) {
+  const invitation = await withOrg(context.deps.db, context.orgId, async (tx) => {
+    await lockOrganization(tx);
+    const before = await findResendable(tx, invitationId);
+    await assertMayInvite(context, tx, before.roleKey as InvitedRole);
+    await assertNoMember(tx, before.email);
+    const generation = before.generation + 1;
+    const token = tokenOf(context, invitationId, generation);
+    const [row] = await tx
+      .update(organizationInvitations)
+      .set({
+        generation,
+        invitedByUserId: context.userId,
+        tokenHash: hashMailToken(token),
+        resentAt: sql`now()`,
+        expiresAt: sql`now() + ${LIFE}`,
+      })
+      .where(isInvitation(tx, invitationId))
+      .returning();
+    if (!row) throw new AppError('NOT_FOUND');
+    await queueInvitationMail(tx, row);
+    await auditChange(context, tx, 'invitation.resend', row.id, { email: row.email, roleKey: row.roleKey });
+    return { ...toInvitation(row), token };
+  });
+  context.deps.mailSender.poke();
+  return { invitation };
 }
 
 /** The invitations that can still be accepted, newest first. */
@@ -71,12 +112,38 @@ export async function revokeInvitation(context: OrgContext, invitationId: string
   });
 }
 
+async function findResendable(tx: OrgTx, invitationId: string): Promise<Row> {
+  const pauseLeft = sql`${RESEND_PAUSE_SEC} - extract(epoch FROM clock_timestamp() - ${organizationInvitations.resentAt})`;
+  const [found] = await tx
+    .select({ row: organizationInvitations, waitSec: sql`ceil(coalesce(${pauseLeft}, 0))`.mapWith(Number) })
+    .from(organizationInvitations)
+    .where(isInvitation(tx, invitationId));
+  if (!found) throw new AppError('NOT_FOUND');
+  const { row, waitSec } = found;
+  if (row.acceptedAt) throw new AppError('CONFLICT', 'This invitation was accepted.');
+  if (row.revokedAt) throw new AppError('CONFLICT', 'This invitation was revoked; make a new one.');
+  if (waitSec > 0)
+    throw new AppError('RATE_LIMITED', 'This invitation was just sent again; wait as long as Retry-After says.', {
+      retryAfterSec: waitSec,
+    });
+  return row;
+}
+
+function tokenOf({ deps }: OrgContext, id: string, generation: number): string {
+  return makeMailToken(deps.config.AUTH_TOKEN_SECRET, { purpose: 'invitation', id, generation });
+}
+
+async function queueInvitationMail(tx: OrgTx, { id, email, generation }: Row): Promise<void> {
+  await queueOrgMail(tx, { template: 'invitation', recipient: email, data: { invitationId: id, generation } });
+}
+
 /** Read again under the lock: the caller may have been demoted after the request was let in. */
 async function assertMayInvite(context: OrgContext, tx: OrgTx, roleKey: InvitedRole): Promise<void> {
   const inviter = await findMembership(tx, context.userId);
   if (!inviter) throw new AppError('ORG_ACCESS_DENIED');
   const isAllowed = hasPermission(inviter.roleKey, 'invitation:write') && isAtLeast(inviter.roleKey, roleKey);
   if (!isAllowed) throw new AppError('FORBIDDEN');
+  assertMayGive(context, roleKey);
 }
 
 async function assertNoMember(tx: OrgTx, email: string): Promise<void> {

@@ -24,6 +24,7 @@ it('shows the caller with their own organizations and roles, and nobody else’s
   const { status, body } = await call(api, getMe, { token: ada.token });
   expect(status).toBe(200);
   expect(body.user).toEqual(ada.user);
+  expect(body).toMatchObject({ emailVerified: false, hasPassword: true });
   expect(body.memberships).toEqual([
     {
       organization: { id: own, slug: `org-${own}`, name: 'Test organization', createdAt: expect.any(String) },
@@ -61,7 +62,7 @@ it('stops at once for a user who is gone', async () => {
   expect((await call(api, getMe, { token: user.token })).status).toBe(401);
 });
 
-it('lists the caller’s live sessions, last used first', async () => {
+it('A8: lists the caller’s live sessions, last used first', async () => {
   const user = await signUpUser(api);
   await signUpUser(api);
   const phone = await logInAgain(user, `Phone ${'x'.repeat(2000)}`);
@@ -80,7 +81,7 @@ it('lists the caller’s live sessions, last used first', async () => {
   );
 });
 
-it('ends one session at once and leaves the others', async () => {
+it('A8: ends one session at once and leaves the others', async () => {
   const user = await signUpUser(api);
   const phone = await logInAgain(user, 'Phone');
   const { sessionId, token } = phone.body.session;
@@ -91,7 +92,7 @@ it('ends one session at once and leaves the others', async () => {
   expect((await end()).status).toBe(404);
 });
 
-it('answers somebody else’s session exactly like one that does not exist', async () => {
+it('A8: answers somebody else’s session exactly like one that does not exist', async () => {
   const [ada, bob] = await Promise.all([signUpUser(api), signUpUser(api)]);
   const end = (sessionId: string) => call(api, revokeSession, { token: ada.token, params: { sessionId } });
   const foreign = await end(bob.session.sessionId);

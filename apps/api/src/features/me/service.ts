@@ -23,7 +23,8 @@ export async function getMe(context: UserContext) {
     organization: { ...organization, createdAt: createdAt.toISOString() },
     roleKey,
   }));
-  return { user: toUser(user), memberships };
+  const [emailVerified, hasPassword] = [user.emailVerifiedAt !== null, user.passwordHash !== null];
+  return { user: toUser(user), emailVerified, hasPassword, memberships };
 }
 
 /** The caller's live sessions, last used first. */

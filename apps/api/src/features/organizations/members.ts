@@ -2,9 +2,9 @@ import { memberships } from '@millrace/db/schema/memberships';
 import { users } from '@millrace/db/schema/users';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
-import { isAtLeast, type RoleKey } from '@millrace/shared/permissions';
+import { isAtLeast, isKeyGrantable, type RoleKey } from '@millrace/shared/permissions';
 import { and, asc, eq, ne } from 'drizzle-orm';
-import type { OrgContext } from '../../context.ts';
+import type { OrgContext, UserContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
 import { findMembership, isMember, lockOrganization, toMembership } from './rows.ts';
 
@@ -31,6 +31,7 @@ export async function changeMemberRole(context: OrgContext, memberId: string, ro
     const { actorRole, target } = await lockMembers(context, tx, memberId);
     assertMayManage(actorRole, target.roleKey);
     assertMayManage(actorRole, roleKey);
+    assertMayGive(context, roleKey);
     if (target.roleKey === roleKey) return { membership: toMembership(target) };
     if (target.roleKey === 'owner') await assertOtherOwner(tx, memberId);
     await tx.update(memberships).set({ roleKey }).where(isMember(tx, memberId));
@@ -39,11 +40,16 @@ export async function changeMemberRole(context: OrgContext, memberId: string, ro
   });
 }
 
-/** Removes a member, or lets the caller leave. Throws like `changeMemberRole`; leaving needs no rank. */
+/**
+ * Removes a member, or lets the caller leave. Throws like `changeMemberRole`; leaving needs no rank, but a person: a key
+ * that named its maker would put them out by accident, and itself with them.
+ */
 export async function removeMember(context: OrgContext, memberId: string) {
   return withOrg(context.deps.db, context.orgId, async (tx) => {
     // Before anything is looked up: who may remove nobody does not learn who is a member either.
     const isLeaving = memberId === context.userId;
+    if (isLeaving && context.apiKey)
+      throw new AppError('FORBIDDEN', 'An API key cannot leave for the person who made it; sign in to leave.');
     if (!isLeaving && !isAtLeast(context.roleKey, 'admin')) throw new AppError('FORBIDDEN');
     const { actorRole, target } = await lockMembers(context, tx, memberId);
     if (!isLeaving) assertMayManage(actorRole, target.roleKey);
@@ -52,6 +58,26 @@ export async function removeMember(context: OrgContext, memberId: string) {
     const action = isLeaving ? 'member.leave' : 'member.remove';
     await auditChange(context, tx, action, memberId, { roleKey: target.roleKey });
     return { ok: true as const };
+  });
+}
+
+/**
+ * Makes another member owner and the caller, until now an owner, admin: both or neither. Throws 400 for the caller
+ * themselves, 404 for a user who is no member, 403 when the caller is no owner any more.
+ */
+export async function transferOrganization(context: OrgContext, memberId: string) {
+  if (memberId === context.userId) throw notToOneself();
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
+    const { actor, target } = await lockMembers(context, tx, memberId);
+    if (actor.roleKey !== 'owner') throw new AppError('FORBIDDEN');
+    await tx.update(memberships).set({ roleKey: 'owner' }).where(isMember(tx, memberId));
+    await tx.update(memberships).set({ roleKey: 'admin' }).where(isMember(tx, context.userId));
+    const data = { toUserId: memberId, fromUserId: context.userId, previousRoleKey: target.roleKey };
+    await auditChange(context, tx, 'organization.transfer', tx.orgId, data);
+    return {
+      membership: toMembership({ ...target, roleKey: 'owner' }),
+      previousOwner: toMembership({ ...actor, roleKey: 'admin' }),
+    };
   });
 }
 
@@ -65,7 +91,15 @@ async function lockMembers(context: OrgContext, tx: OrgTx, memberId: string) {
   if (!actor) throw new AppError('ORG_ACCESS_DENIED');
   const target = await findMembership(tx, memberId);
   if (!target) throw new AppError('NOT_FOUND');
-  return { actorRole: actor.roleKey, target };
+  // Owners are out of a key's reach, whoever made it: one that leaked must not be able to put them all out.
+  const actorRole = context.apiKey && actor.roleKey === 'owner' ? 'admin' : actor.roleKey;
+  return { actor, actorRole, target };
+}
+
+/** A key that could make an admin could have that admin make further keys, which it may not do itself. */
+export function assertMayGive({ apiKey }: UserContext, roleKey: RoleKey): void {
+  if (apiKey && !isKeyGrantable(roleKey))
+    throw new AppError('FORBIDDEN', 'An API key cannot give a role above member; sign in to do so.');
 }
 
 /** Admins deal with the roles below owner, owners with all. */
@@ -81,4 +115,9 @@ async function assertOtherOwner(tx: OrgTx, memberId: string): Promise<void> {
     .where(and(eq(memberships.orgId, tx.orgId), eq(memberships.roleKey, 'owner'), ne(memberships.userId, memberId)))
     .limit(1);
   if (others.length === 0) throw new AppError('LAST_OWNER');
+}
+
+function notToOneself(): AppError {
+  const message = 'must be another member; you own the organization already';
+  return new AppError('BAD_REQUEST', undefined, { details: [{ path: 'memberId', code: 'SELF', message }] });
 }

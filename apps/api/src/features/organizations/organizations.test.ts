@@ -93,7 +93,22 @@ it('deletes only with the slug as confirmation, and then everything of this tena
   expect(refused.body.details?.[0]).toMatchObject({ path: 'confirm' });
   expect(await countRows(orgId)).toEqual(before);
 
-  expect((await remove(slug)).status).toBe(200);
+  const done = await remove(slug);
+  expect(done.status).toBe(200);
+  const deleted = {
+    members: before.memberships,
+    invitations: before.organization_invitations,
+    workflows: before.workflows,
+    runs: before.workflow_runs,
+    variables: before.organization_variables,
+    apiKeys: before.api_keys,
+    auditEntries: before.audit_log,
+  };
+  expect(done.body).toEqual({ ok: true, deleted });
+  const events = api.logLines.filter(({ event }) => event === 'organization_deleted');
+  expect(events).toEqual([
+    expect.objectContaining({ requestId: done.headers['x-request-id'], orgId, userId: owner.id, deleted }),
+  ]);
   expect(Object.values(await countRows(orgId)).every((count) => count === 0)).toBe(true);
   expect(await countRows(other.orgId)).toEqual(othersBefore);
   const gone = await call(api, contracts.getOrganization, { token: owner.token, params: { orgId } });

@@ -13,8 +13,14 @@ type MembershipRow = typeof memberships.$inferSelect;
  * role takes turns behind it. Throws 403 when the organization went away after the caller was let in.
  */
 export async function lockOrganization(tx: OrgTx): Promise<OrganizationRow> {
-  const [row] = await tx.select().from(organizations).where(eq(organizations.id, tx.orgId)).for('no key update');
+  const row = await findAndLockOrganization(tx);
   if (!row) throw new AppError('ORG_ACCESS_DENIED');
+  return row;
+}
+
+/** The same for callers who are no members yet: to them an organization that went away is just not there. */
+export async function findAndLockOrganization(tx: OrgTx): Promise<OrganizationRow | undefined> {
+  const [row] = await tx.select().from(organizations).where(eq(organizations.id, tx.orgId)).for('no key update');
   return row;
 }
 

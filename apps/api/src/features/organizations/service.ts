@@ -22,7 +22,7 @@ export async function createOrganization(context: SessionContext, body: { name: 
 
 export async function getOrganization(context: OrgContext) {
   return withOrg(context.deps.db, context.orgId, async (tx) => {
-    const [row] = await tx.select().from(organizations).where(isOrganization(tx));
+    const [row] = await tx.select().from(organizations).where(eq(organizations.id, tx.orgId));
     if (!row) throw new AppError('ORG_ACCESS_DENIED'); // deleted after the caller was let in
     return { organization: toOrganization(row) };
   });
@@ -33,22 +33,9 @@ export async function updateOrganization(context: OrgContext, name: string | und
   return withOrg(context.deps.db, context.orgId, async (tx) => {
     const current = await lockOrganization(tx);
     if (name === undefined || name === current.name) return { organization: toOrganization(current) };
-    await tx.update(organizations).set({ name, updatedAt: sql`now()` }).where(isOrganization(tx));
+    await tx.update(organizations).set({ name, updatedAt: sql`now()` }).where(eq(organizations.id, tx.orgId));
     await auditChange(context, tx, 'organization.update', tx.orgId, { name, previousName: current.name });
     return { organization: toOrganization({ ...current, name }) };
-  });
-}
-
-/**
- * Deletes the organization and everything that belongs to it, its audit log included: the keys of the tenant tables
- * cascade. Runs under way end without a result, since their rows are gone. Throws 400 unless `confirm` is the slug.
- */
-export async function deleteOrganization(context: OrgContext, confirm: string) {
-  return withOrg(context.deps.db, context.orgId, async (tx) => {
-    const { slug } = await lockOrganization(tx);
-    if (confirm !== slug) throw notConfirmed();
-    await tx.delete(organizations).where(isOrganization(tx));
-    return { ok: true as const };
   });
 }
 
@@ -64,13 +51,4 @@ async function insertOrganization(context: SessionContext, tx: OrgTx, body: { na
   if (!organization || !membership) throw new Error('an insert returned no row');
   await auditChange(context, tx, 'organization.create', tx.orgId, { name: body.name, slug: body.slug });
   return { organization: toOrganization(organization), membership: toMembership(membership) };
-}
-
-function isOrganization(tx: OrgTx) {
-  return eq(organizations.id, tx.orgId);
-}
-
-function notConfirmed(): AppError {
-  const message = 'must be the slug of the organization that is to be deleted';
-  return new AppError('BAD_REQUEST', undefined, { details: [{ path: 'confirm', code: 'CONFIRM', message }] });
 }

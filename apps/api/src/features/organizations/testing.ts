@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { closeDatabase, connectDatabase } from '@millrace/db/connect';
+import { apiKeys } from '@millrace/db/schema/api-keys';
 import { memberships } from '@millrace/db/schema/memberships';
 import { withOrg } from '@millrace/db/tenant';
 import { eventually } from '@millrace/queue/testing';
 import { createOrganization } from '@millrace/shared/contracts/organizations';
 import { newId } from '@millrace/shared/ids';
-import type { RoleKey } from '@millrace/shared/permissions';
+import type { Permission, RoleKey } from '@millrace/shared/permissions';
 import { signAccessToken } from '@millrace/shared/tokens';
 import { call, type TestApi } from '../../testing.ts';
+import { hashApiKey, makeApiKey } from '../api-keys/key.ts';
 
 /** Signed in without a password, so that tests about roles can have many people in little time. */
 export interface Person {
@@ -53,6 +55,23 @@ export async function addMember(api: TestApi, orgId: string, roleKey: RoleKey, p
   return member;
 }
 
+/** An API key of a member, with any permissions: also with those that the API gives to no key. */
+export async function addKey(api: TestApi, orgId: string, maker: Person, permissions: Permission[]): Promise<string> {
+  const key = makeApiKey();
+  await withOrg(api.deps.db, orgId, (tx) =>
+    tx.insert(apiKeys).values({
+      orgId,
+      id: newId(),
+      name: 'Key',
+      keyHash: hashApiKey(key),
+      keyHint: key.slice(-4),
+      permissions,
+      createdByUserId: maker.id,
+    }),
+  );
+  return key;
+}
+
 /** Rows of every organization, read as the superuser. */
 export async function queryAsAdmin<Row extends object>(api: TestApi, text: string, values: unknown[]): Promise<Row[]> {
   const database = connectDatabase({
@@ -78,6 +97,23 @@ export async function demoteWhileWaiting<T>(
   person: Person,
   requests: (() => Promise<T>)[],
 ): Promise<T[]> {
+  const demote = `UPDATE app.memberships SET role_key = 'member' WHERE org_id = $1 AND user_id = $2`;
+  return changeWhileWaiting(api, orgId, requests, { text: demote, values: [orgId, person.id] });
+}
+
+/** The same with an organization that is deleted while the request waits. */
+export async function deleteWhileWaiting<T>(api: TestApi, orgId: string, request: () => Promise<T>): Promise<T> {
+  const change = { text: 'DELETE FROM app.organizations WHERE id = $1', values: [orgId] };
+  const [answer] = await changeWhileWaiting(api, orgId, [request], change);
+  return answer as T;
+}
+
+async function changeWhileWaiting<T>(
+  api: TestApi,
+  orgId: string,
+  requests: (() => Promise<T>)[],
+  change: { text: string; values: string[] },
+): Promise<T[]> {
   const database = connectDatabase({
     url: api.adminUrl,
     poolSize: 2,
@@ -95,10 +131,7 @@ export async function demoteWhileWaiting<T>(
       );
       return rows.length === requests.length;
     });
-    await client.query(`UPDATE app.memberships SET role_key = 'member' WHERE org_id = $1 AND user_id = $2`, [
-      orgId,
-      person.id,
-    ]);
+    await client.query(change.text, change.values);
     await client.query('COMMIT');
     return await answers;
   } finally {

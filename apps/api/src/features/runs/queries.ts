@@ -1,14 +1,17 @@
-import { workflowRunSteps, workflowRuns } from '@millrace/db/schema/runs';
+import { authorize } from '@millrace/db/lookups';
+import { authorizeAndReadRun, readRun } from '@millrace/db/run-reads';
+import { workflowRuns } from '@millrace/db/schema/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
-import type { RunStatus } from '@millrace/shared/contracts/runs';
+import { getRun as getRunContract, type RunStatus } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { Id } from '@millrace/shared/ids';
-import { and, asc, desc, eq, gte, ilike, inArray, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, gte, ilike, inArray, lt, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
+import type { AuthorizePerson } from '../../http/authenticate.ts';
 import { readPage, splitPage } from '../../http/page.ts';
 import { escapeLike } from '../../http/search-text.ts';
-import { toRun, toStep } from './rows.ts';
+import { toRun } from './rows.ts';
 
 export interface RunFilters {
   limit?: number | undefined;
@@ -22,23 +25,23 @@ export interface RunFilters {
   search?: string | undefined;
 }
 
+/**
+ * `authorize` for reading one run, the read that clients repeat while they wait: the run comes along in the same round
+ * trip. Nothing of it is used before every check has passed; parameters that validation will refuse are only authorized.
+ */
+export const authorizeAndReadRunOfPath: AuthorizePerson = async (db, who, params) => {
+  const address = getRunContract.params.safeParse(params);
+  if (!address.success) return authorize(db, who);
+  const { run, ...authorization } = await authorizeAndReadRun(db, who, address.data);
+  return { ...authorization, runOfPath: run };
+};
+
 /** The run and its steps so far. Throws 404 unless the run belongs to this workflow of this organization. */
 export async function getRun(context: OrgContext, workflowId: string, runId: string) {
-  return withOrg(context.deps.db, context.orgId, async (tx) => {
-    const [run] = await tx
-      .select()
-      .from(workflowRuns)
-      .where(
-        and(eq(workflowRuns.orgId, tx.orgId), eq(workflowRuns.id, runId), eq(workflowRuns.workflowId, workflowId)),
-      );
-    if (!run) throw new AppError('NOT_FOUND');
-    const steps = await tx
-      .select()
-      .from(workflowRunSteps)
-      .where(and(eq(workflowRunSteps.orgId, tx.orgId), eq(workflowRunSteps.runId, runId)))
-      .orderBy(asc(workflowRunSteps.startedAt), asc(workflowRunSteps.ordinal));
-    return { run: toRun(run), steps: steps.map(toStep) };
-  });
+  const { deps, orgId, runOfPath } = context;
+  const found = runOfPath === undefined ? await readRun(deps.db, { orgId, workflowId, runId }) : runOfPath;
+  if (!found) throw new AppError('NOT_FOUND');
+  return found;
 }
 
 /** Newest first, one keyset page. */

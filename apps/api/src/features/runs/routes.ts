@@ -2,7 +2,7 @@ import * as contracts from '@millrace/shared/contracts/runs';
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
 import { route } from '../../http/route.ts';
-import { getRun, listRuns, listWorkflowRuns } from './queries.ts';
+import { authorizeAndReadRunOfPath, getRun, listRuns, listWorkflowRuns } from './queries.ts';
 import { startRun } from './service.ts';
 
 export function serveRuns(app: FastifyInstance, deps: Deps): void {
@@ -13,5 +13,7 @@ export function serveRuns(app: FastifyInstance, deps: Deps): void {
     listWorkflowRuns(context, params.workflowId, query),
   );
   route(app, deps, contracts.listRuns, (context, { query }) => listRuns(context, query));
-  route(app, deps, contracts.getRun, (context, { params }) => getRun(context, params.workflowId, params.runId));
+  route(app, deps, contracts.getRun, (context, { params }) => getRun(context, params.workflowId, params.runId), {
+    authorizePerson: authorizeAndReadRunOfPath,
+  });
 }

@@ -1,5 +1,5 @@
-import type { workflowRunSteps, workflowRuns } from '@millrace/db/schema/runs';
-import type { Run, Step } from '@millrace/shared/contracts/runs';
+import type { workflowRuns } from '@millrace/db/schema/runs';
+import type { Run } from '@millrace/shared/contracts/runs';
 
 export function toRun(row: typeof workflowRuns.$inferSelect): Run {
   return {
@@ -18,20 +18,6 @@ export function toRun(row: typeof workflowRuns.$inferSelect): Run {
     output: row.output ?? null,
     error: row.error ?? null,
     createdAt: row.createdAt.toISOString(),
-    startedAt: row.startedAt?.toISOString() ?? null,
-    finishedAt: row.finishedAt?.toISOString() ?? null,
-  };
-}
-
-export function toStep(row: typeof workflowRunSteps.$inferSelect): Step {
-  return {
-    stepId: row.stepKey,
-    type: row.type,
-    status: row.status,
-    attempt: row.attempt,
-    input: row.input ?? null,
-    output: row.output ?? null,
-    error: row.error ?? null,
     startedAt: row.startedAt?.toISOString() ?? null,
     finishedAt: row.finishedAt?.toISOString() ?? null,
   };

@@ -4,6 +4,7 @@ import { AppError } from '@millrace/shared/errors';
 import { validateDefinition } from '@millrace/workflow/validate';
 import { and, eq, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
+import { auditChange } from '../audit/service.ts';
 import { readWorkflow } from '../workflows/rows.ts';
 
 type Document = Record<string, unknown>;
@@ -53,6 +54,7 @@ export async function putPin(context: OrgContext, workflowId: string, stepId: st
         target: [workflowPins.orgId, workflowPins.workflowId, workflowPins.stepId],
         set: { output: json, updatedAt: sql`now()` },
       });
+    await auditChange(context, tx, 'workflow.pin', workflowId, { stepId }); // not the output: it may be large or private
     return { ok: true as const };
   });
 }
@@ -64,6 +66,7 @@ export async function deletePin(context: OrgContext, workflowId: string, stepId:
       .where(and(ofWorkflow(tx.orgId, workflowId), eq(workflowPins.stepId, stepId)))
       .returning({ stepId: workflowPins.stepId });
     if (rows.length === 0) throw new AppError('NOT_FOUND');
+    await auditChange(context, tx, 'workflow.unpin', workflowId, { stepId });
     return { ok: true as const };
   });
 }

@@ -17,7 +17,7 @@ type Draft = Record<string, unknown>;
 export async function createWorkflow(context: OrgContext, body: { name: string; dsl: Draft }) {
   const { deps, orgId } = context;
   return withOrg(deps.db, orgId, async (tx) => {
-    const workflow = await insertDraft(context, tx, body.name, body.dsl);
+    const workflow = await insertDraft(context, tx, body);
     const answer = { workflow };
     await keepAnswer(context, tx, answer);
     return answer;
@@ -124,17 +124,18 @@ export async function duplicateWorkflow(context: OrgContext, workflowId: string)
   return withOrg(context.deps.db, context.orgId, async (tx) => {
     const source = await readWorkflow(tx, workflowId);
     const name = `${source.name.slice(0, 113)} (copy)`; // within the 120 characters of a name
-    const answer = { workflow: await insertDraft(context, tx, name, source.dsl) };
+    const answer = { workflow: await insertDraft(context, tx, { name, dsl: source.dsl, duplicateOf: workflowId }) };
     await keepAnswer(context, tx, answer);
     return answer;
   });
 }
 
-async function insertDraft(context: OrgContext, tx: OrgTx, name: string, dsl: Draft) {
+async function insertDraft(context: OrgContext, tx: OrgTx, draft: { name: string; dsl: Draft; duplicateOf?: string }) {
   const id = newId();
+  const { dsl, ...told } = draft;
   await tx
     .insert(workflows)
-    .values({ orgId: tx.orgId, id, name, draftDefinition: dsl, createdByUserId: context.userId });
-  await auditChange(context, tx, 'workflow.create', id, { name });
+    .values({ orgId: tx.orgId, id, name: draft.name, draftDefinition: dsl, createdByUserId: context.userId });
+  await auditChange(context, tx, 'workflow.create', id, told);
   return readWorkflow(tx, id);
 }

@@ -1,29 +1,34 @@
-import type { HostPort } from '@millrace/connectors/egress';
-import type { WorkerConfig } from '@millrace/shared/config';
+import type { WorkerConfig } from './config.ts';
 
-type Addresses = Pick<WorkerConfig, 'API_HOST' | 'API_PORT' | 'WEB_PORT' | 'WORKER_DATABASE_URL' | 'REDIS_URL'>;
+/** A service by name or address. */
+interface PlatformHost {
+  host: string;
+  port: number;
+}
+
+type Addresses = Pick<WorkerConfig, 'API_HOST' | 'API_PORT' | 'WEB_PORT' | 'REDIS_URL'>;
 
 const POSTGRES_PORT = 5432;
 const REDIS_PORT = 6379;
 
 /**
- * Where the platform itself listens, as far as the worker's settings tell: no step may connect there, whatever
+ * Where the platform itself listens, as far as a program's settings tell: no step and no notice may connect there, whatever
  * EGRESS_ALLOW_CIDRS says. API and web app are refused on this machine too, because a public API_HOST often answers on
- * loopback as well. Sockets in the file system and port 0 are left out: no step can name them.
+ * loopback as well. Sockets in the file system and port 0 are left out: no request can name them.
  */
-export function platformHosts(config: Addresses): HostPort[] {
+export function platformHosts(config: Addresses, databaseUrl: string): PlatformHost[] {
   const hosts = [
     { host: config.API_HOST, port: config.API_PORT },
     { host: '127.0.0.1', port: config.API_PORT },
     { host: '127.0.0.1', port: config.WEB_PORT },
-    ...readUrl(config.WORKER_DATABASE_URL, POSTGRES_PORT),
+    ...readUrl(databaseUrl, POSTGRES_PORT),
     ...readUrl(config.REDIS_URL, REDIS_PORT),
   ];
   return hosts.filter(({ host, port }) => port > 0 && host !== '' && !host.startsWith('/'));
 }
 
 /** Drivers take `?host=` and `?port=` before what the URL itself says. */
-function readUrl(text: string, defaultPort: number): HostPort[] {
+function readUrl(text: string, defaultPort: number): PlatformHost[] {
   const url = new URL(text);
   const host = decodeURIComponent(url.searchParams.get('host') ?? url.hostname);
   const port = Number(url.searchParams.get('port') ?? url.port) || defaultPort;

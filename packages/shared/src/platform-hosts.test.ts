@@ -5,12 +5,12 @@ const settings = {
   API_HOST: '10.0.0.5',
   API_PORT: 3001,
   WEB_PORT: 3000,
-  WORKER_DATABASE_URL: 'postgres://app_worker:secret@db.internal/millrace',
   REDIS_URL: 'redis://:secret@[::1]:6380/2',
 };
+const databaseUrl = 'postgres://app_worker:secret@db.internal/millrace';
 
 test('API, web app, PostgreSQL and Redis are refused, with their default ports', () => {
-  expect(platformHosts(settings)).toEqual([
+  expect(platformHosts(settings, databaseUrl)).toEqual([
     { host: '10.0.0.5', port: 3001 },
     { host: '127.0.0.1', port: 3001 },
     { host: '127.0.0.1', port: 3000 },
@@ -21,12 +21,12 @@ test('API, web app, PostgreSQL and Redis are refused, with their default ports',
 
 test('a host given as a parameter of the URL counts, as it does for the driver', () => {
   const url = 'postgres://app_worker@ignored/millrace?host=192.168.1.9&port=5499';
-  expect(platformHosts({ ...settings, WORKER_DATABASE_URL: url })).toContainEqual({ host: '192.168.1.9', port: 5499 });
+  expect(platformHosts(settings, url)).toContainEqual({ host: '192.168.1.9', port: 5499 });
 });
 
 test('sockets in the file system and ports that are chosen later are left out', () => {
   const url = 'postgres:///millrace?host=/var/run/postgresql';
-  const hosts = platformHosts({ ...settings, API_PORT: 0, WORKER_DATABASE_URL: url });
+  const hosts = platformHosts({ ...settings, API_PORT: 0 }, url);
   expect(hosts).toEqual([
     { host: '127.0.0.1', port: 3000 },
     { host: '::1', port: 6380 },

@@ -1,0 +1,21 @@
+import type { Database } from '@millrace/db/connect';
+import { purgeExpiredAnswers } from '@millrace/db/idempotency';
+
+/** How often an API process removes what has expired, at most. */
+export const CLEAN_UP_MS = 60_000;
+
+/** Rows of one statement, so that none holds its locks for long. */
+const BATCH = 1_000;
+/** Bounds one clean-up; what is left over is for the next. More expire a minute only beyond 300 keys a second. */
+const MOST_BATCHES = 20;
+
+/** Removes answers whose `Idempotency-Key` has expired; answers how many. */
+export async function cleanUp(db: Database): Promise<number> {
+  let purged = 0;
+  for (let batch = 0; batch < MOST_BATCHES; batch += 1) {
+    const count = await purgeExpiredAnswers(db, BATCH);
+    purged += count;
+    if (count < BATCH) break;
+  }
+  return purged;
+}

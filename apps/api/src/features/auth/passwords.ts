@@ -1,0 +1,103 @@
+import { userIdentities } from '@millrace/db/schema/identities';
+import { users } from '@millrace/db/schema/users';
+import { type PlainTx, withoutOrg } from '@millrace/db/tenant';
+import { AppError } from '@millrace/shared/errors';
+import { passwordChanged } from '@millrace/shared/events';
+import { and, eq, sql } from 'drizzle-orm';
+import type { PublicContext, SessionContext } from '../../context.ts';
+import { endAccountTokens, findUserByToken, lockUser, spendAccountToken } from '../mails/account-tokens.ts';
+import { queueAccountMail } from '../mails/outbox.ts';
+import { hashPassword, verifyPassword } from './password.ts';
+import { assertStrongPassword } from './password-strength.ts';
+import { revokeAllSessions, revokeOtherSessions } from './sessions.ts';
+
+type UserRow = typeof users.$inferSelect;
+
+/**
+ * Notes that somebody asks for a new password. Whether the address has an account is looked up when the mail is due, so
+ * both cost the same one row here and nobody learns which it was.
+ */
+export async function forgotPassword(context: PublicContext, { email }: { email: string }) {
+  const mail = { userId: null, template: 'reset-password', recipient: email } as const;
+  await withoutOrg(context.deps.db, (tx) => queueAccountMail(tx, mail));
+  context.deps.mailSender.poke();
+  return { ok: true as const };
+}
+
+/**
+ * Sets a new password for whoever holds the mailed token, once. The mail has proved the address, so it counts as verified,
+ * and every session ends. Throws 400 `TOKEN_INVALID` for a token that is not good, and 400 for a weak password, which
+ * leaves the token as it is.
+ */
+export async function resetPassword(context: PublicContext, body: { token: string; password: string }) {
+  const { db } = context.deps;
+  const user = await withoutOrg(db, (tx) => findUserByToken(tx, 'reset_password', body.token));
+  if (!user) throw new AppError('TOKEN_INVALID');
+  await assertStrongPassword(body.password, user);
+  const passwordHash = await hashPassword(body.password);
+  await withoutOrg(db, async (tx) => {
+    const current = await lockUser(tx, user.id);
+    const isSpent = current && !current.disabledAt && (await spendAccountToken(tx, 'reset_password', body.token));
+    if (!isSpent) throw new AppError('TOKEN_INVALID');
+    if (!current.emailVerifiedAt) await dropUnprovenSignIns(tx, user.id);
+    const emailVerifiedAt = sql`coalesce(${users.emailVerifiedAt}, now())`;
+    await tx.update(users).set({ passwordHash, emailVerifiedAt, updatedAt: now }).where(eq(users.id, user.id));
+    await endAccountTokens(tx, user.id, 'verify_email');
+    await revokeAllSessions(tx, user.id);
+    await afterPasswordChange(tx, user);
+  });
+  announce(context, user.id, 'reset');
+  return { ok: true as const };
+}
+
+/**
+ * Replaces the caller's password and ends all their other sessions. Throws 400 when the current password is wrong or the
+ * new one weak, and 409 for an account without a password and when it was changed at the same moment.
+ */
+export async function changePassword(context: SessionContext, body: { currentPassword: string; newPassword: string }) {
+  const { db } = context.deps;
+  const [user] = await withoutOrg(db, (tx) => tx.select().from(users).where(eq(users.id, context.userId)));
+  const oldHash = user?.passwordHash;
+  if (!user || !oldHash) throw new AppError('CONFLICT', 'This account has no password yet; ask for a link to set one.');
+  if (!(await verifyPassword(oldHash, body.currentPassword))) throw wrongCurrentPassword();
+  await assertStrongPassword(body.newPassword, user, 'newPassword');
+  const passwordHash = await hashPassword(body.newPassword);
+  const revokedCount = await withoutOrg(db, async (tx) => {
+    const isSame = and(eq(users.id, user.id), eq(users.passwordHash, oldHash));
+    const changed = await tx.update(users).set({ passwordHash, updatedAt: now }).where(isSame).returning();
+    if (changed.length === 0) throw new AppError('CONFLICT', 'The password was changed at the same moment.');
+    await afterPasswordChange(tx, user);
+    return revokeOtherSessions(tx, user.id, context.sessionId);
+  });
+  announce(context, user.id, 'change');
+  return { ok: true as const, revokedCount };
+}
+
+const now = sql`now()`;
+
+/**
+ * Before its address was proved, anybody could have made the account and tied a sign-in of their own to it; the owner of
+ * the mailbox must not share it with them.
+ */
+async function dropUnprovenSignIns(tx: PlainTx, userId: string): Promise<void> {
+  await tx.delete(userIdentities).where(eq(userIdentities.userId, userId));
+}
+
+/** Links that were mailed for the old password die with it. */
+async function afterPasswordChange(tx: PlainTx, { id: userId, email }: UserRow): Promise<void> {
+  await endAccountTokens(tx, userId, 'reset_password');
+  await queueAccountMail(tx, { userId, template: 'password-changed', recipient: email });
+}
+
+function announce({ deps, log, requestId }: PublicContext, userId: string, by: 'change' | 'reset'): void {
+  deps.mailSender.poke();
+  passwordChanged(log, { requestId, userId, by });
+}
+
+/** Not 401: that would tell a client that its session is over. */
+function wrongCurrentPassword(): AppError {
+  const message = 'The current password is wrong.';
+  return new AppError('BAD_REQUEST', message, {
+    details: [{ path: 'currentPassword', code: 'PASSWORD_WRONG', message }],
+  });
+}

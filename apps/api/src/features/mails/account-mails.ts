@@ -1,0 +1,95 @@
+import { type TakenAccountMail, takeAccountMails } from '@millrace/db/mails';
+import { type AccountTokenPurpose, accountMails, accountTokens } from '@millrace/db/schema/account-mail';
+import { users } from '@millrace/db/schema/users';
+import { type PlainTx, withoutOrg } from '@millrace/db/tenant';
+import type { MailContent } from '@millrace/mail/mailer';
+import { passwordChangedMail } from '@millrace/mail/templates/password-changed';
+import { resetPasswordMail } from '@millrace/mail/templates/reset-password';
+import { verifyEmailMail } from '@millrace/mail/templates/verify-email';
+import type { ApiConfig } from '@millrace/shared/config';
+import { eq, sql } from 'drizzle-orm';
+import { findLiveToken, issueAccountToken, lockUser } from './account-tokens.ts';
+import { type DueMail, type SenderParts, unknownTemplate } from './due-mail.ts';
+import { hashMailToken, makeMailToken, webLink } from './mail-token.ts';
+
+type Row = TakenAccountMail;
+type Token = typeof accountTokens.$inferSelect;
+
+/** Somebody who asked for a new password this long ago has asked again or given up. */
+const RESET_MAX_AGE_SEC = 3600;
+
+/** Due mails about accounts: links that prove an address, and news about a password. */
+export async function takeDueAccountMails(parts: SenderParts, limit: number, leaseSec: number): Promise<DueMail[]> {
+  const rows = await takeAccountMails(parts.db, limit, leaseSec);
+  return rows.map((row) => toDueMail(parts, row));
+}
+
+function toDueMail(parts: SenderParts, row: Row): DueMail {
+  const isThis = eq(accountMails.id, row.id);
+  const within = <T>(act: (tx: PlainTx) => Promise<T>) => withoutOrg(parts.db, act);
+  return {
+    ...row,
+    write: () => within((tx) => write(parts, tx, row)),
+    remove: async () => void (await within((tx) => tx.delete(accountMails).where(isThis))),
+    postpone: async (seconds) => {
+      const nextAttemptAt = sql`now() + make_interval(secs => ${seconds})`;
+      await within((tx) => tx.update(accountMails).set({ nextAttemptAt }).where(isThis));
+    },
+  };
+}
+
+async function write(parts: SenderParts, tx: PlainTx, row: Row): Promise<MailContent | null> {
+  switch (row.template) {
+    case 'verify-email':
+      return writeVerification(parts, tx, row);
+    case 'reset-password':
+      return writeReset(parts, tx, row);
+    case 'password-changed':
+      return writePasswordChanged(parts, row);
+    default:
+      throw unknownTemplate(row.template);
+  }
+}
+
+async function writeVerification({ config }: SenderParts, tx: PlainTx, row: Row): Promise<MailContent | null> {
+  const token = await findLiveToken(tx, row.id);
+  if (!token) return null;
+  const url = linkOf(config, token, 'verify_email', '/verify-email');
+  return verifyEmailMail({ email: row.recipient, expiresAt: token.expiresAt, url });
+}
+
+/**
+ * Only here is it found out whether the address has an account. The token is issued with the mail's id: a second try
+ * after a failure finds it and sends the same link, unless it was spent, replaced or outlived meanwhile.
+ */
+async function writeReset({ config }: SenderParts, tx: PlainTx, row: Row): Promise<MailContent | null> {
+  if (row.ageSec > RESET_MAX_AGE_SEC) return null;
+  const [found] = await tx
+    .select({ id: users.id })
+    .from(users)
+    .where(eq(sql`lower(${users.email})`, row.recipient));
+  const user = found && (await lockUser(tx, found.id));
+  if (!user || user.disabledAt) return null;
+  const [issuedBefore] = await tx.select().from(accountTokens).where(eq(accountTokens.id, row.id));
+  const token = issuedBefore ? await findLiveToken(tx, row.id) : await issueReset(config, tx, user, row.id);
+  if (!token) return null;
+  const url = linkOf(config, token, 'reset_password', '/reset-password');
+  return resetPasswordMail({ email: row.recipient, expiresAt: token.expiresAt, url });
+}
+
+async function issueReset(config: ApiConfig, tx: PlainTx, user: typeof users.$inferSelect, id: string) {
+  const issued = await issueAccountToken(config, tx, user, { id, purpose: 'reset_password' });
+  return 'token' in issued ? issued.token : undefined;
+}
+
+function writePasswordChanged({ config }: SenderParts, row: Row): MailContent {
+  const url = webLink(config.WEB_BASE_URL, '/forgot-password');
+  return passwordChangedMail({ email: row.recipient, changedAt: row.createdAt, url });
+}
+
+/** Throws when the server's key is another one than when the token was issued: nobody could use the link. */
+function linkOf(config: ApiConfig, { id, tokenHash }: Token, purpose: AccountTokenPurpose, path: `/${string}`): string {
+  const token = makeMailToken(config.AUTH_TOKEN_SECRET, { purpose, id, generation: 0 });
+  if (!hashMailToken(token).equals(tokenHash)) throw new Error('AUTH_TOKEN_SECRET has changed since the link was made');
+  return webLink(config.WEB_BASE_URL, path, token);
+}

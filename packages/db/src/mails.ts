@@ -1,0 +1,37 @@
+import type { Database } from './connect.ts';
+import type { accountMails } from './schema/account-mail.ts';
+
+/** Taking due mails off the two outboxes. Each stays its taker's for `leaseSec`; after that anybody may take it again. */
+
+type Row = typeof accountMails.$inferSelect;
+export type TakenAccountMail = Pick<Row, 'id' | 'template' | 'recipient' | 'attempts' | 'createdAt'> & {
+  ageSec: number;
+};
+
+/** Due mails of accounts, longest due first; `attempts` already counts the one that begins now. */
+export async function takeAccountMails(db: Database, limit: number, leaseSec: number): Promise<TakenAccountMail[]> {
+  const { rows } = await db.pool.query<TakenAccountMail>(TAKE_ACCOUNT_MAILS, [limit, leaseSec]);
+  return rows;
+}
+
+/** The same for what organizations send; the caller reads the rows inside `withOrg`. */
+export async function takeOrgMails(
+  db: Database,
+  limit: number,
+  leaseSec: number,
+): Promise<{ orgId: string; id: string }[]> {
+  const { rows } = await db.pool.query<{ orgId: string; id: string }>(
+    'SELECT org_id AS "orgId", id FROM sys.take_org_mails($1, $2)',
+    [limit, leaseSec],
+  );
+  return rows;
+}
+
+const TAKE_ACCOUNT_MAILS = `
+  WITH due AS (
+    SELECT id FROM app.account_mails WHERE next_attempt_at <= now()
+    ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+  UPDATE app.account_mails m SET attempts = m.attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
+  FROM due WHERE m.id = due.id
+  RETURNING m.id, m.template, m.recipient, m.attempts, m.created_at AS "createdAt",
+    extract(epoch FROM now() - m.created_at)::float8 AS "ageSec"`;

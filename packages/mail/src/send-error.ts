@@ -1,0 +1,11 @@
+/**
+ * Why a mail could not be sent, for a log: the codes of the failure. What the server said in words is left out, because
+ * servers like to repeat the recipient's address, and so is anything else that looks like one.
+ */
+export function describeSendError(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  const { code, responseCode, command, response } = error as Error & Record<string, unknown>;
+  const words = response === undefined ? error.message.replace(/[^\s<>]+@[^\s<>]+/g, '<address>') : '';
+  const codes = [code, responseCode, command && `at ${command}`].filter(Boolean).map(String);
+  return [codes.join(' '), words].filter(Boolean).join(': ').slice(0, 300);
+}
