@@ -15,7 +15,7 @@ const READ = {
       status, attempt_count AS "attemptCount", max_attempts AS "maxAttempts", next_attempt_at AS "nextAttemptAt",
       retry_of_run_id AS "retryOfRunId", requested_by_user_id AS "requestedByUserId", input, output, error,
       created_at AS "createdAt", started_at AS "startedAt", finished_at AS "finishedAt",
-      (SELECT coalesce(jsonb_agg(jsonb_build_object('stepId', s.step_key, 'type', s.type, 'status', s.status,
+      (SELECT coalesce(json_agg(json_build_object('stepId', s.step_key, 'type', s.type, 'status', s.status,
           'attempt', s.attempt, 'input', s.input, 'output', s.output, 'error', s.error,
           'startedAt', to_char(s.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
           'finishedAt', to_char(s.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))

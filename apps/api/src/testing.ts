@@ -25,6 +25,8 @@ export interface TestApi {
   deps: Deps;
   /** As the superuser, for looking at rows behind the API's back. */
   adminUrl: string;
+  /** The login of workers. */
+  workerUrl: string;
   /** Every line logged so far, parsed, oldest first. */
   logLines: LogLine[];
   /** Every mail that arrived so far, oldest first, unless `SMTP_URL` sends them elsewhere. */
@@ -98,6 +100,7 @@ export async function openTestApi(
     app,
     deps,
     adminUrl: database.adminUrl,
+    workerUrl: database.workerUrl,
     logLines,
     readMails: () => readMailbox(join(deps.config.MILLRACE_DATA_DIR, 'mailbox')),
     close: async () => {

@@ -7,6 +7,11 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 
 /** OpenAPI 3.1 from the very schemas that validate, at `/v1/openapi.json`, and a readable reference at `/docs`. */
 export async function serveOpenApi(app: FastifyInstance): Promise<void> {
+  const optionalBodies = new Set<string>();
+  app.addHook('onRoute', ({ config }) => {
+    const contract = (config as { contract?: Contract } | undefined)?.contract;
+    if (contract?.body?.safeParse(undefined).success) optionalBodies.add(contract.id);
+  });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -23,7 +28,7 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
       },
     },
     transform: describeRoute,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (input) => markOptionalBodies(optionalBodies, jsonSchemaTransformObject(input)),
   });
   await app.register(serveReference);
 }
@@ -72,21 +77,18 @@ export function serveOpenApiDocument(app: FastifyInstance): void {
   app.get('/v1/openapi.json', { schema: { hide: true } as object }, async () => app.swagger());
 }
 
-/** Headers are no part of a contract's schemas; clients made from the document need to know them all the same. */
+/**
+ * What schemas do not say by themselves and clients made from the document need to know: the headers of a route, and that
+ * a route without a body takes none.
+ */
 const describeRoute: typeof jsonSchemaTransform = (input) => {
-  const described = jsonSchemaTransform(input);
   const contract = (input.route.config as { contract?: Contract } | undefined)?.contract;
+  const { schema, url } = jsonSchemaTransform(input);
+  const { body, ...rest } = schema as Record<string, unknown>;
   const description = contract && describeAccess(contract);
-  const headers = {
-    ...(contract?.permission && { 'X-Org-Id': { type: 'string', format: 'uuid', description: 'Equal to orgId.' } }),
-    ...(contract?.isIdempotent && {
-      'Idempotency-Key': { type: 'string', maxLength: 255, description: 'The same key within 24 h: the same answer.' },
-    }),
-  };
-  const schema = { ...described.schema, ...(description && { description }) };
-  if (Object.keys(headers).length === 0) return { ...described, schema };
-  const required = contract?.permission ? ['X-Org-Id'] : [];
-  return { ...described, schema: { ...schema, headers: { type: 'object', properties: headers, required } } };
+  const headers = contract && headersOf(contract);
+  const told = { ...(description && { description }), ...(headers && { headers }) };
+  return { url, schema: { ...rest, ...(contract?.body && { body }), ...told } };
 };
 
 /** What whoever makes an API key needs to know of an operation. */
@@ -96,4 +98,30 @@ function describeAccess({ auth, permission }: Contract): string {
     auth === 'session' && "Takes a person's access token; an API key is answered 403.",
   ];
   return sentences.filter(Boolean).join(' ');
+}
+
+function headersOf({ permission, isIdempotent }: Contract) {
+  const properties = {
+    ...(permission && { 'X-Org-Id': { type: 'string', format: 'uuid', description: 'Equal to orgId.' } }),
+    ...(isIdempotent && {
+      'Idempotency-Key': { type: 'string', maxLength: 255, description: 'The same key within 24 h: the same answer.' },
+    }),
+  };
+  if (Object.keys(properties).length === 0) return undefined;
+  return { type: 'object', properties, required: permission ? ['X-Org-Id'] : [] };
+}
+
+type Described = ReturnType<typeof jsonSchemaTransformObject>;
+
+/** The generator calls every body required; some contracts let a client leave it out. */
+function markOptionalBodies(optional: ReadonlySet<string>, described: Described): Described {
+  const { paths = {} } = described as { paths?: Record<string, Record<string, PrintedOperation>> };
+  for (const { operationId, requestBody } of Object.values(paths).flatMap((operations) => Object.values(operations)))
+    if (requestBody && optional.has(operationId)) requestBody.required = false;
+  return described;
+}
+
+interface PrintedOperation {
+  operationId: string;
+  requestBody?: { required: boolean };
 }

@@ -3,6 +3,7 @@ import { logIn, verifyEmail } from '@millrace/shared/contracts/auth';
 import { getMe, sendVerification } from '@millrace/shared/contracts/me';
 import { reportFigure } from '@millrace/shared/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { cleanUp } from '../../clean-up.ts';
 import { call, openTestApi, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
 import { queryAsAdmin } from '../organizations/testing.ts';
 
@@ -92,4 +93,12 @@ it('who confirmed is still signed in with the same password', async () => {
   const user = await signUpUser(api);
   await verify((await tokensOf(user))[0] ?? '');
   expect((await call(api, logIn, { body: { email: user.email, password: user.password } })).status).toBe(200);
+});
+
+it('tokens of two days ago are removed, and no newer ones', async () => {
+  const [old, fresh] = [await signUpUser(api), await signUpUser(api)];
+  await sql(`UPDATE app.account_tokens SET created_at = now() - interval '49 hours' WHERE user_id = $1`, [old.id]);
+  expect(await cleanUp(api.deps.db)).toBeGreaterThanOrEqual(1);
+  const left = await sql('SELECT user_id FROM app.account_tokens WHERE user_id IN ($1, $2)', [old.id, fresh.id]);
+  expect(left).toEqual([{ user_id: fresh.id }]);
 });
