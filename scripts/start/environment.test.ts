@@ -22,6 +22,7 @@ const environments = (base: NodeJS.ProcessEnv, egressRule?: string) =>
     apiPort: 3001,
     compileCacheDir: dir,
     egressRule,
+    oauth: {},
   });
 
 it('the worker’s steps and the API’s webhooks may reach the same private addresses', async () => {
