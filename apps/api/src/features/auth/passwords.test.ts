@@ -182,7 +182,8 @@ describe('a mailed link that sets a new password', () => {
     const user = await signUpUser(api);
     expect((await logInWith(user, 'not this one')).status).toBe(401);
     const { config, limitsLink, loginFailures } = api.deps;
-    const counted = async () => (await limitsLink.redis.keys(`${config.WORKFLOW_QUEUE_NAME}:limits:login-failures:*`)).length;
+    const counted = async () =>
+      (await limitsLink.redis.keys(`${config.WORKFLOW_QUEUE_NAME}:limits:login-failures:*`)).length;
     const before = await counted();
     expect((await reset(await askForReset(user))).status).toBe(200);
     expect(await counted()).toBe(before - 1);
