@@ -53,7 +53,8 @@ export type ContractBody<C extends Contract> = Parsed<C['body']>;
 export type ContractResponse<C extends Contract> = z.input<C['response']>;
 
 export const OrgParams = z.strictObject({ orgId: Id });
-export const Time = z.iso.datetime();
+/** PostgreSQL counts from the year 1 and refuses the year 0, which ISO 8601 has. */
+export const Time = z.iso.datetime().refine((value) => !value.startsWith('0000'), 'must be of the year 1 or later');
 export const Done = z.object({ ok: z.literal(true) });
 
 /** `limit` arrives as text in a query; only plain whole numbers count. */
