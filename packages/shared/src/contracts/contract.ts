@@ -32,6 +32,8 @@ export interface Contract {
   body?: z.ZodType;
   status: 200 | 201;
   response: z.ZodType;
+  /** Answers 302 without a body to a browser; `response` is for clients that ask for JSON. */
+  redirects?: true;
   /** Codes beyond those every route of its kind can answer. */
   errors?: readonly ErrorCode[];
   /** Set on every route that strangers may try secrets on; answers 429 beyond the class's limit. */
