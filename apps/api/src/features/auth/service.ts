@@ -8,6 +8,7 @@ import { newId } from '@millrace/shared/ids';
 import { signAccessToken } from '@millrace/shared/tokens';
 import { and, eq, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
+import type { Deps } from '../../deps.ts';
 import { queueVerification } from './email-verification.ts';
 import { takeLoginTry } from './login-failures.ts';
 import { hashPassword, isHashOutdated, verifyPassword } from './password.ts';
@@ -76,8 +77,25 @@ export async function logIn(context: PublicContext, body: { email: string; passw
   return signIn(context, user, refresh);
 }
 
-/** Exchanges a refresh token for its successor and a new access token. Throws 401 for a token that is not good. */
+/** Exchanges under way, by token, for each instance of the API. */
+const exchanges = new WeakMap<Deps, Map<string, Promise<SignedIn>>>();
+
+/**
+ * Exchanges a refresh token for its successor and a new access token. Throws 401 for a token that is not good. Tabs that
+ * send one token at the same moment share one exchange: each of its own would hold a connection while it waits for the
+ * session's row, and a burst of them would leave none for anybody else.
+ */
 export async function refreshSession(context: PublicContext, refreshToken: string): Promise<SignedIn> {
+  const underWay = exchanges.get(context.deps) ?? new Map<string, Promise<SignedIn>>();
+  exchanges.set(context.deps, underWay);
+  const exchange =
+    underWay.get(refreshToken) ??
+    exchangeRefreshToken(context, refreshToken).finally(() => underWay.delete(refreshToken));
+  underWay.set(refreshToken, exchange);
+  return exchange;
+}
+
+async function exchangeRefreshToken(context: PublicContext, refreshToken: string): Promise<SignedIn> {
   const { user, refresh } = await withRefreshToken(context, refreshToken, async (tx, session) => ({
     user: session.user,
     refresh: await rotateSession(context.deps.config, tx, session),
