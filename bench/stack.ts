@@ -27,7 +27,7 @@ export async function startStack(settings: Record<string, string> = {}): Promise
   const host = prepareHost(cloneDir, dataDir, progress.say);
   // Never somebody's server: the bench measures the machine it runs on.
   const env = { ...process.env, DATABASE_URL: undefined, REDIS_URL: undefined, ...settings };
-  const platform = await startPlatform({ cloneDir, host, env, progress, supervisor, isEmpty: true });
+  const platform = await startPlatform({ cloneDir, host, env, progress, supervisor, isEmpty: true, hasDemoIdp: false });
   const admin = new pg.Client({ connectionString: platform.ownerUrl });
   await admin.connect();
   return {

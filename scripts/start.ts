@@ -33,7 +33,7 @@ work.catch(fail);
 supervisor.gaveUp.catch(fail);
 
 async function main(): Promise<void> {
-  const { isEmpty, help } = parseArguments(process.argv.slice(2));
+  const { isEmpty, hasDemoIdp, help } = parseArguments(process.argv.slice(2));
   if (help) {
     console.log(help);
     process.exit(0);
@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   const host = prepareHost(cloneDir, process.env.MILLRACE_DATA_DIR || undefined, progress.say);
   lock = await lockDataDir(host.dataDir, progress.say);
   if (stopRequestedAt !== undefined) throw new SetupError('Stopped.');
-  const context: StartContext = { cloneDir, host, env: process.env, progress, supervisor, isEmpty };
+  const context: StartContext = { cloneDir, host, env: process.env, progress, supervisor, isEmpty, hasDemoIdp };
   const platform = await startPlatform(context);
   const demo = await provideDemo(context, platform);
   console.log(describePlatform({ platform, dataDir: host.dataDir, smtpUrl: process.env.SMTP_URL, demo }));

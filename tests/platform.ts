@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { createTestDatabase, type TestDatabase } from '../packages/db/src/testing.ts';
 import { eventually, startTestRedis, type TestRedis } from '../packages/queue/src/testing.ts';
 import { generateSigningKeys } from '../packages/shared/src/tokens.ts';
+import { PROGRAM_FLAGS } from '../scripts/start/node-flags.ts';
 
 export interface Api extends Program {
   url: string;
@@ -17,12 +18,16 @@ interface Program {
   pid: number;
   /** Every event logged so far, oldest first. */
   events: { event: string; detail?: { port?: number }; [field: string]: unknown }[];
+  /** Every line it wrote to its standard output and error. */
+  lines: string[];
   kill(signal: NodeJS.Signals): Promise<void>;
 }
 
 export interface TestPlatform {
   database: TestDatabase;
   redis: TestRedis;
+  /** What programs started from now on find in their environment. */
+  env: Record<string, string>;
   /** With settings of its own on top of the platform's. */
   startApi(settings?: Record<string, string>): Promise<Api>;
   startWorker(): Promise<Program>;
@@ -33,8 +38,8 @@ export interface TestPlatform {
 export async function preparePlatform(settings: Record<string, string> = {}): Promise<TestPlatform> {
   const [database, redis] = await Promise.all([createTestDatabase(), startTestRedis(['--appendonly', 'yes'])]);
   const dataDir = await mkdtemp(join(tmpdir(), 'millrace-platform-'));
-  const env = {
-    PATH: process.env.PATH,
+  const env: Record<string, string> = {
+    PATH: process.env.PATH ?? '',
     NODE_ENV: 'test',
     MILLRACE_DATA_DIR: dataDir,
     REDIS_URL: redis.url,
@@ -55,6 +60,7 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
   return {
     database,
     redis,
+    env,
     async startApi(ownSettings) {
       const program = await start('api', ownSettings);
       const started = program.events.find(({ event }) => event === 'program_started');
@@ -70,15 +76,31 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
   };
 }
 
+/** A real worker beside an API that was opened otherwise, on the same database and queue. */
+export async function startWorkerOf(settings: Record<string, unknown>): Promise<Program> {
+  const names = ['NODE_ENV', 'REDIS_URL', 'WORKFLOW_QUEUE_NAME', 'WORKER_DATABASE_URL'];
+  const env = Object.fromEntries(names.map((name) => [name, String(settings[name])]));
+  return startProgram('worker', { PATH: process.env.PATH, ...env });
+}
+
 async function startProgram(name: string, env: NodeJS.ProcessEnv): Promise<Program> {
   const main = join(import.meta.dirname, '..', 'apps', name, 'src', 'main.ts');
-  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...PROGRAM_FLAGS, main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const events: Program['events'] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => events.push(JSON.parse(line)));
+  const lines: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(line);
+    events.push(JSON.parse(line));
+  });
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    lines.push(line);
+    process.stderr.write(`${line}\n`);
+  });
   await eventually(`${name} to start`, () => isStarted(child, events), 20_000);
   return {
     pid: child.pid ?? 0,
     events,
+    lines,
     async kill(signal) {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill(signal);

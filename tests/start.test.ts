@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTestDatabase } from '../packages/db/src/testing.ts';
 import { readMailbox } from '../packages/mail/src/testing.ts';
-import { identifyProcess, sendSignal } from '../scripts/services/process-identity.ts';
+import { commandLineOf, identifyProcess, sendSignal } from '../scripts/services/process-identity.ts';
 import { createPrivateFolder, newDataDir } from '../scripts/services/testing.ts';
 
 // Each test starts the whole platform, some of them twice, beside other tests.
@@ -106,6 +106,8 @@ describe('in a clone that nobody else can enter', () => {
   test('the first start runs a workflow whose request reached a server of this very start, and Ctrl-C leaves nothing', async () => {
     const first = start();
     const { pids, dataDir } = await untilRunning(first);
+    for (const name of ['api', 'worker'])
+      expect(commandLineOf(pids[name] ?? 0), `T8: ${name}`).toContain(' --disable-proto=delete ');
     expect(first.text()).toMatch(new RegExp(` Mail +no SMTP_URL: mails land in ${join(dataDir, 'mailbox')}\\n`));
     const echoUrl = await first.shows(/Demo server +(http.+)/);
     expect(await first.shows(/Output: (.+)/)).toContain(await askEcho(echoUrl));
@@ -257,6 +259,58 @@ test("a setting that a program refuses is shown in the program's own words", asy
   const { code, text } = await startToEnd(['--empty'], { MILLRACE_DATA_DIR: dataDir, SESSION_TTL_SEC: 'soon' });
   expect(code).toBe(1);
   expect(text).toContain('SESSION_TTL_SEC');
+});
+
+test('--demo-idp: a browser that types an address is signed in, and the provider is kept running and stopped', async () => {
+  const self = start(['--empty', '--demo-idp'], { MILLRACE_DATA_DIR: newDataDir() });
+  const { api, pids } = await untilRunning(self);
+  sendSignal(pids['demo-idp'] ?? 0, 'SIGKILL');
+  await self.shows(/✓ Demo-IdP runs again, pid (\d+)/);
+  const address = await self.shows(/Try OAuth +open (\S+)/);
+  expect(address).toBe(`${api}/v1/auth/oauth/google/start`);
+
+  const browser = createBrowser();
+  const page = await browser.open(address);
+  expect(page.text).toContain('It believes whatever address you type');
+  const typed = new URLSearchParams({ email: 'Ada@Example.com' });
+  const { status, text } = await browser.open(page.url, { method: 'POST', body: typed });
+  const { session, user, provider } = JSON.parse(text);
+  expect([status, provider, user.email]).toEqual([200, 'google', 'ada@example.com']);
+  const me = await fetch(`${api}/v1/me`, { headers: { authorization: `Bearer ${session.token}` } });
+  expect(await me.json()).toMatchObject({ user: { id: user.id } });
+  expect((await browser.open(address)).text).toContain('It believes'); // asks each time
+
+  await self.stop();
+  expect(Object.values(pidsOf(await self.shows(/Data, logs +(.+)/)))).toEqual([]);
+});
+
+/** Follows redirects and keeps cookies, which do not tell the ports of a host apart. */
+function createBrowser() {
+  const cookies = new Map<string, string>();
+  const open = async (url: string, init: RequestInit = {}): Promise<{ url: string; status: number; text: string }> => {
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const headers = { cookie, accept: 'text/html,*/*;q=0.8' };
+    const response = await fetch(url, { ...init, headers, redirect: 'manual' });
+    for (const set of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? [];
+      cookies.set(name, value);
+    }
+    const location = response.headers.get('location');
+    if (location) return open(new URL(location, url).href);
+    return { url, status: response.status, text: await response.text() };
+  };
+  return { open };
+}
+
+test.each([
+  ['in production', { NODE_ENV: 'production' }, 'not in production'],
+  ['beside a real google', { GOOGLE_CLIENT_ID: 'x', GOOGLE_CLIENT_SECRET: 'y' }, 'unset GOOGLE_CLIENT_ID'],
+])('--demo-idp is refused %s', async (_name, settings, words) => {
+  const dataDir = newDataDir();
+  dataDirs.add(dataDir);
+  const { code, text } = await startToEnd(['--empty', '--demo-idp'], { MILLRACE_DATA_DIR: dataDir, ...settings });
+  expect(code).toBe(1);
+  expect(text).toContain(words);
 });
 
 test('--help prints the usage and an unknown option is refused with it', async () => {

@@ -6,17 +6,32 @@ const USAGE = `Usage: npm start [-- options]
 Starts PostgreSQL, Redis, the API and the worker, and on an empty database makes a demo workspace and runs its workflow.
 
 Options:
-  --empty   no demo
-  --help    this text
+  --empty     no demo
+  --demo-idp  a sign-in provider for trying out OAuth: it asks for an address and believes it
+  --help      this text
 
 Settings are environment variables, also read from a file .env in the clone: see .env.example.`;
 
+export interface Arguments {
+  isEmpty: boolean;
+  hasDemoIdp: boolean;
+  help: string | undefined;
+}
+
 /** What the command line asks for. Throws SetupError, with the usage, on anything unknown. */
-export function parseArguments(args: string[]): { isEmpty: boolean; help: string | undefined } {
-  const options = { empty: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
+export function parseArguments(args: string[]): Arguments {
+  const options = {
+    empty: { type: 'boolean' },
+    'demo-idp': { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
   try {
     const { values } = parseArgs({ args, options, allowPositionals: false });
-    return { isEmpty: values.empty === true, help: values.help ? USAGE : undefined };
+    return {
+      isEmpty: values.empty === true,
+      hasDemoIdp: values['demo-idp'] === true,
+      help: values.help ? USAGE : undefined,
+    };
   } catch (error) {
     const sentence = error instanceof Error ? error.message.split('. ')[0] : String(error);
     throw new SetupError(`${sentence}.\n\n${USAGE}`);

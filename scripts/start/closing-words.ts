@@ -18,6 +18,7 @@ export function describePlatform({ platform, dataDir, smtpUrl, demo }: Closing):
     ['Reference', `${platform.apiUrl}/docs`],
     ...(demo ? describeDemo(demo, platform) : []),
     ...(smtpUrl ? [] : [['Mail', `no SMTP_URL: mails land in ${join(dataDir, 'mailbox')}`] satisfies [string, string]]),
+    ...(platform.demoIdp ? describeIdp(platform) : []),
     ['Data, logs', dataDir],
     ['Stop', 'Ctrl-C'],
   ];
@@ -40,5 +41,12 @@ function describeDemo(demo: Demo | DemoNote, { apiUrl, echo }: Platform): [strin
     ['Demo workflow', demo.workflowId],
     ...(echo ? [['Demo server', echo.url] satisfies [string, string]] : []),
     ['Sign in', `curl ${apiUrl}/v1/auth/login -H 'content-type: application/json' -d '${credentials}'`],
+  ];
+}
+
+function describeIdp({ apiUrl }: Platform): [string, string][] {
+  return [
+    ['Try OAuth', `open ${apiUrl}/v1/auth/oauth/google/start in a browser and type any address;`],
+    ['', 'the browser then shows what the API answers: your new session and user, as JSON'],
   ];
 }

@@ -10,4 +10,5 @@ export interface StartContext {
   progress: Progress;
   supervisor: Supervisor;
   isEmpty: boolean;
+  hasDemoIdp: boolean;
 }

@@ -14,16 +14,14 @@ interface EnvironmentSettings {
   compileCacheDir: string;
   /** Added to EGRESS_ALLOW_CIDRS, for the demo only. */
   egressRule: string | undefined;
+  /** Wins over the given environment, for the demo only. */
+  oauth: NodeJS.ProcessEnv;
 }
 
 /** Each program gets what it needs; these are what only one of them may know. */
 const SECRETS = [
-  'DATABASE_URL',
-  'API_DATABASE_URL',
-  'WORKER_DATABASE_URL',
-  'AUTH_SIGNING_KEYS',
-  'AUTH_TOKEN_SECRET',
-  'SMTP_URL',
+  ...['DATABASE_URL', 'API_DATABASE_URL', 'WORKER_DATABASE_URL'],
+  ...['AUTH_SIGNING_KEYS', 'AUTH_TOKEN_SECRET', 'GOOGLE_CLIENT_SECRET', 'GITHUB_CLIENT_SECRET', 'SMTP_URL'],
 ];
 
 export interface ProgramEnvironments {
@@ -48,6 +46,9 @@ export async function createEnvironments(settings: EnvironmentSettings): Promise
     api: {
       ...shared,
       MILLRACE_DATA_DIR: settings.dataDir,
+      GOOGLE_CLIENT_SECRET: base.GOOGLE_CLIENT_SECRET,
+      GITHUB_CLIENT_SECRET: base.GITHUB_CLIENT_SECRET,
+      ...settings.oauth,
       API_DATABASE_URL: settings.apiDatabaseUrl,
       SMTP_URL: base.SMTP_URL,
       AUTH_SIGNING_KEYS:

@@ -4,6 +4,7 @@ import { findFreePort, isPortFree } from '../services/ports.ts';
 import type { StartContext } from './context.ts';
 import type { Database } from './database.ts';
 import type { Echo } from './demo-echo.ts';
+import { type DemoIdp, settingsForDemoIdp } from './demo-idp.ts';
 import { createEnvironments, type ProgramEnvironments } from './environment.ts';
 import { startApi, startWorker } from './programs.ts';
 import type { Running } from './supervisor.ts';
@@ -15,6 +16,7 @@ interface ProgramSettings {
   database: Database;
   redisUrl: string;
   echo: Echo | undefined;
+  demoIdp: DemoIdp | undefined;
 }
 
 interface Api {
@@ -57,7 +59,8 @@ interface Address {
   url: string;
 }
 
-function environmentsFor(context: StartContext, { database, redisUrl, echo }: ProgramSettings, address: Address) {
+function environmentsFor(context: StartContext, settings: ProgramSettings, address: Address) {
+  const { database, redisUrl, echo, demoIdp } = settings;
   return createEnvironments({
     base: context.env,
     dataDir: context.host.dataDir,
@@ -69,6 +72,7 @@ function environmentsFor(context: StartContext, { database, redisUrl, echo }: Pr
     apiPort: address.port,
     compileCacheDir: join(context.host.dataDir, 'compile-cache'),
     egressRule: echo && `127.0.0.1/32:${echo.port}`,
+    oauth: demoIdp ? settingsForDemoIdp(demoIdp, address.url) : {},
   });
 }
 

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SetupError } from '../services/failure.ts';
 import type { Host } from '../services/host.ts';
 import { lastLines, startProcess, stopLeftover, stopProcess } from '../services/managed-process.ts';
+import { PROGRAM_FLAGS } from './node-flags.ts';
 import type { Running } from './supervisor.ts';
 
 const READY_TIMEOUT_MS = 60_000;
@@ -31,7 +32,7 @@ export function startWorker(settings: Omit<ProgramSettings, 'name'>): Promise<Ru
 
 /** Stops the programs that a start left behind when it was killed: they would serve and work beside the new ones. */
 export async function stopLeftoverPrograms(runDir: string, say: (line: string) => void): Promise<void> {
-  for (const name of ['Worker', 'API']) {
+  for (const name of ['Worker', 'API', 'Demo-IdP']) {
     if (await stopLeftover(runDir, name, 'SIGTERM')) say(`Stopped the ${name} of an earlier start.`);
   }
 }
@@ -44,7 +45,7 @@ async function startProgram(settings: ProgramSettings, isReadyToo: () => Promise
   const managed = await startProcess({
     name,
     command: process.execPath,
-    args: [join(cloneDir, 'apps', folder, 'src', 'main.ts')],
+    args: [...PROGRAM_FLAGS, join(cloneDir, 'apps', folder, 'src', 'main.ts')],
     env,
     cwd: cloneDir,
     runDir: host.runDir,

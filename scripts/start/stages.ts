@@ -5,6 +5,7 @@ import type { StartContext } from './context.ts';
 import { createDatabase, DATABASE_NAME, type Database, isDatabaseUnused, prepareDatabase } from './database.ts';
 import { readDemoNote } from './demo.ts';
 import { type Echo, startEcho } from './demo-echo.ts';
+import { assertDemoIdpFits, type DemoIdp, launchDemoIdp } from './demo-idp.ts';
 import { launchPrograms } from './launch-programs.ts';
 import { stopLeftoverPrograms } from './programs.ts';
 
@@ -18,18 +19,21 @@ export interface Platform {
   ownerUrl: string;
   redisUrl: string;
   echo: Echo | undefined;
+  demoIdp: DemoIdp | undefined;
 }
 
 /** Everything up to a worker that waits for runs, in order, each kept running by the supervisor. */
 export async function startPlatform(context: StartContext): Promise<Platform> {
+  if (context.hasDemoIdp) assertDemoIdpFits(context.env);
   await stopLeftoverPrograms(context.host.runDir, context.progress.say);
   const postgres = context.env.DATABASE_URL ? undefined : await launchPostgres(context);
   const ownerUrl = context.env.DATABASE_URL || postgres?.urlOf(DATABASE_NAME) || '';
   const redisUrl = context.env.REDIS_URL || (await launchRedis(context)).url;
   const database = await migrate(context, ownerUrl, postgres);
   const echo = postgres && (await wantsDemo(context, ownerUrl)) ? await launchEcho(context) : undefined;
-  const api = await launchPrograms(context, { database, redisUrl, echo });
-  return { ...api, ownerUrl, redisUrl, echo };
+  const demoIdp = context.hasDemoIdp ? await startIdp(context) : undefined;
+  const api = await launchPrograms(context, { database, redisUrl, echo, demoIdp });
+  return { ...api, ownerUrl, redisUrl, echo, demoIdp };
 }
 
 function launchPostgres({ host, progress, supervisor }: StartContext): Promise<Postgres> {
@@ -84,4 +88,9 @@ function launchEcho({ host, progress }: StartContext): Promise<Echo> {
   const describe = ({ url, port }: Echo) =>
     `Echo server of the demo on ${url}; steps may reach 127.0.0.1/32:${port} and no other private address`;
   return progress.stage('Echo server', () => startEcho(join(host.logsDir, 'demo-echo.log')), describe);
+}
+
+function startIdp(context: StartContext): Promise<DemoIdp> {
+  const describe = ({ issuer }: DemoIdp) => `Demo sign-in provider on ${issuer}; it believes every address`;
+  return context.progress.stage('Demo sign-in provider', () => launchDemoIdp(context), describe);
 }

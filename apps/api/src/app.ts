@@ -15,6 +15,7 @@ import { serveAuth } from './features/auth/routes.ts';
 import { serveFailureNotices } from './features/failure-notices/routes.ts';
 import { serveInvitations } from './features/invitations/routes.ts';
 import { serveMe } from './features/me/routes.ts';
+import { serveOAuth } from './features/oauth/routes.ts';
 import { serveOrganizations } from './features/organizations/routes.ts';
 import { serveRuns } from './features/runs/routes.ts';
 import { serveSteps } from './features/steps/routes.ts';
@@ -53,7 +54,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
     throw new AppError('NOT_FOUND');
   });
   acceptOnlyJson(app);
-  await setHeaders(app, deps.config.WEB_BASE_URL);
+  await setHeaders(app, deps.config);
   await serveOpenApi(app);
   const refuseMethods = refuseOtherMethods(app);
   serveFeatures(app, deps);
@@ -66,6 +67,7 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveHealth(app, deps);
   serveOpenApiDocument(app);
   serveAuth(app, deps);
+  serveOAuth(app, deps);
   serveMe(app, deps);
   serveOrganizations(app, deps);
   serveInvitations(app, deps);

@@ -1,5 +1,6 @@
 import type { Database } from '@millrace/db/connect';
 import { purgeExpiredAnswers } from '@millrace/db/idempotency';
+import { purgeOldAccountTokens } from '@millrace/db/mails';
 
 /** How often an API process removes what has expired, at most. */
 export const CLEAN_UP_MS = 60_000;
@@ -9,11 +10,15 @@ const BATCH = 1_000;
 /** Bounds one clean-up; what is left over is for the next. More expire a minute only beyond 300 keys a second. */
 const MOST_BATCHES = 20;
 
-/** Removes answers whose `Idempotency-Key` has expired; answers how many. */
+/** Removes answers whose `Idempotency-Key` has expired and tokens of mailed links long dead; answers how many rows. */
 export async function cleanUp(db: Database): Promise<number> {
+  return (await purge(db, purgeExpiredAnswers)) + (await purge(db, purgeOldAccountTokens));
+}
+
+async function purge(db: Database, purgeSome: (db: Database, limit: number) => Promise<number>): Promise<number> {
   let purged = 0;
   for (let batch = 0; batch < MOST_BATCHES; batch += 1) {
-    const count = await purgeExpiredAnswers(db, BATCH);
+    const count = await purgeSome(db, BATCH);
     purged += count;
     if (count < BATCH) break;
   }

@@ -4,6 +4,7 @@ import { createSafeFetch } from '@millrace/connectors/safe-fetch';
 import type { HttpClient } from '@millrace/connectors/sdk';
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
 import { type Mailer, openMailer } from '@millrace/mail/mailer';
+import { type Link, openLink } from '@millrace/queue/link';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { openStepTester, type StepTester } from '@millrace/queue/step-tests';
 import { type ApiConfig, ConfigError } from '@millrace/shared/config';
@@ -12,8 +13,11 @@ import { platformHosts } from '@millrace/shared/platform-hosts';
 import { loadSigningKeys, type SigningKeys } from '@millrace/shared/tokens';
 import type { Logger } from 'pino';
 import type { DueLoop } from './due-loop.ts';
+import { type LoginFailures, openLoginFailures } from './features/auth/login-failures.ts';
 import { openNoticeSender } from './features/failure-notices/sender.ts';
 import { openMailSender } from './features/mails/sender.ts';
+import { openProviders, type ProviderClients } from './features/oauth/providers.ts';
+import { openRateLimits, type RateLimits } from './http/rate-limits.ts';
 
 /** Everything the use cases need from outside, opened once and passed first. */
 export interface Deps {
@@ -22,6 +26,10 @@ export interface Deps {
   db: Database;
   queue: RunQueue;
   stepTester: StepTester;
+  /** The connection behind the two counters below. */
+  limitsLink: Link;
+  rateLimits: RateLimits;
+  loginFailures: LoginFailures;
   signingKeys: SigningKeys;
   mailer: Mailer;
   /** Idle until they are started. */
@@ -29,9 +37,13 @@ export interface Deps {
   noticeSender: DueLoop;
   /** For addresses that people entered: reaches none of ours, and follows no redirect. */
   webhookHttp: HttpClient;
+  /** The providers people can sign in with. */
+  oauth: ProviderClients;
 }
 
 const POOL_SIZE = 20;
+/** A caller waits this long once when Redis stops answering; after that the limits count without it at once. */
+const LIMITS_TIMEOUTS = { commandMs: 200, callMs: 200 };
 
 /** Opens the connections; none of them needs its server to be up yet. Throws when a setting cannot work. */
 export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
@@ -50,14 +62,28 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     from: config.MAIL_FROM,
     mailboxDir: join(config.MILLRACE_DATA_DIR, 'mailbox'),
   });
-  const mailSender = openMailSender({ config, log, db, mailer });
-  const noticeSender = openNoticeSender({ config, log, db, mailer, webhookHttp });
-  const [queue, stepTester] = [openQueue(redis), openStepTester(redis)];
-  return { config, log, db, queue, stepTester, signingKeys, mailer, mailSender, noticeSender, webhookHttp };
+  const limitsLink = openLink(config.REDIS_URL, LIMITS_TIMEOUTS);
+  return {
+    config,
+    log,
+    db,
+    queue: openQueue(redis),
+    stepTester: openStepTester(redis),
+    signingKeys,
+    limitsLink,
+    rateLimits: openRateLimits(limitsLink, config, redis.queueName),
+    loginFailures: openLoginFailures(limitsLink, config.RATE_LIMIT_LOGIN_FAILURES, redis.queueName),
+    mailer,
+    mailSender: openMailSender({ config, log, db, mailer }),
+    noticeSender: openNoticeSender({ config, log, db, mailer, webhookHttp }),
+    webhookHttp,
+    oauth: openProviders(config),
+  };
 }
 
 export async function closeDeps(deps: Deps): Promise<void> {
   await Promise.all([deps.queue.close(), deps.stepTester.close(), deps.mailSender.stop(), deps.noticeSender.stop()]);
+  deps.limitsLink.redis.disconnect();
   deps.mailer.close();
   await closeDatabase(deps.db);
 }

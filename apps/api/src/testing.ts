@@ -25,6 +25,8 @@ export interface TestApi {
   deps: Deps;
   /** As the superuser, for looking at rows behind the API's back. */
   adminUrl: string;
+  /** The login of workers. */
+  workerUrl: string;
   /** Every line logged so far, parsed, oldest first. */
   logLines: LogLine[];
   /** Every mail that arrived so far, oldest first, unless `SMTP_URL` sends them elsewhere. */
@@ -87,6 +89,8 @@ export async function openTestApi(
     AUTH_TOKEN_SECRET: randomBytes(32).toString('hex'),
     // Tests of limits set their own; all others come from one address.
     RATE_LIMIT_SIGN_IN_PER_MIN: '1000000',
+    RATE_LIMIT_LINK_PER_MIN: '1000000',
+    RATE_LIMIT_LOGIN_FAILURES: '1000000',
   });
   const deps = await openDeps({ ...config, ...overrides }, log);
   const app = await buildApp(deps);
@@ -96,6 +100,7 @@ export async function openTestApi(
     app,
     deps,
     adminUrl: database.adminUrl,
+    workerUrl: database.workerUrl,
     logLines,
     readMails: () => readMailbox(join(deps.config.MILLRACE_DATA_DIR, 'mailbox')),
     close: async () => {

@@ -7,6 +7,7 @@ interface EchoCall {
   at: Date;
   path: string;
   idempotencyKey: string | undefined;
+  authorization: string | undefined;
   body: string;
   /** The caller hung up before it had its answer. */
   isAborted: boolean;
@@ -52,7 +53,8 @@ export async function startEcho(answer: EchoAnswer): Promise<EchoServer> {
   };
 }
 
-function headOf(request: IncomingMessage): { path: string; idempotencyKey: string | undefined } {
+function headOf(request: IncomingMessage) {
   const key = request.headers['idempotency-key'];
-  return { path: request.url ?? '', idempotencyKey: typeof key === 'string' ? key : undefined };
+  const { authorization } = request.headers;
+  return { path: request.url ?? '', idempotencyKey: typeof key === 'string' ? key : undefined, authorization };
 }

@@ -129,7 +129,10 @@ function connect(url: string): Database {
 }
 
 function spawnWorker(env: Record<string, string>, workers: ChildProcess[]): TestWorker {
-  const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--disable-proto=delete', MAIN], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   workers.push(child);
   const killWithParent = () => void child.kill('SIGKILL');
   process.once('exit', killWithParent);

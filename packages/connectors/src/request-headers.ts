@@ -23,7 +23,12 @@ export function checkHeaders(headers: Readonly<Record<string, string>>): Record<
  * can be a credential under any name.
  */
 export function withoutCredentials(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => HARMLESS_HEADERS.has(name)));
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => isHarmlessHeader(name)));
+}
+
+/** False for every header that may be a credential. */
+export function isHarmlessHeader(name: string): boolean {
+  return HARMLESS_HEADERS.has(name.toLowerCase());
 }
 
 /** For a redirect that turns the request into a GET. */

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { openDeadline, untilAborted } from './deadline.ts';
+import { hideInText } from './hidden-text.ts';
 import { toJsonOutput } from './json-output.ts';
 import { type Action, ActionError, type HttpClient } from './sdk.ts';
 
@@ -20,7 +21,7 @@ export type ActionResult = { ok: true; output: unknown } | { ok: false; error: A
  * Runs one attempt of an action: input parsed before anything is sent (INPUT_INVALID), everything within the deadline
  * (TIMEOUT), output parsed (OUTPUT_INVALID), copied as JSON and at most 16 MiB (OUTPUT_TOO_LARGE). Never throws: what an
  * action throws is the failure, and an error that is not an ActionError becomes ACTION_FAILED without its text, which
- * could hold anything. An action that ignores its signal is not waited for.
+ * could hold anything. No message holds a credential of the input. An action that ignores its signal is not waited for.
  */
 export async function runAction(action: Action, call: ActionCall): Promise<ActionResult> {
   const input = action.input.safeParse(call.input);
@@ -36,7 +37,9 @@ export async function runAction(action: Action, call: ActionCall): Promise<Actio
     if (!output.success) return failed(invalid('OUTPUT_INVALID', 'The action gave an unexpected output', output.error));
     return { ok: true, output: toJsonOutput(output.data) };
   } catch (error) {
-    return failed(error);
+    const result = failed(error);
+    if (!result.ok) result.error.message = hideInText(result.error.message, action, input.data);
+    return result;
   } finally {
     close();
   }

@@ -1,13 +1,28 @@
 import { createSocket } from 'node:dgram';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseEgressRules, resolveWithSystem } from './egress.ts';
 import { createSafeFetch } from './safe-fetch.ts';
 import type { HttpMethod } from './sdk.ts';
-import { actionErrorOf, startHttpServer, startSilentServer, type TestServer } from './testing.ts';
+import { actionErrorOf, reportFigure, startHttpServer, startSilentServer, type TestServer } from './testing.ts';
+
+/** Every connection that the client sets out to make, also to addresses where nobody could count it (`S1`). */
+let attempts = 0;
+const countAttempt = () => {
+  attempts += 1;
+};
+beforeAll(() => subscribe('undici:client:beforeConnect', countAttempt));
+afterAll(() => unsubscribe('undici:client:beforeConnect', countAttempt));
+beforeEach(() => {
+  attempts = 0;
+});
+
+/** What was refused so far without a connection to it; a test adds to it when all of its assertions held. */
+const refused = { forms: new Set<string>(), detours: 0 };
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
@@ -112,7 +127,8 @@ describe('an address inside is refused without any connection', () => {
     const http = createSafeFetch({ allow: [], refuse: [] });
     const error = await actionErrorOf(http({ method: 'GET', url: `http://${host}:${victim.port}/` }));
     expect(error).toMatchObject({ code: 'EGRESS_REFUSED', retryable: false });
-    expect(victim.connections()).toBe(0);
+    expect([victim.connections(), attempts]).toEqual([0, 0]);
+    refused.forms.add(host);
   });
 
   const names: Record<string, string[]> = {
@@ -136,7 +152,8 @@ describe('an address inside is refused without any connection', () => {
       const error = await actionErrorOf(http({ method: 'GET', url: `${scheme}://${host}:${victim.port}/` }));
       expect(error).toMatchObject({ code: 'EGRESS_REFUSED', retryable: false });
     }
-    expect(victim.connections()).toBe(0);
+    expect([victim.connections(), attempts]).toEqual([0, 0]);
+    refused.forms.add(host);
   });
 
   test('localhost as this machine itself resolves it', async () => {
@@ -149,8 +166,11 @@ describe('an address inside is refused without any connection', () => {
   test('a cloud metadata request stays refused whatever headers it carries', async () => {
     const http = createSafeFetch({ allow: [], refuse: [] });
     const headers = { 'metadata-flavor': 'Google', 'x-aws-ec2-metadata-token-ttl-seconds': '60', metadata: 'true' };
-    const error = await actionErrorOf(http({ method: 'PUT', url: 'http://169.254.169.254/latest/api/token', headers }));
-    expect(error.code).toBe('EGRESS_REFUSED');
+    for (const host of ['169.254.169.254', '[fd00:ec2::254]', '[fd20:ce::254]', '100.100.100.200', '168.63.129.16']) {
+      const error = await actionErrorOf(http({ method: 'PUT', url: `http://${host}/latest/api/token`, headers }));
+      expect(error.code).toBe('EGRESS_REFUSED');
+    }
+    expect(attempts).toBe(0);
   });
 
   test('the message tells a person what to do and says nothing about the network inside', async () => {
@@ -246,6 +266,61 @@ describe('name resolution', () => {
     expect(error.code).toBe('EGRESS_REFUSED');
     expect(inside.connections()).toBe(0);
   });
+
+  const inner = [
+    '127.0.0.1',
+    '127.255.0.1',
+    '0.0.0.0',
+    '10.0.0.1',
+    '169.254.169.254',
+    '100.100.100.200',
+    '192.168.0.1',
+  ];
+  test.each(inner)('rebinding to %s gets nowhere, by a second call or by a redirect', async (address) => {
+    const outside = await serve((request, response) => {
+      if (request.url === '/stay') return response.end('outside');
+      return response.writeHead(307, { location: '/stay' }).end();
+    }, '127.0.0.2');
+    const inside = await startSilentServer('127.0.0.1', outside.port);
+    cleanUps.push(() => inside.close());
+    const allow = parseEgressRules(`127.0.0.2/32:${outside.port}`);
+    const origin = `http://rebind.example.com:${outside.port}`;
+    for (const [answers, path, connections] of [
+      [['127.0.0.2', address], '/stay', 1],
+      [['127.0.0.2', address], '/go', 1],
+      [['127.0.0.2', '127.0.0.2', address], '/go', 2],
+    ] as const) {
+      const before = { attempts, outside: outside.connections() };
+      const dns = await startDns(...answers);
+      const http = createSafeFetch({ allow, refuse: [], resolve: dns.resolve });
+      for (let calls = 0; dns.questions() < answers.length && calls < 4; calls += 1) {
+        const outcome = await http({ method: 'GET', url: `${origin}${path}` }).catch((error: unknown) => error);
+        if (dns.questions() === answers.length) expect(outcome).toMatchObject({ code: 'EGRESS_REFUSED' });
+      }
+      expect(dns.questions()).toBe(answers.length);
+      // Each connection that was set out for is one that the outer server got.
+      expect([attempts - before.attempts, outside.connections() - before.outside]).toEqual([connections, connections]);
+      refused.detours += 1;
+    }
+    expect(inside.connections()).toBe(0);
+  });
+
+  test.each(['::1', '::ffff:127.0.0.1', '::127.0.0.1', '64:ff9b::7f00:1', 'fd00:ec2::254', 'fe80::1'])(
+    'rebinding to the IPv6 address %s gets nowhere either',
+    async (address) => {
+      const outside = await serve(
+        (_request, response) => response.writeHead(302, { location: '/' }).end(),
+        '127.0.0.2',
+      );
+      const answers = [['127.0.0.2'], [address]];
+      const resolve = async () => answers.shift() ?? [address];
+      const http = createSafeFetch({ allow: parseEgressRules(`127.0.0.2/32:${outside.port}`), refuse: [], resolve });
+      const error = await actionErrorOf(http({ method: 'GET', url: `http://rebind.example.com:${outside.port}/` }));
+      expect(error.code).toBe('EGRESS_REFUSED');
+      expect([attempts, outside.connections()]).toEqual([1, 1]);
+      refused.detours += 1;
+    },
+  );
 
   test('of a mixed answer only the permitted address is used', async () => {
     const outside = await serve((_request, response) => response.end('outside'), '127.0.0.2');
@@ -383,6 +458,14 @@ describe('redirects', () => {
     'http://0:PORT/',
     'http://169.254.169.254/latest/meta-data/',
     'https://127.0.0.1:PORT/',
+    'http://127.1:PORT/',
+    'http://0x7f000001:PORT/',
+    'http://[::1]:PORT/',
+    'http://[64:ff9b::127.0.0.1]:PORT/',
+    'http://[fd00:ec2::254]/latest/meta-data/',
+    'http://100.100.100.200/latest/meta-data/',
+    'http:\\\\127.0.0.1:PORT/',
+    '\thttp://127.0.0.2:PORT/',
   ])('to an address inside are refused: %s', async (target) => {
     const victim = await startSilentServer('0.0.0.0');
     cleanUps.push(() => victim.close());
@@ -394,8 +477,33 @@ describe('redirects', () => {
     const error = await actionErrorOf(clientFor(outer)({ method: 'GET', url: `http://127.0.0.1:${outer.port}/1` }));
     expect(error).toMatchObject({ code: 'EGRESS_REFUSED', retryable: false });
     expect(outer.seen.map((one) => one.url)).toEqual(['/1', '/2']);
-    expect(victim.connections()).toBe(0);
+    expect([victim.connections(), attempts]).toEqual([0, 2]);
+    refused.detours += 1;
   });
+
+  test.each([301, 302, 303, 307, 308])(
+    'to a name that leads inside are refused at each length of the chain: %d',
+    async (status) => {
+      const victim = await startSilentServer('127.0.0.1');
+      cleanUps.push(() => victim.close());
+      for (const length of [1, 2, 3, 4, 5]) {
+        const outer = await serveSeen(({ url }) => {
+          const left = Number(url.slice(1));
+          return { status, location: left > 1 ? `/${left - 1}` : `http://inside.example.com:${victim.port}/` };
+        });
+        const before = attempts;
+        const http = createSafeFetch({
+          allow: parseEgressRules(`127.0.0.1/32:${outer.port}`),
+          refuse: [],
+          resolve: async () => ['127.0.0.1'],
+        });
+        const error = await actionErrorOf(http({ method: 'POST', url: `http://127.0.0.1:${outer.port}/${length}` }));
+        expect(error.code).toBe('EGRESS_REFUSED');
+        expect([attempts - before, outer.connections(), victim.connections()]).toEqual([length, length, 0]);
+        refused.detours += 1;
+      }
+    },
+  );
 
   test.each(['file:///etc/passwd', 'ftp://127.0.0.1/', 'http://user:s3cret@127.0.0.1/', 'http://[bad/'])(
     'to a URL that could not be called directly are refused: %s',
@@ -762,4 +870,11 @@ describe('what is sent', () => {
     const answer = await http({ method: 'GET', url: `http://api.example.com:${server.port}/` });
     expect(textOf(answer.body)).toBe(`api.example.com:${server.port}`);
   });
+});
+
+test('S1: every form, redirect and rebinding of this file was refused without one connection', () => {
+  const { forms, detours } = refused;
+  expect(forms.size).toBeGreaterThanOrEqual(80);
+  expect(detours).toBeGreaterThanOrEqual(65);
+  reportFigure('SSRF', `${forms.size} address forms, ${detours} redirects and rebindings: 0 connections`);
 });

@@ -70,7 +70,12 @@ export type Action<Input extends z.ZodType = z.ZodType, Output extends z.ZodType
   /** The limit of one attempt when the workflow sets none. */
   timeoutMs: number;
   run(context: ActionContext<z.output<Input>>): Promise<z.input<Output>>;
+  /** Any input with `HIDDEN` in place of what may be a credential; absent: no input of this action holds one. */
+  hide?(input: unknown): unknown;
 };
+
+/** Stands for a credential wherever an input is stored or shown. */
+export const HIDDEN = '[hidden]';
 
 export type Connector = {
   id: string;

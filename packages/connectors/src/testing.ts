@@ -1,3 +1,4 @@
+import { appendFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { ActionError } from './sdk.ts';
@@ -47,4 +48,10 @@ export async function actionErrorOf(work: Promise<unknown>): Promise<ActionError
   );
   if (outcome instanceof ActionError) return outcome;
   throw outcome;
+}
+
+/** As in packages/shared/src/testing.ts, from which this package may not import. */
+export function reportFigure(guarantee: string, measured: string): void {
+  const file = process.env.MILLRACE_TEST_FIGURES;
+  if (file) appendFileSync(file, `${JSON.stringify({ guarantee, measured })}\n`);
 }

@@ -22,6 +22,7 @@ CREATE TABLE app.account_tokens (
   used_at timestamptz(3)
 );
 CREATE UNIQUE INDEX account_tokens_token_key ON app.account_tokens (token_hash);
+CREATE INDEX account_tokens_age ON app.account_tokens (created_at);
 CREATE INDEX account_tokens_user ON app.account_tokens (user_id, purpose);
 GRANT SELECT, INSERT, UPDATE, DELETE ON app.account_tokens TO app_api;
 

@@ -1,6 +1,7 @@
+import { reportFigure } from '@millrace/shared/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { lintCatalogue } from './catalogue-lint.ts';
+import { lintCatalogue, RULES } from './catalogue-lint.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 
 let database: TestDatabase;
@@ -105,6 +106,38 @@ const FAULTS: [fault: string, plant: string, problem: RegExp][] = [
     /^things: policy tenant does not ask/,
   ],
   [
+    'a policy with a way around the context',
+    `${GOOD_TABLE} ALTER POLICY tenant ON app.things USING (org_id = (SELECT app.current_org_id()) OR id IS NOT NULL)`,
+    /^things: policy tenant does not ask/,
+  ],
+  [
+    'a policy that compares another column',
+    `${GOOD_TABLE} ALTER POLICY tenant ON app.things USING (id = (SELECT app.current_org_id()))`,
+    /^things: policy tenant does not ask/,
+  ],
+  [
+    'a look-up policy that deletes',
+    `${GOOD_TABLE} CREATE POLICY sweep ON app.things FOR DELETE TO app_resolver USING (true)`,
+    /^things: policy sweep lets app_resolver DELETE/,
+  ],
+  [
+    'a clearing away of what has not expired',
+    'ALTER POLICY resolver_purge ON app.idempotency_keys USING (true)',
+    /^idempotency_keys: policy resolver_purge lets app_resolver DELETE/,
+  ],
+  [
+    'an organization on a table that is listed as nobody’s',
+    'ALTER TABLE app.users ADD org_id uuid',
+    /^users is listed as nobody/,
+  ],
+  ['a table in public', 'CREATE TABLE public.things (id uuid)', /^public\.things is outside schema app/],
+  [
+    'a foreign table',
+    `CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere;
+     CREATE FOREIGN TABLE app.far (id uuid) SERVER elsewhere; ALTER FOREIGN TABLE app.far OWNER TO app_owner`,
+    /^app\.far is a foreign table/,
+  ],
+  [
     'a policy for everybody',
     `${GOOD_TABLE} ALTER POLICY tenant ON app.things TO PUBLIC`,
     /policy tenant is for PUBLIC/,
@@ -120,6 +153,21 @@ const FAULTS: [fault: string, plant: string, problem: RegExp][] = [
   ],
   ['a look-up for everybody', 'GRANT EXECUTE ON FUNCTION sys.orgs_of_user(uuid) TO PUBLIC', /orgs_of_user.* by PUBLIC/],
   [
+    'a look-up that searches another schema first',
+    'ALTER FUNCTION sys.orgs_of_user(uuid) SET search_path = public, pg_catalog',
+    /orgs_of_user.* search_path/,
+  ],
+  [
+    'a look-up that finds temporary objects first',
+    'ALTER FUNCTION sys.orgs_of_user(uuid) SET search_path = pg_catalog',
+    /orgs_of_user.* search_path/,
+  ],
+  [
+    'a function with its owner’s rights in public',
+    'CREATE FUNCTION public.f() RETURNS integer LANGUAGE sql SECURITY DEFINER AS $$ SELECT 1 $$',
+    /^f\(\) is SECURITY DEFINER outside sys/,
+  ],
+  [
     'a function with its owner’s rights among the rows',
     'ALTER FUNCTION app.heartbeat_run(uuid, uuid, bigint, integer) SECURITY DEFINER',
     /heartbeat_run.* outside sys/,
@@ -134,9 +182,40 @@ const FAULTS: [fault: string, plant: string, problem: RegExp][] = [
   ['TRIGGER', 'GRANT TRIGGER ON app.workflows TO app_api', /^workflows: TRIGGER is granted/],
   ['a grant to PUBLIC', 'GRANT SELECT ON app.roles TO PUBLIC', /^roles: SELECT is granted to PUBLIC/],
   ['people in the worker’s reach', 'GRANT SELECT (email) ON app.users TO app_worker', /^users is open to app_worker/],
+  [
+    'a column for everybody',
+    'GRANT SELECT (email) ON app.users TO PUBLIC',
+    /^users\.email: SELECT is granted to PUBLIC/,
+  ],
+  [
+    'a right that can be passed on',
+    'GRANT SELECT (email) ON app.users TO app_api WITH GRANT OPTION',
+    /^users\.email: SELECT is granted to app_api/,
+  ],
+  ['a look-up that reads whole rows', 'GRANT SELECT ON app.users TO app_resolver', /^users is open to app_resolver/],
+  [
+    'a look-up that changes roles',
+    'GRANT UPDATE (role_key) ON app.memberships TO app_resolver',
+    /^memberships\.role_key may be written by app_resolver/,
+  ],
+  ['an owner that can log in', 'ALTER ROLE app_owner LOGIN', /^app_owner may log in/],
+  [
+    'an organization that is there from the start',
+    `ALTER ROLE app_api SET app.current_org_id = '00000000-0000-0000-0000-000000000000'`,
+    /^app_api presets app\.current_org_id/,
+  ],
+  ['another search path', 'ALTER DATABASE %database% SET search_path = public', /^a database presets search_path/],
+  [
+    'rights on tables to come',
+    'ALTER DEFAULT PRIVILEGES FOR ROLE app_owner GRANT SELECT ON TABLES TO app_worker',
+    /^objects to come are granted to app_worker/,
+  ],
   ['temporary objects', 'GRANT TEMPORARY ON DATABASE %database% TO PUBLIC', /^app_api may make temporary objects/],
   ['a schema to create in', 'GRANT CREATE ON SCHEMA app TO app_api', /^app_api may create objects in schema app/],
 ];
+
+let found = 0;
+const rulesThatFound = new Set<string>();
 
 describe('a planted fault is found', () => {
   it.each(FAULTS)('%s', async (_fault, plant, problem) => {
@@ -146,10 +225,12 @@ describe('a planted fault is found', () => {
       await client.query('RESET ROLE');
       const problems = await lintCatalogue(client);
       expect(problems).toContainEqual(expect.stringMatching(problem));
+      for (const rule of RULES) if ((await client.query(rule)).rows.length > 0) rulesThatFound.add(rule);
     } finally {
       await client.query('ROLLBACK');
     }
     expect(await lintCatalogue(client)).toEqual([]);
+    found += 1;
   });
 
   it('but a table that keeps every rule is not', async () => {
@@ -159,4 +240,10 @@ describe('a planted fault is found', () => {
     expect(await lintCatalogue(client)).toEqual([]);
     await client.query('ROLLBACK');
   });
+});
+
+it('every planted fault was found, and every rule found one', () => {
+  expect(found).toBe(FAULTS.length);
+  expect(RULES.filter((rule) => !rulesThatFound.has(rule))).toEqual([]);
+  reportFigure('RLS catalogue lint', `${RULES.length} rules, ${found} planted faults found`);
 });

@@ -1,3 +1,4 @@
+import { reportFigure } from '@millrace/shared/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sqlStateOf } from './failures.ts';
@@ -47,6 +48,11 @@ afterAll(async () => {
   await Promise.all([admin.end(), ...LOGINS.map((login) => clients[login].end())]);
   await database.drop();
 });
+
+/** Every wrong context a statement can come with, beside the one of another organization. */
+const WRONG_CONTEXTS = (orgId: string) => [null, '', 'garbage', `${orgId}' OR true --`, '*'];
+/** Statements that reached for a row of another organization or had no context, and were all refused. */
+let refused = 0;
 
 interface Outcome {
   state: string | null;
@@ -120,8 +126,9 @@ describe.each(LOGINS)('%s', (login) => {
       const { text, values } = await attack(login, table, verb);
       const expected = (await isAllowed(login, table, verb)) ? 'WF001' : '42501';
       const unconditional = verb === 'select' ? `SELECT * FROM app.${table}` : null;
-      for (const context of [null, '', 'garbage', `${theirs.orgId}' OR true --`, '*']) {
+      for (const context of WRONG_CONTEXTS(theirs.orgId)) {
         expect(await attempt(clients[login], context, text, values)).toEqual({ state: expected, rowCount: 0 });
+        refused += 1;
         if (unconditional) {
           expect(await attempt(clients[login], context, unconditional)).toEqual({ state: expected, rowCount: 0 });
         }
@@ -131,8 +138,9 @@ describe.each(LOGINS)('%s', (login) => {
     it.each(VERBS)('may not %s a row of another organization', async (verb) => {
       const { text, values } = await attack(login, table, verb);
       const outcome = await attempt(clients[login], mine.orgId, text, values);
-      const refused = verb === 'insert' || !(await isAllowed(login, table, verb));
-      expect(outcome).toEqual({ state: refused ? '42501' : null, rowCount: 0 });
+      const isError = verb === 'insert' || !(await isAllowed(login, table, verb));
+      expect(outcome).toEqual({ state: isError ? '42501' : null, rowCount: 0 });
+      refused += 1;
     });
 
     it('sees its own rows and no others where it may read', async () => {
@@ -270,4 +278,13 @@ describe('rows that never change', () => {
       expect({ table, ...rows[0] }).toEqual({ table, gone: 0, kept: 1 });
     }
   });
+});
+
+it('every statement without its own organization’s context was refused, on every table, by every verb and login', () => {
+  const contexts = WRONG_CONTEXTS(theirs.orgId).length + 1;
+  expect(refused).toBe(TENANT_TABLES.length * contexts * VERBS.length * LOGINS.length);
+  reportFigure(
+    'RLS strictness',
+    `${TENANT_TABLES.length} tables x ${contexts} contexts x ${VERBS.length} verbs x ${LOGINS.length} logins: ${refused} statements, 100 % refused`,
+  );
 });

@@ -27,6 +27,16 @@ export async function takeOrgMails(
   return rows;
 }
 
+/** Removes tokens of two days ago, at most so many: dead by then, and of no use to the limits of an hour. */
+export async function purgeOldAccountTokens(db: Database, limit: number): Promise<number> {
+  const { rowCount } = await db.pool.query(
+    `DELETE FROM app.account_tokens WHERE id IN (
+       SELECT id FROM app.account_tokens WHERE created_at < now() - interval '2 days' LIMIT $1 FOR UPDATE SKIP LOCKED)`,
+    [limit],
+  );
+  return rowCount ?? 0;
+}
+
 const TAKE_ACCOUNT_MAILS = `
   WITH due AS (
     SELECT id FROM app.account_mails WHERE next_attempt_at <= now()

@@ -4,11 +4,12 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { closeDatabase, connectDatabase, type Database } from './connect.ts';
 import { sqlStateOf } from './failures.ts';
+import { claimRun, heartbeatRun, loadSteps } from './runs.ts';
 import { users } from './schema/users.ts';
 import { workflows } from './schema/workflows.ts';
 import { withOrg, withoutOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
-import { type SeededTenant, seedTenant } from './testing-rows.ts';
+import { type SeededTenant, seedQueuedRun, seedTenant } from './testing-rows.ts';
 
 let database: TestDatabase;
 let admin: pg.Pool;
@@ -37,15 +38,31 @@ it('shows one organization at a time, also to calls that run side by side', asyn
   expect(seen).toEqual(orgs.map((org) => [{ id: org.workflowId }]));
 });
 
-it('leaves no organization behind on the connection', async () => {
-  const one = connectDatabase({ url: database.apiUrl, poolSize: 1, applicationName: 'one', onError: () => {} });
-  await withOrg(one, first.orgId, (tx) => tx.select().from(workflows));
-  const bare = await one.drizzle
-    .select()
-    .from(workflows)
-    .catch((error: unknown) => error);
-  expect(sqlStateOf(bare)).toBe('WF001');
-  await closeDatabase(one);
+it('leaves no organization behind on the connection, however it was used and however that ended', async () => {
+  const open = (url: string) => connectDatabase({ url, poolSize: 1, applicationName: 'one', onError: () => {} });
+  const [api, worker] = [open(database.apiUrl), open(database.workerUrl)];
+  const { orgId } = first;
+  const runId = await seedQueuedRun(admin, first);
+  const uses: [db: Database, use: string, outcome: string, () => Promise<unknown>][] = [
+    [api, 'a read', 'done', () => withOrg(api, orgId, (tx) => tx.select().from(workflows))],
+    [api, 'a rollback', 'failed', () => withOrg(api, orgId, () => Promise.reject(new Error('changed my mind')))],
+    [api, 'a failed statement', 'failed', () => withOrg(api, orgId, (tx) => tx.execute('SELECT 1 / 0'))],
+    [api, 'accounts', 'done', () => withoutOrg(api, (tx) => tx.select().from(users))],
+    [worker, 'a claim', 'done', () => claimRun(worker, { orgId, runId, leaseMs: 1_000 })],
+    [worker, 'a heartbeat', 'done', () => heartbeatRun(worker, { orgId, runId, leaseToken: 1, leaseMs: 1_000 })],
+    [worker, 'steps', 'done', () => loadSteps(worker, orgId, runId)],
+    [worker, 'a failed claim', 'failed', () => claimRun(worker, { orgId, runId, leaseMs: 1e12 })],
+  ];
+  for (const [one, use, outcome, work] of uses) {
+    const ended = await work().then(
+      () => 'done',
+      () => 'failed',
+    );
+    const { rows } = await one.pool.query(`SELECT coalesce(current_setting('app.current_org_id', true), '') AS org`);
+    const bare = await one.pool.query('SELECT FROM app.workflow_runs').catch((error: unknown) => error);
+    expect([use, ended, rows[0].org, sqlStateOf(bare)]).toEqual([use, outcome, '', 'WF001']);
+  }
+  await Promise.all([closeDatabase(api), closeDatabase(worker)]);
 });
 
 it('commits what it resolves with and rolls back when it throws', async () => {

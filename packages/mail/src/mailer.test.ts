@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openMailer } from './mailer.ts';
 import { describeSendError } from './send-error.ts';
+import { demandsTls } from './smtp.ts';
 import { readMailbox, startTestSmtp, type TestSmtpServer } from './testing.ts';
 
 const FROM = 'Millrace <mill@example.com>';
@@ -84,6 +85,19 @@ describe('by SMTP', () => {
     await mailerFor(server.url.replace('//', '//mill:p%40ss@')).send(mail);
     expect(seen).toEqual([['mill', 'p@ss']]);
     expect(server.mails).toHaveLength(1);
+  });
+
+  it.each([
+    ['smtp://mill:secret@mail.example.com:587', true],
+    ['smtp://mill:secret@10.0.0.5', true],
+    ['smtp://mill:secret@127.0.0.1.example.com', true],
+    ['smtps://mill:secret@mail.example.com', false], // TLS from the first byte
+    ['smtp://mail.example.com:25', false],
+    ['smtp://mill:secret@localhost:2525', false],
+    ['smtp://mill:secret@127.0.0.1:2525', false],
+    ['smtp://mill:secret@[::1]:2525', false],
+  ])('never shows a password to the network: %s demands TLS: %s', (url, isDemanded) => {
+    expect(demandsTls(url)).toBe(isDemanded);
   });
 
   it('throws when the server refuses, and describes it without the address that the server repeats', async () => {

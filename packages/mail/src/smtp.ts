@@ -12,6 +12,7 @@ export const SEND_TIMEOUT_MS = 60_000;
 export function openSmtpMailer({ url, from }: { url: string; from: string }): Mailer {
   const transport = createTransport({
     url,
+    requireTLS: demandsTls(url),
     connectionTimeout: SILENCE_MS,
     greetingTimeout: SILENCE_MS,
     socketTimeout: SILENCE_MS,
@@ -23,4 +24,14 @@ export function openSmtpMailer({ url, from }: { url: string; from: string }): Ma
     },
     close: () => transport.close(),
   };
+}
+
+/**
+ * Somebody on the way could hide that the server offers STARTTLS, and would read the password then: with one, and beyond
+ * this machine, a connection that stays open to read is refused.
+ */
+export function demandsTls(url: string): boolean {
+  const { protocol, hostname, password } = new URL(url);
+  const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+  return protocol === 'smtp:' && password !== '' && !isHere;
 }

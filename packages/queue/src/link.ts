@@ -1,12 +1,17 @@
-/** A producer's connection that fails in under half a second whatever way Redis is broken. */
+/** A connection for producers and counters that fails in under half a second whatever way Redis is broken. */
 import { AppError } from '@millrace/shared/errors';
 import { Redis, type RedisOptions } from 'ioredis';
 import { reconnectWhenReadOnly } from './redis.ts';
 
-/** A command unanswered for this long is given up. Measured: above it lie only broken connections, not slow ones. */
-const COMMAND_TIMEOUT_MS = 300;
-/** Bound of one whole call: BullMQ may need two commands (EVALSHA, then EVAL after Redis lost its scripts). */
-const CALL_TIMEOUT_MS = 400;
+interface Timeouts {
+  /** A command unanswered for this long is given up. */
+  commandMs: number;
+  /** Bound of one whole call: it may need two commands (EVALSHA, then EVAL after Redis lost its scripts). */
+  callMs: number;
+}
+
+/** Measured: above 300 ms lie only broken connections, not slow ones. */
+const TIMEOUTS: Timeouts = { commandMs: 300, callMs: 400 };
 
 /**
  * No offline queue and no resend: a command that could not be sent now must never be sent later, or runs that were
@@ -16,7 +21,6 @@ const PRODUCER_OPTIONS = {
   enableOfflineQueue: false,
   maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false,
-  commandTimeout: COMMAND_TIMEOUT_MS,
   connectTimeout: 300,
   socketTimeout: 1000,
   maxLoadingRetryTime: 300,
@@ -27,7 +31,8 @@ const PRODUCER_OPTIONS = {
 export interface Link {
   redis: Redis;
   remember: (error: Error) => void;
-  run(command: () => Promise<unknown>): Promise<void>;
+  /** Throws `QUEUE_UNAVAILABLE` when Redis did not carry the command out, or did not say so in time. */
+  run<T>(command: () => Promise<T>): Promise<T>;
 }
 
 /**
@@ -35,8 +40,12 @@ export interface Link {
  * command went unanswered the gate closes until a ping comes back or the connection is replaced: later calls fail at
  * once, and a hung Redis collects no more ghost jobs than were in flight when it stopped answering.
  */
-export function openLink(redisUrl: string): Link {
-  const redis = new Redis(redisUrl, { ...PRODUCER_OPTIONS, reconnectOnError: reconnectWhenReadOnly() });
+export function openLink(redisUrl: string, timeouts = TIMEOUTS): Link {
+  const redis = new Redis(redisUrl, {
+    ...PRODUCER_OPTIONS,
+    commandTimeout: timeouts.commandMs,
+    reconnectOnError: reconnectWhenReadOnly(),
+  });
   let lastError: unknown;
   let isSuspect = false;
   const remember = (error: unknown) => {
@@ -59,10 +68,10 @@ export function openLink(redisUrl: string): Link {
     }
   }
 
-  async function run(command: () => Promise<unknown>): Promise<void> {
+  async function run<T>(command: () => Promise<T>): Promise<T> {
     if (redis.status !== 'ready' || isSuspect) throw unavailable(lastError);
     try {
-      await withDeadline(command());
+      return await withDeadline(command(), timeouts.callMs);
     } catch (error) {
       remember(error);
       if (isTimeout(error)) void probe();
@@ -76,13 +85,13 @@ function unavailable(cause: unknown): AppError {
   return new AppError('QUEUE_UNAVAILABLE', undefined, { cause });
 }
 
-async function withDeadline(work: Promise<unknown>): Promise<void> {
+async function withDeadline<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('Command timed out')), CALL_TIMEOUT_MS);
+    timer = setTimeout(() => reject(new Error('Command timed out')), timeoutMs);
   });
   try {
-    await Promise.race([work, deadline]);
+    return await Promise.race([work, deadline]);
   } finally {
     clearTimeout(timer);
   }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { consumeStepTests, openStepTester, type StepTest } from './step-tests.ts';
-import { eventually, freePort, startTestRedis, type TestRedis } from './testing.ts';
+import { eventually, freePort, startFaultProxy, startTestRedis, type TestRedis } from './testing.ts';
 
 const queueName = 'workflow-runs';
 const test: StepTest = {
@@ -13,14 +13,14 @@ const test: StepTest = {
 };
 
 /** Both sides, used once, so that their connections are known to work. */
-async function openBothSides(redis: TestRedis) {
+async function openBothSides(redis: TestRedis, testerUrl = redis.url) {
   const settings = { redisUrl: redis.url, queueName };
   const consumer = consumeStepTests({
     ...settings,
     handle: async ({ stepId }) => ({ input: null, output: stepId, error: null, durationMs: 1 }),
     onError: () => {},
   });
-  const tester = openStepTester(settings);
+  const tester = openStepTester({ ...settings, redisUrl: testerUrl });
   await eventually('a test is answered', async () => (await tester.ask(test).catch(() => undefined))?.output === 'one');
   return { tester, consumer };
 }
@@ -32,6 +32,20 @@ it('hears the answer to a question asked the moment it opened', async ({ onTestF
     const { tester, consumer } = await openBothSides(redis);
     await Promise.all([tester.close(), consumer.close()]);
   }
+});
+
+it('hears the answer of a worker that is done before the question itself is confirmed', async ({ onTestFinished }) => {
+  const redis = await startTestRedis();
+  const proxy = await startFaultProxy(redis.port);
+  const { consumer, tester } = await openBothSides(redis, `redis://127.0.0.1:${proxy.port}`);
+  onTestFinished(async () => {
+    await Promise.all([tester.close(), consumer.close()]);
+    await proxy.stop();
+    await redis.stop();
+  });
+  await proxy.setFault({ type: 'delay', delayMs: 40 });
+  const answers = await Promise.all(Array.from({ length: 20 }, () => tester.ask(test)));
+  for (const { output } of answers) expect(output).toBe('one');
 });
 
 it('closes quickly when Redis was never there', async () => {

@@ -3,7 +3,8 @@
  * Nothing is durable here on purpose: whoever asked is waiting, and asks again when no answer comes.
  */
 import { AppError } from '@millrace/shared/errors';
-import { type Job, Queue, QueueEvents, Worker } from 'bullmq';
+import { newId } from '@millrace/shared/ids';
+import { Queue, QueueEvents, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { CONSUMER_OPTIONS, endsWithin } from './consumer.ts';
@@ -66,24 +67,67 @@ export function openStepTester(settings: { redisUrl: string; queueName: string }
   const events = new QueueEvents(name, { connection: listener, skipVersionCheck: true, lastEventId: '0-0' });
   queue.on('error', link.remember);
   events.on('error', link.remember);
+  const questions = listenForAnswers(events);
   return {
     async ask(test) {
-      let job: Job | undefined;
-      await link.run(async () => {
-        job = await queue.add(STEP_TEST, test, { removeOnComplete: true, removeOnFail: true });
-      });
+      const jobId = newId();
+      // Listens before it asks: a worker may be done, and the job forgotten, before the question is confirmed.
+      const answer = questions.await(jobId);
       try {
-        return StepTestAnswer.parse(await job?.waitUntilFinished(events, ANSWER_TIMEOUT_MS));
+        await link.run(() => queue.add(STEP_TEST, test, { jobId, removeOnComplete: true, removeOnFail: true }));
+      } catch (error) {
+        questions.forget(jobId);
+        throw error;
+      }
+      try {
+        return StepTestAnswer.parse(await answer);
       } catch (cause) {
         throw new AppError('QUEUE_UNAVAILABLE', 'No worker tested the step; try again shortly.', { cause });
       }
     },
     async close() {
       isClosing = true;
+      questions.giveUp();
       link.redis.disconnect();
       // BullMQ waits for the connection's 'end', which ioredis does not emit when told to stop while it reconnects.
       await endsWithin(Promise.allSettled([events.close(), queue.close()]), CLOSE_TIMEOUT_MS);
       listener.disconnect();
+    },
+  };
+}
+
+interface Questions {
+  /** The answer to the job of this id; rejects when a worker failed at it or none answered in time. */
+  await(jobId: string): Promise<unknown>;
+  forget(jobId: string): void;
+  /** Rejects whatever is still awaited. */
+  giveUp(): void;
+}
+
+/** One listener for all questions: BullMQ's own way asks first and polls afterwards, when the job may be gone. */
+function listenForAnswers(events: QueueEvents): Questions {
+  const open = new Map<string, { resolve(value: unknown): void; reject(error: Error): void; timer: NodeJS.Timeout }>();
+  const settle = (jobId: string, outcome: { value: unknown } | { error: string }) => {
+    const question = open.get(jobId);
+    if (!question) return;
+    clearTimeout(question.timer);
+    open.delete(jobId);
+    if ('error' in outcome) question.reject(new Error(outcome.error));
+    else question.resolve(outcome.value);
+  };
+  events.on('completed', ({ jobId, returnvalue }) => settle(jobId, { value: returnvalue }));
+  events.on('failed', ({ jobId, failedReason }) => settle(jobId, { error: failedReason }));
+  return {
+    await(jobId) {
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+      const timer = setTimeout(() => settle(jobId, { error: 'no worker answered in time' }), ANSWER_TIMEOUT_MS);
+      open.set(jobId, { resolve, reject, timer });
+      promise.catch(() => {}); // whoever asked may have failed before waiting for it
+      return promise;
+    },
+    forget: (jobId) => settle(jobId, { error: 'it was not asked' }),
+    giveUp() {
+      for (const jobId of [...open.keys()]) settle(jobId, { error: 'the asking side was closed' });
     },
   };
 }

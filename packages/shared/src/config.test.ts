@@ -113,3 +113,22 @@ it('names an unacknowledged warn together with every other problem', () => {
   const env = { ...API, NODE_ENV: 'production', ORG_CONTEXT_ENFORCEMENT: 'warn', API_PORT: 'x', REDIS_URL: undefined };
   expect(problemsOf(env).names).toEqual(['API_PORT', 'ORG_CONTEXT_ENFORCEMENT', 'REDIS_URL']);
 });
+
+it('takes a redirect URI without a query or fragment only', () => {
+  for (const name of ['GOOGLE_REDIRECT_URI', 'GITHUB_REDIRECT_URI']) {
+    expect(problemsOf({ ...API, [name]: 'https://millrace.example/callback' }).names).toEqual([]);
+    for (const value of ['https://millrace.example/callback?x=1', 'https://millrace.example/#x', '/callback'])
+      expect(problemsOf({ ...API, [name]: value }).names, value).toEqual([name]);
+  }
+});
+
+it('O2: takes sign-in providers over plain http outside production, and there on this machine only', () => {
+  for (const name of ['OAUTH_GOOGLE_ISSUER', 'OAUTH_GITHUB_BASE_URL']) {
+    const production = { ...API, NODE_ENV: 'production' };
+    expect(problemsOf({ ...API, [name]: 'http://idp.internal' }).names).toEqual([]);
+    for (const good of ['https://idp.example', 'http://127.0.0.1:4400', 'http://[::1]:4400', 'http://localhost'])
+      expect(problemsOf({ ...production, [name]: good }).names, good).toEqual([]);
+    for (const bad of ['http://idp.internal', 'http://127.0.0.1.example', 'http://localhost.example'])
+      expect(problemsOf({ ...production, [name]: bad }).names, bad).toEqual([name]);
+  }
+});

@@ -30,6 +30,8 @@ const url = (protocol: RegExp, what: string) =>
   }, `must be ${what}`);
 const PostgresUrl = url(/^postgres(ql)?:$/, 'a URL like postgres://user:password@host:5432/database');
 const HttpUrl = url(/^https?:$/, 'the address people open, like https://millrace.example.com');
+/** The code is added to it, and the provider compares it byte for byte. */
+const RedirectUri = HttpUrl.refine((value) => !/[?#]/.test(value), 'must have no query and no fragment');
 const RedisUrl = url(/^rediss?:$/, 'a URL like redis://:password@host:6379');
 
 const Common = {
@@ -78,10 +80,10 @@ const Mail = {
 const OAuth = {
   GOOGLE_CLIENT_ID: z.string().optional(),
   GOOGLE_CLIENT_SECRET: z.string().optional(),
-  GOOGLE_REDIRECT_URI: HttpUrl.optional(),
+  GOOGLE_REDIRECT_URI: RedirectUri.optional(),
   GITHUB_CLIENT_ID: z.string().optional(),
   GITHUB_CLIENT_SECRET: z.string().optional(),
-  GITHUB_REDIRECT_URI: HttpUrl.optional(),
+  GITHUB_REDIRECT_URI: RedirectUri.optional(),
   OAUTH_GOOGLE_ISSUER: HttpUrl.default('https://accounts.google.com'),
   OAUTH_GITHUB_BASE_URL: HttpUrl.default('https://github.com'),
 };
@@ -89,6 +91,8 @@ const OAuth = {
 const RateLimits = {
   /** Sign-ups and logins a minute from one address. */
   RATE_LIMIT_SIGN_IN_PER_MIN: wholeNumber(1, 1_000_000).default(60),
+  /** Requests a minute from one address to routes that take a secret from a stranger: mailed links, OAuth, invitations. */
+  RATE_LIMIT_LINK_PER_MIN: wholeNumber(1, 1_000_000).default(60),
   /** Wrong passwords for one account in 15 minutes before it has to wait, whatever address they come from. */
   RATE_LIMIT_LOGIN_FAILURES: wholeNumber(1, 1_000_000).default(10),
   /** Mails with a link to one account an hour: so many to reset the password, and so many to confirm the address. */
@@ -133,8 +137,17 @@ export const ApiConfig = z
         message: `is required with ${config[id] ? id : secret}`,
       });
     }
+    for (const name of ['OAUTH_GOOGLE_ISSUER', 'OAUTH_GITHUB_BASE_URL'] as const)
+      if (config.NODE_ENV === 'production' && isOpenToTampering(config[name]))
+        context.addIssue({ code: 'custom', path: [name], message: 'must be https in production' });
   });
 export type ApiConfig = z.infer<typeof ApiConfig>;
+
+/** Plain http to another machine: whoever sits on the way could sign in as anybody. */
+function isOpenToTampering(address: string): boolean {
+  const { protocol, hostname } = new URL(address);
+  return protocol === 'http:' && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}
 
 /** A forgotten `warn` would weaken production silently, so it takes a second, deliberate variable. */
 function isUnacknowledgedWarn(config: {

@@ -84,6 +84,12 @@ export const refreshTokenReused = event<Request & { sessionId: string; userId: s
   'warn',
 );
 
+/** Somebody reached a limit; once per key and window, so that a flood does not flood the log as well. */
+export const rateLimited = event<Request & { class: string; ipAddress: string; path: string; method: string }>(
+  'rate_limited',
+  'warn',
+);
+
 export const workflowRunEnqueued = event<RunRef & { requestId: string; userId: string }>(
   'workflow_run_enqueued',
   'info',

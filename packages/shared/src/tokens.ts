@@ -46,7 +46,16 @@ const PrivateJwk = z.object({
   kid: z.string().min(1),
 });
 const Jwks = z.object({ keys: z.array(PrivateJwk).min(1).max(8) });
-const Claims = z.object({ sub: Id, sid: Id, email: z.string(), iat: z.number(), exp: z.number(), jti: z.string() });
+/** As `signAccessToken` writes them, narrower than the standard allows: one audience, times in whole seconds. */
+const Claims = z.object({
+  aud: z.literal(AUDIENCE),
+  sub: Id,
+  sid: Id,
+  email: z.string(),
+  iat: z.int(),
+  exp: z.int(),
+  jti: z.string(),
+});
 
 /** A fresh key set as JSON for `AUTH_SIGNING_KEYS`: one Ed25519 private key whose `kid` is its RFC 7638 thumbprint. */
 export async function generateSigningKeys(): Promise<string> {

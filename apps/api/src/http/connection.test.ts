@@ -1,6 +1,7 @@
 import { type AddressInfo, connect } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openTestApi, type TestApi } from '../testing.ts';
+import { BARE_HEADERS } from './headers.ts';
 
 let api: TestApi;
 let port: number;
@@ -25,13 +26,14 @@ it.each([
     'a length and chunks',
     'POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
   ],
-])('answers %s with the envelope and ends the connection', async (_name, bytes) => {
-  const { status, body } = await exchange(bytes);
+])('T6: answers %s with the envelope and ends the connection', async (_name, bytes) => {
+  const { status, head, body } = await exchange(bytes);
   expect(status).toBe(400);
+  for (const [name, value] of Object.entries(BARE_HEADERS)) expect(head).toContain(`${name}: ${value}\r\n`);
   expect(body).toEqual({ code: 'BAD_REQUEST', message: expect.any(String), requestId: expect.any(String) });
 });
 
-it('refuses more than 1 MiB in chunks, whose length nobody announced', async () => {
+it('T7: refuses more than 1 MiB in chunks, whose length nobody announced', async () => {
   const head = 'POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
   const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
   const { status, body } = await exchange(
@@ -47,7 +49,7 @@ it('still serves others after all that', async () => {
 });
 
 /** Sends bytes as they are and reads until the server ends the connection. */
-async function exchange(bytes: string): Promise<{ status: number; body: unknown }> {
+async function exchange(bytes: string): Promise<{ status: number; head: string; body: unknown }> {
   const socket = connect(port, '127.0.0.1');
   const received: Buffer[] = [];
   socket.on('data', (chunk) => received.push(chunk));
@@ -55,5 +57,5 @@ async function exchange(bytes: string): Promise<{ status: number; body: unknown 
   socket.write(bytes);
   await new Promise((resolve) => socket.once('close', resolve));
   const [head = '', body = ''] = Buffer.concat(received).toString().split('\r\n\r\n');
-  return { status: Number(head.split(' ')[1]), body: JSON.parse(body) };
+  return { status: Number(head.split(' ')[1]), head: `${head}\r\n`, body: JSON.parse(body) };
 }

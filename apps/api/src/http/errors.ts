@@ -4,6 +4,7 @@ import { requestFailed } from '@millrace/shared/events';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { BARE_HEADERS } from './headers.ts';
 import { loggablePath } from './request-path.ts';
 
 /** The one shape of every answer from 400 up. */
@@ -19,7 +20,7 @@ export const ErrorEnvelope = z
 /** The one place where an error becomes an answer. Only errors of ours speak; all else is a 500 without a reason. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const appError = toAppError(error);
-  if (appError.status >= 500) logFailure(error, appError, request);
+  logFailure(error, appError, request);
   if (appError.retryAfterSec !== undefined) reply.header('retry-after', appError.retryAfterSec);
   const envelope = {
     code: appError.code,
@@ -28,15 +29,13 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
     ...(appError.details && { details: appError.details }),
   };
   // Errors of the router itself come here without having passed the hooks that set these.
-  reply
-    .header('x-request-id', request.id)
-    .header('cache-control', 'no-store')
-    .header('x-content-type-options', 'nosniff');
+  reply.headers({ ...BARE_HEADERS, 'x-request-id': request.id });
   // Serialized here: an answer about a failure must not depend on the schema of the route that failed.
   return reply.code(appError.status).type('application/json; charset=utf-8').send(JSON.stringify(envelope));
 }
 
-function toAppError(error: unknown): AppError {
+/** What an error means to a caller. */
+export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
     const fastifyError = error as FastifyError;
@@ -72,8 +71,10 @@ function toDetail(where: string, issue: { instancePath: string; keyword: string;
   };
 }
 
-function logFailure(error: unknown, appError: AppError, request: FastifyRequest): void {
-  const thrown = error instanceof Error ? error : new Error(String(error));
+/** Logs the cause of a 5xx; everything below is the caller's doing and none of our business. */
+export function logFailure(error: unknown, appError: AppError, request: FastifyRequest): void {
+  if (appError.status < 500) return;
+  const thrown = error instanceof Error ? error : new Error(describe(error));
   const cause = thrown.cause instanceof Error ? thrown.cause : thrown;
   requestFailed(request.log, {
     requestId: request.id,
@@ -83,6 +84,11 @@ function logFailure(error: unknown, appError: AppError, request: FastifyRequest)
     error: cause.message,
     ...(appError.code === 'INTERNAL' && cause.stack && { stack: cause.stack }),
   });
+}
+
+/** Never throws, unlike String: here it would bring the framework's own answer, which quotes. */
+function describe(thrown: unknown): string {
+  return typeof thrown === 'object' ? Object.prototype.toString.call(thrown) : String(thrown);
 }
 
 /** Codes that any route of a kind can answer, for the printed contract. */

@@ -71,7 +71,8 @@ async function endConnections(api: TestApi): Promise<void> {
   const { pool } = api.deps.db;
   await pool
     .query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user AND datname = current_database()`,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user AND datname = current_database()
+       ORDER BY pid = pg_backend_pid()`, // itself last, else it ends before the others
     )
     .catch(() => undefined);
   await expect.poll(() => pool.totalCount, { timeout: 5_000 }).toBe(0);

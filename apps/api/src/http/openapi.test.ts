@@ -9,7 +9,7 @@ interface Operation {
   tags: string[];
   security?: object[];
   parameters?: { name: string; in: string; required?: boolean; schema: object }[];
-  requestBody?: { content: Record<string, { schema: object }> };
+  requestBody?: { required: boolean; content: Record<string, { schema: object }> };
   responses: Record<string, { description: string; content?: Record<string, { schema: object }> }>;
 }
 
@@ -63,7 +63,9 @@ it.each(contracts.map((contract) => [contract.id, contract] as const))('describe
     [...contract.path.matchAll(/:(\w+)/g)].map((match) => String(match[1])).toSorted(),
   );
   for (const parameter of inPath) expect(parameter.required).toBe(true);
-  expect(operation.requestBody !== undefined || contract.body === undefined).toBe(true);
+  expect(operation.requestBody !== undefined).toBe(contract.body !== undefined);
+  if (contract.body) expect(operation.requestBody?.required).toBe(!contract.body.safeParse(undefined).success);
+  expect(operation.responses['302'] !== undefined).toBe(contract.redirects === true);
   for (const { content } of [operation.requestBody ?? { content: {} }])
     for (const type of Object.keys(content)) expect(type).toBe('application/json');
   expect(operation.responses[contract.status]?.content?.['application/json']?.schema).toBeDefined();

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import type { Contract } from '@millrace/shared/contracts/contract';
 import reference from '@scalar/fastify-api-reference';
@@ -6,6 +7,11 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 
 /** OpenAPI 3.1 from the very schemas that validate, at `/v1/openapi.json`, and a readable reference at `/docs`. */
 export async function serveOpenApi(app: FastifyInstance): Promise<void> {
+  const contracts = new Map<string, Contract>();
+  app.addHook('onRoute', ({ config }) => {
+    const contract = (config as { contract?: Contract } | undefined)?.contract;
+    if (contract) contracts.set(contract.id, contract);
+  });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -22,7 +28,17 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
       },
     },
     transform: describeRoute,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (input) => completeOperations(contracts, jsonSchemaTransformObject(input)),
+  });
+  await app.register(serveReference);
+}
+
+/** The reference page is one bundle with an inline start script; it shows public text only and no user content. */
+async function serveReference(app: FastifyInstance): Promise<void> {
+  app.addHook('onSend', async (_request, reply, payload) => {
+    const isPage = String(reply.getHeader('content-type')).startsWith('text/html');
+    reply.header('content-security-policy', referencePolicy(isPage ? String(payload) : ''));
+    return payload;
   });
   await app.register(reference, {
     routePrefix: '/docs',
@@ -36,38 +52,43 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
       agent: { disabled: true },
       mcp: { disabled: true },
     },
-    hooks: {
-      onRequest: (_request, reply, done) => {
-        // The reference page is one bundle with an inline start script; it shows public text only and no user content.
-        reply.header(
-          'content-security-policy',
-          "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
-        );
-        done();
-      },
-    },
   });
 }
+
+/** Allows the page's own inline scripts by their hash, and so no other. The bundle writes styles into elements. */
+function referencePolicy(page: string): string {
+  const scripts = [...page.matchAll(INLINE_SCRIPT)].map(([, script = '']) => script);
+  const hashes = scripts.map((script) => ` 'sha256-${createHash('sha256').update(script).digest('base64')}'`);
+  return [
+    "default-src 'self'",
+    `script-src 'self'${hashes.join('')}`,
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join(';');
+}
+
+const INLINE_SCRIPT = /<script(?: type="text\/javascript")?>([^<]*)<\/script>/g;
 
 export function serveOpenApiDocument(app: FastifyInstance): void {
   app.get('/v1/openapi.json', { schema: { hide: true } as object }, async () => app.swagger());
 }
 
-/** Headers are no part of a contract's schemas; clients made from the document need to know them all the same. */
+/**
+ * What schemas do not say by themselves and clients made from the document need to know: the headers of a route, and that
+ * a route without a body takes none.
+ */
 const describeRoute: typeof jsonSchemaTransform = (input) => {
-  const described = jsonSchemaTransform(input);
   const contract = (input.route.config as { contract?: Contract } | undefined)?.contract;
+  const { schema, url } = jsonSchemaTransform(input);
+  const { body, ...rest } = schema as Record<string, unknown>;
   const description = contract && describeAccess(contract);
-  const headers = {
-    ...(contract?.permission && { 'X-Org-Id': { type: 'string', format: 'uuid', description: 'Equal to orgId.' } }),
-    ...(contract?.isIdempotent && {
-      'Idempotency-Key': { type: 'string', maxLength: 255, description: 'The same key within 24 h: the same answer.' },
-    }),
-  };
-  const schema = { ...described.schema, ...(description && { description }) };
-  if (Object.keys(headers).length === 0) return { ...described, schema };
-  const required = contract?.permission ? ['X-Org-Id'] : [];
-  return { ...described, schema: { ...schema, headers: { type: 'object', properties: headers, required } } };
+  const headers = contract && headersOf(contract);
+  const told = { ...(description && { description }), ...(headers && { headers }) };
+  return { url, schema: { ...rest, ...(contract?.body && { body }), ...told } };
 };
 
 /** What whoever makes an API key needs to know of an operation. */
@@ -77,4 +98,39 @@ function describeAccess({ auth, permission }: Contract): string {
     auth === 'session' && "Takes a person's access token; an API key is answered 403.",
   ];
   return sentences.filter(Boolean).join(' ');
+}
+
+function headersOf({ permission, isIdempotent }: Contract) {
+  const properties = {
+    ...(permission && { 'X-Org-Id': { type: 'string', format: 'uuid', description: 'Equal to orgId.' } }),
+    ...(isIdempotent && {
+      'Idempotency-Key': { type: 'string', maxLength: 255, description: 'The same key within 24 h: the same answer.' },
+    }),
+  };
+  if (Object.keys(properties).length === 0) return undefined;
+  return { type: 'object', properties, required: permission ? ['X-Org-Id'] : [] };
+}
+
+type Described = ReturnType<typeof jsonSchemaTransformObject>;
+
+/** The generator calls every body required, and knows no answer that is not JSON. */
+function completeOperations(contracts: ReadonlyMap<string, Contract>, described: Described): Described {
+  const { paths = {} } = described as { paths?: Record<string, Record<string, PrintedOperation>> };
+  for (const operation of Object.values(paths).flatMap((operations) => Object.values(operations))) {
+    const contract = contracts.get(operation.operationId);
+    if (operation.requestBody && contract?.body?.safeParse(undefined).success) operation.requestBody.required = false;
+    if (contract?.redirects) operation.responses[302] = REDIRECT;
+  }
+  return described;
+}
+
+const REDIRECT = {
+  description: 'Sends a browser on; the body is empty.',
+  headers: { Location: { required: true, schema: { type: 'string', format: 'uri' } } },
+};
+
+interface PrintedOperation {
+  operationId: string;
+  requestBody?: { required: boolean };
+  responses: Record<number, object>;
 }

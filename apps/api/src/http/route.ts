@@ -11,9 +11,11 @@ import { z } from 'zod';
 import type { Client, OrgContext, PublicContext, SessionContext, UserContext } from '../context.ts';
 import type { Deps } from '../deps.ts';
 import { type AuthorizePerson, authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
-import { envelopeStatuses } from './errors.ts';
+import { readAddress } from './client-address.ts';
+import { answerError, envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
 import { isStorableText } from './json-body.ts';
+import { spendRequest } from './rate-limits.ts';
 import { loggablePath } from './request-path.ts';
 
 type ContextOf<C extends Contract> = C extends { permission: string }
@@ -55,20 +57,22 @@ const NoQuery = z.strictObject({});
 const NoBody = z.strictObject({}).optional();
 
 /**
- * Serves one contract. The actor is known before a byte of the body is read; parameters, query and body are parsed by
- * the contract's schemas; the answer leaves through its response schema, so undeclared fields cannot leave at all.
+ * Serves one contract. Limits are held and the actor is known before a byte of the body is read; parameters, query and
+ * body are parsed by the contract's schemas; the answer leaves through its response schema, so undeclared fields cannot
+ * leave at all. `answerFailure` stands in for `answerError` where a failure is more than an envelope.
  */
 export function route<C extends Contract>(
   app: FastifyInstance,
   deps: Deps,
   contract: C,
   handler: Handler<C>,
-  options: { authorizePerson?: AuthorizePerson } = {},
+  options: { authorizePerson?: AuthorizePerson; answerFailure?: typeof answerError } = {},
 ): void {
   app.route({
     method: contract.method,
     url: contract.path,
     config: { contract },
+    errorHandler: options.answerFailure ?? answerError,
     schema: {
       operationId: contract.id,
       summary: contract.summary,
@@ -80,7 +84,9 @@ export function route<C extends Contract>(
       ...(isBearer(contract) && { security: [{ bearer: [] }] }),
     } as object,
     onRequest: async (request, reply) => {
-      request.actor = await findActor(deps, contract, request, reply, options.authorizePerson);
+      const context = openContext(deps, request);
+      if (contract.rateLimit) await spendRequest(context, contract.rateLimit, reply);
+      request.actor = await findActor(context, contract, request, reply, options.authorizePerson);
     },
     preValidation: async (request) => refuseUnstorableText(request),
     handler: async (request, reply) => {
@@ -97,14 +103,8 @@ export function route<C extends Contract>(
   });
 }
 
-async function findActor(
-  deps: Deps,
-  contract: Contract,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  authorizePerson?: AuthorizePerson,
-) {
-  const context: PublicContext = {
+function openContext(deps: Deps, request: FastifyRequest): PublicContext {
+  return {
     deps,
     requestId: request.id,
     log: deps.log, // events carry the request's id as a field of their own
@@ -112,6 +112,15 @@ async function findActor(
     method: request.method,
     client: readClient(request),
   };
+}
+
+async function findActor(
+  context: PublicContext,
+  contract: Contract,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  authorizePerson?: AuthorizePerson,
+) {
   const { auth, permission } = contract;
   if (permission) return authenticateMember(context, request, reply, { auth, permission }, authorizePerson);
   switch (auth) {
@@ -128,7 +137,9 @@ async function findActor(
 
 function readClient(request: FastifyRequest): Client {
   const userAgent = request.headers['user-agent']?.toWellFormed().slice(0, 400) ?? null;
-  return { userAgent, ipAddress: request.ip };
+  // A trusted proxy may still pass on text that is no address; then the proxy itself is the caller.
+  const ipAddress = readAddress(request.ip) ?? readAddress(request.socket.remoteAddress ?? '') ?? 'unknown';
+  return { userAgent, ipAddress };
 }
 
 function isBearer({ auth }: Contract): boolean {
@@ -149,6 +160,7 @@ function refuseUnstorableText(request: FastifyRequest): void {
 
 function possibleErrors(contract: Contract): ErrorCode[] {
   const codes: ErrorCode[] = ['BAD_REQUEST', 'DATABASE_UNAVAILABLE', ...(contract.errors ?? [])];
+  if (contract.rateLimit) codes.push('RATE_LIMITED');
   if (contract.auth !== 'public') codes.push('UNAUTHORIZED');
   if (contract.permission) codes.push('ORG_ACCESS_DENIED', 'NOT_FOUND');
   if (contract.auth === 'session') codes.push('FORBIDDEN');

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { ERROR_CATALOG } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
+import { BARE_HEADERS } from './headers.ts';
 
 /**
  * Answers bytes that are no HTTP request, or one whose head is too large or too slow, and ends the connection. There
@@ -17,8 +18,8 @@ export function answerUnreadable(error: Error & { code?: string }, socket: Socke
     'content-type: application/json; charset=utf-8',
     `content-length: ${Buffer.byteLength(body)}`,
     `x-request-id: ${requestId}`,
-    'cache-control: no-store',
     'connection: close',
+    ...Object.entries(BARE_HEADERS).map(([name, value]) => `${name}: ${value}`),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -30,7 +30,12 @@ function chain(echo: EchoServer, ...paths: string[]) {
   const nodes = paths.map((path, index) => ({
     id: `s${index}`,
     type: 'http.request',
-    config: { method: 'POST', url: `${echo.url}${path}`, body: { r: '{% $random() %}' } },
+    config: {
+      method: 'POST',
+      url: `${echo.url}${path}`,
+      headers: { authorization: '{% "Bearer s3" & "cret" %}' },
+      body: { r: '{% $random() %}' },
+    },
   }));
   return { version: 'v2', trigger: { type: 'trigger.manual' }, nodes };
 }
@@ -52,6 +57,9 @@ async function expectNoCallAfterItsEnd(run: TestRun, echo: EchoServer, paths: st
     for (const call of calls) expect(call.at.getTime()).toBeLessThanOrEqual(finishedAt);
     expect(new Set(calls.map((call) => call.idempotencyKey))).toEqual(new Set([`${run.runId}:s${index}`]));
     expect(new Set(calls.map((call) => call.body)).size).toBe(1);
+    // R6: every attempt brings the credential, whoever makes it, and it is stored by none.
+    expect(new Set(calls.map((call) => call.authorization))).toEqual(new Set(['Bearer s3cret']));
+    expect(steps[`s${index}`]?.input).toMatchObject({ headers: { authorization: '[hidden]' } });
   });
 }
 

@@ -1,4 +1,5 @@
 import { findAction } from '@millrace/connectors/catalog';
+import { hideCredentials } from '@millrace/connectors/hidden-input';
 import { toJsonOutput } from '@millrace/connectors/json-output';
 import { runAction } from '@millrace/connectors/run-action';
 import { loadVariables } from '@millrace/db/variables';
@@ -27,7 +28,7 @@ export async function testStep(deps: Deps, test: StepTest): Promise<StepTestAnsw
   const evaluated = await evaluate(deps, test, node);
   const outcome = evaluated.ok ? await act(deps, test, node, evaluated.value) : failed(evaluated.error);
   const answer = {
-    input: evaluated.ok ? evaluated.value : null,
+    input: evaluated.ok ? hideCredentials(node.kind.type, evaluated.value) : null,
     ...outcome,
     durationMs: Math.round(performance.now() - startedAt),
   };

@@ -67,3 +67,32 @@ test('a step sends the same input with every attempt, though the variable change
   const bodies = echo.callsTo('/fails-once').map(({ body }) => JSON.parse(body));
   expect(bodies).toEqual([{ order: 'first' }, { order: 'first' }]);
 });
+
+test('a value with a __proto__ key is data and changes no object', async () => {
+  await platform.admin.pool.query(
+    `INSERT INTO app.organization_variables (org_id, name, value) VALUES ($1, 'poisoned', '{"__proto__": {"polluted": 1}, "n": 2}')`,
+    [platform.orgId],
+  );
+  const run = await platform.run(
+    document([
+      transform('plain', ['{% $vars.poisoned.polluted %}', '{% $vars.poisoned.n %}']),
+      transform('jsonata', '{% ($x := {}; [$exists($x.polluted), $exists($vars.polluted), $vars.poisoned.n]) %}'),
+      transform('both', ['{% $steps.plain.output %}', '{% $steps.jsonata.output %}']),
+    ]),
+  );
+  expect((await run.until()).output).toEqual([
+    [null, 2],
+    [false, false, 2],
+  ]);
+  expect(
+    JSON.stringify((await (await platform.run(document([transform('whole', '{% $vars.poisoned %}')]))).until()).output),
+  ).toContain('"__proto__"');
+});
+
+test('a document without $vars never reads the table', async () => {
+  await platform.admin.pool.query('REVOKE SELECT ON app.organization_variables FROM app_worker');
+  const without = await platform.run(document([transform('a', '{% $run.workflowId & "$vars" %}')]));
+  expect(await without.until()).toMatchObject({ status: 'succeeded' });
+  const reading = await platform.run(document([transform('a', '{% $vars.region %}')]));
+  expect(await reading.until()).toMatchObject({ status: 'failed', error: { code: 'INTERNAL' } });
+});

@@ -1,3 +1,4 @@
+import { hideCredentials, isHidden, revealCredentials } from '@millrace/connectors/hidden-input';
 import type { Effect } from '@millrace/workflow/effects';
 import type { RunError, RunEvent, StepError } from '@millrace/workflow/events';
 import { type Json, setOwn } from '@millrace/workflow/json';
@@ -88,7 +89,9 @@ async function startStep(run: Execution, effect: EffectOf<'startStep'>): Promise
   if (!input.ok) return stepFailed(run, stepKey, attempt, input.error);
   if (node.kind.run !== undefined) return await runPure(run, node, effect, input.value);
   run.inputs.set(stepKey, input.value);
-  noteStep(run, { stepKey, status: 'running', attempt, input: input.value });
+  // What is stored and shown holds no credential (R6); only this process knows the input as a whole.
+  const shown = hideCredentials(node.kind.type, input.value);
+  noteStep(run, { stepKey, status: 'running', attempt, input: shown });
   run.changes.starts.push({ stepKey, attempt, input: input.value });
   return null;
 }
@@ -100,8 +103,11 @@ function isRunning(run: Execution, stepKey: string, attempt: number): boolean {
 
 async function inputOf(run: Execution, node: PlannedNode): Promise<Evaluated> {
   const stored = run.inputs.get(node.id);
-  if (stored !== undefined) return { ok: true, value: stored };
-  return await evaluateTree(run, node.config, 'config', `${run.claim.runId}:${node.id}`);
+  if (stored !== undefined && !isHidden(stored)) return { ok: true, value: stored };
+  const fresh = await evaluateTree(run, node.config, 'config', `${run.claim.runId}:${node.id}`);
+  if (stored === undefined || !fresh.ok) return fresh;
+  // Stored by an owner before this one: all but its credentials is sent again as it was.
+  return { ok: true, value: revealCredentials(stored, fresh.value) };
 }
 
 async function runPure(

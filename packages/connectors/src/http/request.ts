@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { assertSuccess } from '../http-status.ts';
-import { ActionError, defineAction, type HttpRequest, type HttpResponse } from '../sdk.ts';
+import { isHarmlessHeader } from '../request-headers.ts';
+import { ActionError, defineAction, HIDDEN, type HttpRequest, type HttpResponse } from '../sdk.ts';
 
 const Scalar = z.union([z.string(), z.number(), z.boolean()]);
 
@@ -45,7 +46,16 @@ export const httpRequest = defineAction({
     assertSuccess(response, Date.now());
     return { status: response.status, headers: response.headers, body: readAnswer(response, input.responseType) };
   },
+  hide: hideHeaders,
 });
+
+/** Address, query and body stay readable: what a step sent is what people look for first. */
+function hideHeaders(input: unknown): unknown {
+  const { headers } = (input ?? {}) as { headers?: unknown };
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return input;
+  const shown = Object.entries(headers).map(([name, value]) => [name, isHarmlessHeader(name) ? value : HIDDEN]);
+  return { ...(input as object), headers: Object.fromEntries(shown) };
+}
 
 function toRequest(input: Input, idempotencyKey: string): HttpRequest {
   const headers = Object.fromEntries(

@@ -1,4 +1,5 @@
 import { primaryKey, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
+import { authSessions } from './auth-sessions.ts';
 import { app, bytea, instant } from './columns.ts';
 import { users } from './users.ts';
 
@@ -34,6 +35,8 @@ export const oauthFlows = app.table('oauth_flows', {
   returnPath: text('return_path').notNull(),
   /** Set when a signed-in person links the provider to their account. */
   userId: uuid('user_id').references(() => users.id, { onDelete: 'cascade' }),
+  /** The session they linked from: the link counts only while it lives. */
+  sessionId: uuid('session_id').references(() => authSessions.id, { onDelete: 'cascade' }),
   createdAt: instant('created_at').notNull().defaultNow(),
   expiresAt: instant('expires_at').notNull(),
 });

@@ -40,8 +40,15 @@ export type User = z.infer<typeof User>;
 const MailedToken = z.string().min(1).max(200);
 
 const SignedIn = z.object({ session: Session, user: User });
-const Provider = z.strictObject({ provider: z.enum(['google', 'github']) });
-const Mode = z.enum(['json']).optional();
+export const OAuthProvider = z.enum(['google', 'github']);
+export type OAuthProvider = z.infer<typeof OAuthProvider>;
+export const ProviderParams = z.strictObject({ provider: OAuthProvider });
+/** Where the web app goes on after a sign-in; anything but a path of its own counts as `/`. */
+export const ReturnTo = z.string().max(2000).optional();
+/** What a provider sends is judged by the use case, which logs its refusal: here it may arrive twice or at any length. */
+const FromProvider = z.union([z.string(), z.array(z.string())]).optional();
+/** Where to send the browser. */
+export const OAuthStart = z.object({ provider: OAuthProvider, authorizationUrl: z.url() });
 
 export const signUp = defineContract({
   id: 'signUp',
@@ -50,6 +57,7 @@ export const signUp = defineContract({
   summary: 'Create a user and sign in',
   tag: 'Auth',
   auth: 'public',
+  rateLimit: 'sign-in',
   body: z.strictObject({ email: Email, password: Password, displayName: personText(100).optional() }),
   status: 201,
   response: SignedIn,
@@ -63,6 +71,7 @@ export const logIn = defineContract({
   summary: 'Sign in with e-mail and password',
   tag: 'Auth',
   auth: 'public',
+  rateLimit: 'sign-in',
   body: z.strictObject({ email: Email, password: z.string().min(1).max(1024) }),
   status: 200,
   response: SignedIn,
@@ -113,6 +122,7 @@ export const forgotPassword = defineContract({
     'Ask for a mail with a link that sets a new password; the answer is the same whether or not there is an account',
   tag: 'Auth',
   auth: 'public',
+  rateLimit: 'link',
   body: z.strictObject({ email: Email }),
   status: 200,
   response: Done,
@@ -126,6 +136,7 @@ export const resetPassword = defineContract({
   summary: 'Set a new password with the token of a mailed link; ends every session',
   tag: 'Auth',
   auth: 'public',
+  rateLimit: 'link',
   body: z.strictObject({ token: MailedToken, password: Password }),
   status: 200,
   response: Done,
@@ -139,6 +150,7 @@ export const verifyEmail = defineContract({
   summary: 'Confirm an e-mail address with the token of a mailed link',
   tag: 'Auth',
   auth: 'public',
+  rateLimit: 'link',
   body: z.strictObject({ token: MailedToken }),
   status: 200,
   response: Done,
@@ -149,27 +161,47 @@ export const startOAuth = defineContract({
   id: 'startOAuth',
   method: 'GET',
   path: '/v1/auth/oauth/:provider/start',
-  summary: 'Begin a sign-in with google or github',
+  summary: 'Begin a sign-in with google or github: redirects there, or answers where to go with mode=json',
   tag: 'Auth',
   auth: 'public',
-  params: Provider,
-  query: z.strictObject({ mode: Mode, returnTo: z.string().max(2000).optional() }),
+  rateLimit: 'link',
+  params: ProviderParams,
+  query: z.strictObject({ mode: z.enum(['json']).optional(), returnTo: ReturnTo }),
+  redirects: true,
   status: 200,
-  response: z.object({ provider: z.string(), authorizationUrl: z.url() }),
-  errors: ['OAUTH_PROVIDER_NOT_CONFIGURED'],
+  response: OAuthStart,
+  errors: ['OAUTH_PROVIDER_NOT_CONFIGURED', 'OAUTH_EXCHANGE_FAILED', 'RATE_LIMITED'],
 });
 
 export const finishOAuth = defineContract({
   id: 'finishOAuth',
   method: 'GET',
   path: '/v1/auth/oauth/:provider/callback',
-  summary: 'Where the provider sends the browser back',
+  summary: 'Where the provider sends the browser back: signs in, or links for whoever asked for that',
   tag: 'Auth',
   auth: 'public',
-  params: Provider,
-  // Providers add parameters of their own (scope, authuser, iss, ...), so this query alone is not strict.
-  query: z.object({ code: z.string().max(4000).optional(), state: z.string().max(400).optional(), mode: Mode }),
+  rateLimit: 'link',
+  params: ProviderParams,
+  // Providers add parameters of their own (scope, authuser, ...), so this query alone is not strict.
+  query: z.object({
+    code: FromProvider,
+    state: FromProvider,
+    iss: FromProvider,
+    error: FromProvider,
+    mode: FromProvider,
+  }),
+  redirects: true,
   status: 200,
-  response: SignedIn.extend({ provider: z.string() }),
-  errors: ['OAUTH_PROVIDER_NOT_CONFIGURED'],
+  response: z.union([
+    SignedIn.extend({ provider: OAuthProvider }),
+    z.object({ user: User, provider: OAuthProvider, linked: z.literal(true) }),
+  ]),
+  errors: [
+    'OAUTH_PROVIDER_NOT_CONFIGURED',
+    'OAUTH_EXCHANGE_FAILED',
+    'OAUTH_INVALID_NONCE',
+    'OAUTH_EMAIL_REQUIRED',
+    'UNAUTHORIZED',
+    'CONFLICT',
+  ],
 });

@@ -79,6 +79,7 @@ export const acceptInvitation = defineContract({
   summary: 'Join the organization; the signed-in e-mail must be the invited one',
   tag: 'Organizations',
   auth: 'session',
+  rateLimit: 'link',
   params: z.strictObject({ token: z.string().min(1).max(200) }),
   status: 200,
   response: z.object({

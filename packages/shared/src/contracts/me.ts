@@ -54,6 +54,7 @@ export const revokeSession = defineContract({
   params: z.strictObject({ sessionId: Id }),
   status: 200,
   response: Done,
+  errors: ['NOT_FOUND'],
 });
 
 export const changePassword = defineContract({

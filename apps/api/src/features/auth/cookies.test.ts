@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-it('uses a cookie that only https and this very host can set, when people come by https', async () => {
+it('A9: uses a cookie that only https and this very host can set, when people come by https', async () => {
   const { cookie } = await signUpUser(api);
   expect(cookie).toMatch(/^__Host-rt=/);
   const answer = await call(api, refreshSession, { headers: { cookie, origin: ORIGIN } });
@@ -23,14 +23,14 @@ it('uses a cookie that only https and this very host can set, when people come b
   expect(cleared.headers['set-cookie']).toBe('__Host-rt=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Strict');
 });
 
-it('does not take the unprefixed cookie, which a subdomain could plant', async () => {
+it('A9: does not take the unprefixed cookie, which a subdomain could plant', async () => {
   const { cookie } = await signUpUser(api);
   const planted = cookie.replace('__Host-', '');
   const answer = await call(api, refreshSession, { headers: { cookie: planted, origin: ORIGIN } });
   expect(answer.status).toBe(401);
 });
 
-it('takes the same host by plain http for a stranger', async () => {
+it('A10: takes the same host by plain http for a stranger', async () => {
   const { cookie } = await signUpUser(api);
   const answer = await call(api, refreshSession, { headers: { cookie, origin: 'http://flows.example.com' } });
   expect(answer.status).toBe(403);

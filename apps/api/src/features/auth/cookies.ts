@@ -37,7 +37,8 @@ function attributes(config: ApiConfig) {
   return { path: '/', httpOnly: true, secure: isHttps(config), sameSite: 'strict' } as const;
 }
 
-function isHttps(config: ApiConfig): boolean {
+/** People open the web app by https, so a cookie can be kept from plain http and from other hosts. */
+export function isHttps(config: ApiConfig): boolean {
   return new URL(config.WEB_BASE_URL).protocol === 'https:';
 }
 

@@ -1,3 +1,5 @@
+import type { AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { forgotPassword, logIn, resetPassword } from '@millrace/shared/contracts/auth';
 import { parseOptions } from '@node-rs/argon2';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
@@ -5,13 +7,18 @@ import { call, openTestApi, signUpUser, type TestApi } from '../../testing.ts';
 
 /** The real library does the work; its calls are only counted, because time itself is too noisy to compare in a test. */
 const checked = vi.hoisted((): string[] => []);
+const atOnce = vi.hoisted(() => ({ now: 0, most: 0 }));
 vi.mock('@node-rs/argon2', async (importOriginal) => {
   const library = await importOriginal<typeof import('@node-rs/argon2')>();
   return {
     ...library,
-    verify: (...input: Parameters<typeof library.verify>) => {
+    verify: async (...input: Parameters<typeof library.verify>) => {
       checked.push(String(input[0]));
-      return library.verify(...input);
+      atOnce.now += 1;
+      atOnce.most = Math.max(atOnce.most, atOnce.now);
+      return library.verify(...input).finally(() => {
+        atOnce.now -= 1;
+      });
     },
     hash: (...input: Parameters<typeof library.hash>) => {
       checked.push('made');
@@ -54,3 +61,39 @@ it('A3: asking for a reset and a reset with a bad token check and make no hash a
   expect((await call(api, resetPassword, { body })).status).toBe(400);
   expect(checked).toEqual([]);
 });
+
+it('A2: 500 logins at once over real sockets are all answered, a bounded number is hashed at a time, and others are served', async () => {
+  const [right, wrong] = await Promise.all([signUpUser(api), signUpUser(api)]);
+  await api.app.listen({ host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${(api.app.server.address() as AddressInfo).port}`;
+  checked.length = 0;
+  const statusOf = async (path: string, init: RequestInit) => {
+    const response = await fetch(`${url}${path}`, init);
+    await response.text();
+    return response.status;
+  };
+  const headers = { 'content-type': 'application/json' };
+  const logins = Array.from({ length: 500 }, (_, index) => {
+    const body = index % 2 ? { email: right.email, password: right.password } : { email: wrong.email, password: 'no' };
+    return statusOf('/v1/auth/login', { method: 'POST', headers, body: JSON.stringify(body) });
+  });
+  let isFlood = true;
+  const flood = Promise.all(logins).finally(() => {
+    isFlood = false;
+  });
+  const others: number[] = [];
+  while (isFlood) {
+    others.push(await statusOf('/healthz', {}));
+    others.push(await statusOf('/v1/me', { headers: { authorization: `Bearer ${right.token}` } }));
+  }
+  const statuses = await flood;
+  const of = (status: number) => statuses.filter((one) => one === status).length;
+  expect(of(200) + of(401) + of(429)).toBe(500);
+  expect(of(200)).toBeGreaterThan(0);
+  expect(of(401)).toBeGreaterThan(0);
+  expect(of(429)).toBeGreaterThan(0);
+  expect(checked).toHaveLength(of(200) + of(401)); // who is refused costs no hashing
+  expect(atOnce.most).toBeLessThanOrEqual(2 * availableParallelism());
+  expect(others.length).toBeGreaterThan(10);
+  expect(new Set(others)).toEqual(new Set([200]));
+}, 120_000);

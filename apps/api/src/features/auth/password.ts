@@ -12,20 +12,34 @@ const PARAMETERS = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism:
 const NOBODYS_HASH =
   '$argon2id$v=19$m=19456,t=2,p=1$yuffsexK2orI9gmB9ts9wg$EYNm3BRc7/X70HsdSKzNvWUcPioR3NA+QpbuHjLRMfk';
 
+/** libuv works on four at a time; a few more keep it busy. Fewer than the wrong passwords an account may have, see below. */
+const MOST_RUNNING = 8;
+
 /**
  * One gate for the whole process, because the cores are what it protects: hashing is the dearest thing a stranger can ask
  * for, and without a bound a few hundred sign-ins at once would starve every other request.
  */
-const passGate = openWorkGate({ running: 2 * availableParallelism(), waiting: 64 });
+const passGate = openWorkGate({ running: Math.min(2 * availableParallelism(), MOST_RUNNING), waiting: 64 });
 
 /** The hash to store, in PHC format. Throws 429 when too much hashing is under way. */
 export async function hashPassword(password: string): Promise<string> {
   return passGate(() => hash(normalize(password), PARAMETERS));
 }
 
-/** Whether the password is right; false, at the same cost, without a hash. Throws 429 when too much is under way. */
-export async function verifyPassword(storedHash: string | null, password: string): Promise<boolean> {
-  const isMatch = await passGate(() => verify(storedHash ?? NOBODYS_HASH, normalize(password)));
+/**
+ * Whether the password is right; false, at the same cost, without a hash. Throws 429 when too much is under way.
+ * `takeTry` is awaited when the turn has come: what it throws saves the hashing. It counts tries before their outcome is
+ * known, and counting them any earlier would let a burst of right passwords use up an account's wrong ones.
+ */
+export async function verifyPassword(
+  storedHash: string | null,
+  password: string,
+  takeTry: () => Promise<void> = async () => undefined,
+): Promise<boolean> {
+  const isMatch = await passGate(async () => {
+    await takeTry();
+    return verify(storedHash ?? NOBODYS_HASH, normalize(password));
+  });
   return isMatch && storedHash !== null;
 }
 

@@ -178,6 +178,18 @@ describe('a mailed link that sets a new password', () => {
     });
   });
 
+  it('A4: clears the account of wrong passwords that somebody tried', async () => {
+    const user = await signUpUser(api);
+    expect((await logInWith(user, 'not this one')).status).toBe(401);
+    const { config, limitsLink, loginFailures } = api.deps;
+    const counted = async () =>
+      (await limitsLink.redis.keys(`${config.WORKFLOW_QUEUE_NAME}:limits:login-failures:*`)).length;
+    const before = await counted();
+    expect((await reset(await askForReset(user))).status).toBe(200);
+    expect(await counted()).toBe(before - 1);
+    expect(await loginFailures.take(user.email)).toEqual({ waitMs: 0, refusals: 0 });
+  });
+
   it('works for one of 20 that use it at the same moment', async () => {
     const user = await signUpUser(api);
     const token = await askForReset(user);
@@ -284,7 +296,8 @@ describe('asking for that link', () => {
       const { status, headers, body } = await call({ ...api, app }, forgotPassword, { body: { email } });
       const texts = statements.mock.calls.map(([query]) => (typeof query === 'string' ? query : JSON.stringify(query)));
       const comparable = texts.map((text) => text.replaceAll(email, '').replace(/[0-9a-f-]{36}/g, ''));
-      asked.push({ status, body, headers: { ...headers, 'x-request-id': '', date: '' }, comparable });
+      const countsAll = { 'x-request-id': '', date: '', 'ratelimit-remaining': '', 'ratelimit-reset': '' };
+      asked.push({ status, body, headers: { ...headers, ...countsAll }, comparable });
     }
     statements.mockRestore();
     expect(asked[0]).toMatchObject({ status: 200, body: { ok: true }, comparable: { length: 3 } });

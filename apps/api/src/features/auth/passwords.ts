@@ -7,6 +7,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
 import { endAccountTokens, findUserByToken, lockUser, spendAccountToken } from '../mails/account-tokens.ts';
 import { queueAccountMail } from '../mails/outbox.ts';
+import { takeLoginTry } from './login-failures.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 import { assertStrongPassword } from './password-strength.ts';
 import { revokeAllSessions, revokeOtherSessions } from './sessions.ts';
@@ -46,20 +47,24 @@ export async function resetPassword(context: PublicContext, body: { token: strin
     await revokeAllSessions(tx, user.id);
     await afterPasswordChange(tx, user);
   });
+  await context.deps.loginFailures.forget(user.email); // whoever guessed at the old password keeps nobody waiting
   announce(context, user.id, 'reset');
   return { ok: true as const };
 }
 
 /**
  * Replaces the caller's password and ends all their other sessions. Throws 400 when the current password is wrong or the
- * new one weak, and 409 for an account without a password and when it was changed at the same moment.
+ * new one weak, 409 for an account without a password and when it was changed at the same moment, and 429 after too many
+ * wrong ones, which count together with those of sign-ins.
  */
 export async function changePassword(context: SessionContext, body: { currentPassword: string; newPassword: string }) {
   const { db } = context.deps;
   const [user] = await withoutOrg(db, (tx) => tx.select().from(users).where(eq(users.id, context.userId)));
   const oldHash = user?.passwordHash;
   if (!user || !oldHash) throw new AppError('CONFLICT', 'This account has no password yet; ask for a link to set one.');
-  if (!(await verifyPassword(oldHash, body.currentPassword))) throw wrongCurrentPassword();
+  const takeTry = () => takeLoginTry(context, user.email);
+  if (!(await verifyPassword(oldHash, body.currentPassword, takeTry))) throw wrongCurrentPassword();
+  await context.deps.loginFailures.forget(user.email);
   await assertStrongPassword(body.newPassword, user, 'newPassword');
   const passwordHash = await hashPassword(body.newPassword);
   const revokedCount = await withoutOrg(db, async (tx) => {

@@ -1,6 +1,4 @@
 import * as contracts from '@millrace/shared/contracts/auth';
-import { AppError } from '@millrace/shared/errors';
-import { oauthCallbackFailed } from '@millrace/shared/events';
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
 import { authenticateSession, hasBearer } from '../../http/authenticate.ts';
@@ -23,7 +21,6 @@ export function serveAuth(app: FastifyInstance, deps: Deps): void {
   servePasswordSignIn(app, deps);
   serveSessionEnds(app, deps);
   serveMailedLinks(app, deps);
-  serveOAuth(app, deps);
 }
 
 function servePasswordSignIn(app: FastifyInstance, deps: Deps): void {
@@ -60,17 +57,6 @@ function serveMailedLinks(app: FastifyInstance, deps: Deps): void {
   route(app, deps, contracts.forgotPassword, (context, { body }) => forgotPassword(context, body));
   route(app, deps, contracts.resetPassword, (context, { body }) => resetPassword(context, body));
   route(app, deps, contracts.verifyEmail, (context, { body }) => verifyEmail(context, body));
-}
-
-/** No provider can be configured yet, so both ends of the flow say so. */
-function serveOAuth(app: FastifyInstance, deps: Deps): void {
-  route(app, deps, contracts.startOAuth, async () => {
-    throw new AppError('OAUTH_PROVIDER_NOT_CONFIGURED');
-  });
-  route(app, deps, contracts.finishOAuth, async ({ log, requestId, path }, { params }) => {
-    oauthCallbackFailed(log, { requestId, provider: params.provider, reasonCode: 'provider_not_configured', path });
-    throw new AppError('OAUTH_PROVIDER_NOT_CONFIGURED');
-  });
 }
 
 function answerSignedIn(deps: Deps, { reply }: Http, { session, user, refresh }: SignedIn) {

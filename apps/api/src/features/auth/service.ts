@@ -9,6 +9,7 @@ import { signAccessToken } from '@millrace/shared/tokens';
 import { and, eq, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
 import { queueVerification } from './email-verification.ts';
+import { takeLoginTry } from './login-failures.ts';
 import { hashPassword, isHashOutdated, verifyPassword } from './password.ts';
 import { assertStrongPassword } from './password-strength.ts';
 import {
@@ -58,13 +59,15 @@ export async function signUp(
 
 /**
  * Starts a session. Throws 401, alike in answer and in cost, for an unknown address, a wrong password, an account without
- * a password and one that is disabled.
+ * a password and one that is disabled; 429 for an account with too many wrong ones, whether or not it exists.
  */
 export async function logIn(context: PublicContext, body: { email: string; password: string }): Promise<SignedIn> {
   const { db, config } = context.deps;
   const user = await withoutOrg(db, (tx) => findUser(tx, body.email));
-  const isRight = await verifyPassword(user?.passwordHash ?? null, body.password);
+  const takeTry = () => takeLoginTry(context, body.email);
+  const isRight = await verifyPassword(user?.passwordHash ?? null, body.password, takeTry);
   if (!user || !isRight || user.disabledAt) throw refuse(context, user);
+  await context.deps.loginFailures.forget(body.email);
   const passwordHash = await renewHash(context, user, body.password);
   const refresh = await withoutOrg(db, async (tx) => {
     if (!(await isUnchanged(tx, user.id, passwordHash))) throw refuse(context, user);
@@ -108,7 +111,8 @@ export function toUser({ id, email, displayName, createdAt }: UserRow): User {
   return { id, email, displayName, createdAt: createdAt.toISOString() };
 }
 
-async function signIn(context: PublicContext, user: UserRow, refresh: IssuedRefresh): Promise<SignedIn> {
+/** The answer to whoever has just proved to be this user: an access token for the session of `refresh`. */
+export async function signIn(context: PublicContext, user: UserRow, refresh: IssuedRefresh): Promise<SignedIn> {
   const { signingKeys, config } = context.deps;
   const claims = { userId: user.id, sessionId: refresh.sessionId, email: user.email };
   const issuedAt = Math.floor(Date.now() / 1000);

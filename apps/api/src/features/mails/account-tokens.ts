@@ -42,7 +42,6 @@ export async function issueAccountToken(
   const inTheWay = recent[excess];
   if (inTheWay) return { retryAfterSec: Math.max(1, Math.ceil(HOUR_SEC - inTheWay.ageSec)) };
   await endAccountTokens(tx, user.id, purpose);
-  await tx.delete(accountTokens).where(and(isOf(user.id, purpose), sql`${age} > ${HOUR_SEC + LIFE_SEC[purpose]}`));
   const tokenHash = hashMailToken(makeMailToken(config.AUTH_TOKEN_SECRET, { purpose, id, generation: 0 }));
   const expiresAt = sql`clock_timestamp() + make_interval(secs => ${LIFE_SEC[purpose]})`;
   const [token] = await tx

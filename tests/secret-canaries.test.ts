@@ -1,0 +1,353 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually } from '../packages/queue/src/testing.ts';
+import { reportFigure } from '../packages/shared/src/testing.ts';
+import { preparePlatform, type TestPlatform } from './platform.ts';
+import { openRecorder, type Recorder } from './secrets/recorder.ts';
+import { type Canary, findCanaries, type Place, readDatabase, readRedis, watchRedis } from './secrets/search.ts';
+
+/**
+ * T10, R6: every secret that goes into the platform or comes out of it, by name. After a life in full, with failures, none
+ * of them may be anywhere but in the one answer that is meant to hold it.
+ */
+const canaries: Canary[] = [];
+const places: Place[] = [];
+
+let platform: TestPlatform;
+let api: Awaited<ReturnType<TestPlatform['startApi']>>;
+let worker: Awaited<ReturnType<TestPlatform['startWorker']>>;
+let admin: pg.Client;
+let http: Recorder;
+let redisCommands: Awaited<ReturnType<typeof watchRedis>>;
+let echo: Server;
+/** The Authorization headers that reached the echo server. */
+const received: (string | undefined)[] = [];
+
+const make = (name: string) => plant(name, `canary-${randomBytes(24).toString('base64url')}`);
+
+/** Adds a secret to the list; answers its value. */
+function plant(name: string, value: string): string {
+  if (value.length < 8) throw new Error(`${name} is too short to be looked for`);
+  canaries.push({ name, value });
+  return value;
+}
+
+/** A secret that the last answer was meant to yield. */
+function take(name: string, value: string): string {
+  http.yields(name, value);
+  return plant(name, value);
+}
+
+beforeAll(async () => {
+  echo = createServer((request, response) => {
+    received.push(request.headers.authorization);
+    // A server that fails and says aloud what it was sent.
+    const isBad = request.url !== '/ok';
+    response.writeHead(isBad ? 500 : 200, { 'content-type': 'application/json' });
+    response.end(isBad ? JSON.stringify(request.headers) : '{"ok":true}');
+  });
+  echo.listen(0, '127.0.0.1');
+  await once(echo, 'listening');
+  platform = await preparePlatform();
+  await protectRedis();
+  plantSettings();
+  [api, worker] = await Promise.all([platform.startApi(), platform.startWorker()]);
+  http = openRecorder(api.url);
+  admin = new pg.Client({ connectionString: platform.database.adminUrl });
+  await admin.connect();
+}, 60_000);
+
+afterAll(async () => {
+  redisCommands?.stop();
+  echo?.close();
+  await admin?.end();
+  await platform?.stop();
+});
+
+const echoUrl = () => `http://127.0.0.1:${(echo.address() as AddressInfo).port}`;
+
+/** The server keeps the password for as long as it runs; clients from here on need it. */
+async function protectRedis(): Promise<void> {
+  const { port, url } = platform.redis;
+  const password = make('password of Redis');
+  const redis = new Redis(url);
+  await redis.config('SET', 'requirepass', password);
+  redis.disconnect();
+  platform.env.REDIS_URL = `redis://:${password}@127.0.0.1:${port}`;
+  redisCommands = await watchRedis(platform.env.REDIS_URL);
+}
+
+function plantSettings(): void {
+  const { env } = platform;
+  const [key] = JSON.parse(env.AUTH_SIGNING_KEYS ?? '').keys;
+  plant('private part of the signing key', key.d);
+  env.AUTH_TOKEN_SECRET = make('AUTH_TOKEN_SECRET');
+  plant('password of app_api', new URL(env.API_DATABASE_URL ?? '').password);
+  plant('password of app_worker', new URL(env.WORKER_DATABASE_URL ?? '').password);
+  env.GOOGLE_CLIENT_ID = 'google-client';
+  env.GOOGLE_CLIENT_SECRET = make('GOOGLE_CLIENT_SECRET');
+  env.GITHUB_CLIENT_ID = 'github-client';
+  env.GITHUB_CLIENT_SECRET = make('GITHUB_CLIENT_SECRET');
+  env.EGRESS_ALLOW_CIDRS = `127.0.0.1/32:${new URL(echoUrl()).port}`;
+}
+
+interface Person {
+  email: string;
+  password: string;
+  token: string;
+  cookie: string;
+}
+
+async function signUp(name: string): Promise<Person> {
+  const [email, password] = [`${name}@example.com`, make(`password of ${name}`)];
+  const { body, cookie } = await http.send('POST', '/v1/auth/signup', { body: { email, password }, status: 201 });
+  return { email, password, ...takeSession(name, body, cookie) };
+}
+
+/** An access token as a whole and its signature, the refresh cookie as a whole and its secret half. */
+function takeSession(name: string, body: { session?: { token: string } }, cookie: string) {
+  const token = take(`access token of ${name}`, body.session?.token ?? '');
+  take(`signature of the access token of ${name}`, token.split('.').at(-1) ?? '');
+  const value = take(`refresh cookie of ${name}`, cookie.split('=').slice(1).join('='));
+  take(`secret of the refresh cookie of ${name}`, value.split('.').at(-1) ?? '');
+  return { token, cookie };
+}
+
+it('lives through sign-in in all its ways, right and wrong', async () => {
+  const ada = await signUp('ada');
+  const { email } = ada;
+  const wrong = make('a wrong password');
+  await http.send('POST', '/v1/auth/login', { body: { email, password: wrong }, status: 401 });
+  await http.send('POST', '/v1/auth/login', { body: { email, password: wrong, extra: wrong }, status: 400 });
+  await http.send('POST', '/v1/auth/login', { body: `{"password":"${wrong}"`, status: 400 });
+  await http.send('POST', '/v1/auth/signup', { body: { email, password: make('a second sign-up') }, status: 409 });
+  const long = `${make('a password that is too long')}${'x'.repeat(300)}`;
+  await http.send('POST', '/v1/auth/signup', { body: { email: 'x@example.com', password: long }, status: 400 });
+  const { body, cookie } = await http.send('POST', '/v1/auth/login', {
+    body: { email, password: ada.password },
+    status: 200,
+  });
+  const second = takeSession('ada, again', body, cookie);
+  const refreshed = await http.send('POST', '/v1/auth/refresh', { cookie: second.cookie, status: 200 });
+  const third = takeSession('ada, refreshed', refreshed.body, refreshed.cookie);
+  await http.send('GET', '/v1/me', { token: third.token, status: 200 });
+  await http.send('GET', '/v1/me/sessions', { token: third.token, status: 200 });
+  await http.send('GET', `/v1/me?access_token=${third.token}`, { token: third.token, status: 400 });
+  await http.send('GET', `/v1/${third.token}`, { token: third.token, status: 404 });
+  await http.send('GET', '/v1/me', { token: `${third.token}x`, status: 401 });
+  await http.send('POST', '/v1/auth/refresh', { cookie: `${third.cookie}x`, status: 401 });
+});
+
+it('lives through an invitation that the wrong person, a stranger and the right one try', async () => {
+  const [owner, guest, stranger] = [await signUp('owner'), await signUp('guest'), await signUp('stranger')];
+  const org = await http.send('POST', '/v1/orgs', {
+    token: owner.token,
+    body: { name: 'Canaries', slug: `canaries-${randomBytes(4).toString('hex')}` },
+    status: 201,
+  });
+  const orgId = org.body.organization?.id ?? '';
+  const path = `/v1/orgs/${orgId}/invitations`;
+  const { body } = await http.send('POST', path, {
+    token: owner.token,
+    orgId,
+    body: { email: guest.email, roleKey: 'admin' },
+    status: 201,
+  });
+  const invitation = take('invitation token', body.invitation?.token ?? '');
+  await http.send('GET', path, { token: owner.token, orgId, status: 200 });
+  await http.send('POST', `/v1/invitations/${invitation}/accept`, { token: stranger.token, status: 403 });
+  await http.send('POST', `/v1/invitations/${invitation}/accept`, { status: 401 });
+  await http.send('POST', `/v1/invitations/${invitation}/nowhere`, { token: guest.token, status: 404 });
+  await http.send('POST', `/v1/invitations/${make('an unknown invitation token')}/accept`, {
+    token: guest.token,
+    status: 404,
+  });
+  await http.send('POST', `/v1/invitations/${invitation}/accept`, { token: guest.token, status: 200 });
+  await http.send('POST', `/v1/invitations/${invitation}/accept`, { token: guest.token, status: 400 });
+});
+
+it('lives through runs and step tests that carry a credential, and a server that repeats it', async () => {
+  const maker = await signUp('maker');
+  const org = await http.send('POST', '/v1/orgs', {
+    token: maker.token,
+    body: { name: 'Steps', slug: `steps-${randomBytes(4).toString('hex')}` },
+    status: 201,
+  });
+  const orgId = org.body.organization?.id ?? '';
+  const secret = make('Authorization header of a step');
+  // The document holds two halves; only the evaluated input holds the whole.
+  const authorization = `{% "Bearer ${secret.slice(0, 12)}" & "${secret.slice(12)}" %}`;
+  const call = (id: string, path: string) => ({
+    id,
+    type: 'http.request',
+    config: { method: 'GET', url: `${echoUrl()}${path}`, headers: { authorization } },
+    retry: { maxAttempts: 2, backoffMs: 10 },
+    ...(path !== '/ok' && { onError: 'continue' }),
+  });
+  const dsl = {
+    version: 'v2',
+    trigger: { type: 'trigger.manual' },
+    nodes: [call('good', '/ok'), call('bad', '/bad')],
+  };
+  const base = { token: maker.token, orgId };
+  const created = await http.send('POST', `/v1/orgs/${orgId}/workflows`, {
+    ...base,
+    body: { name: 'Calls', dsl },
+    status: 201,
+  });
+  const path = `/v1/orgs/${orgId}/workflows/${created.body.workflow?.id}`;
+  await http.send('POST', `${path}/publish`, { ...base, status: 200 });
+  const started = await http.send('POST', `${path}/runs`, { ...base, body: {}, status: 201 });
+  const runPath = `${path}/runs/${started.body.run?.id}`;
+  await eventually(
+    'the run to end',
+    async () => {
+      const { body } = await http.send('GET', runPath, { ...base, status: 200 });
+      return body.run?.finishedAt !== null;
+    },
+    60_000,
+  );
+  await http.send('POST', `${path}/test-step`, { ...base, body: { dsl, stepId: 'good', sample: {} }, status: 200 });
+  await http.send('POST', `${path}/test-step`, { ...base, body: { dsl, stepId: 'bad', sample: {} }, status: 200 });
+  await http.send('GET', `/v1/orgs/${orgId}/runs`, { ...base, status: 200 });
+  expect(received.length).toBeGreaterThanOrEqual(5);
+  expect(new Set(received)).toEqual(new Set([`Bearer ${secret}`]));
+
+  platform.redis.freeze();
+  await http.send('POST', `${path}/runs`, { ...base, body: {}, status: 503 });
+  platform.redis.thaw();
+}, 90_000);
+
+it('lives through requests that end in a 500, and the log that tells why', async () => {
+  const { email, password, token, cookie } = await signUp('unlucky');
+  const logIn = () => http.send('POST', '/v1/auth/login', { body: { email, password }, status: 500 });
+  const signUpAnew = () => {
+    const body = { email: 'late@example.com', password: make('password of a sign-up that fails') };
+    return http.send('POST', '/v1/auth/signup', { body, status: 500 });
+  };
+  const accept = () => {
+    const path = `/v1/invitations/${make('invitation token of an accept that fails')}/accept`;
+    return http.send('POST', path, { token, status: 500 });
+  };
+  const refresh = () => http.send('POST', '/v1/auth/refresh', { cookie, status: 500 });
+  await without('users', [logIn, signUpAnew]);
+  await without('auth_sessions', [logIn, signUpAnew, refresh]);
+  await without('organization_invitations', [accept]);
+  expect(api.events.filter(({ event }) => event === 'request_failed').length).toBeGreaterThanOrEqual(6);
+});
+
+/** The table is there again afterwards, under the same name. */
+async function without(table: string, requests: (() => Promise<unknown>)[]): Promise<void> {
+  await admin.query(`ALTER TABLE app.${table} RENAME TO lost`);
+  try {
+    for (const request of requests) await request();
+  } finally {
+    await admin.query(`ALTER TABLE app.lost RENAME TO ${table}`);
+  }
+}
+
+it('lives through programs that cannot start', async () => {
+  const [key] = JSON.parse(platform.env.AUTH_SIGNING_KEYS ?? '').keys;
+  const { kid: _none, ...keyWithoutId } = key;
+  const withPassword = (name: string) => {
+    const url = new URL(platform.env.API_DATABASE_URL ?? '');
+    url.password = make(name);
+    return url.href;
+  };
+  const starts: [program: string, settings: Record<string, string>, line: RegExp][] = [
+    ['api', { AUTH_TOKEN_SECRET: plant('AUTH_TOKEN_SECRET, too short', 'canary-too-short-81') }, /AUTH_TOKEN_SECRET/],
+    ['api', { AUTH_SIGNING_KEYS: JSON.stringify({ keys: [keyWithoutId] }) }, /AUTH_SIGNING_KEYS/],
+    ['api', { SMTP_URL: `http://mail:${make('SMTP password, wrong scheme')}@127.0.0.1` }, /SMTP_URL/],
+    ['api', { API_DATABASE_URL: withPassword('wrong password of app_api') }, /program_failed/],
+    ['worker', { WORKER_DATABASE_URL: withPassword('wrong password of app_worker') }, /program_failed/],
+    ['worker', { REDIS_URL: `http://:${make('password of Redis, wrong scheme')}@127.0.0.1` }, /REDIS_URL/],
+  ];
+  const outputs = await Promise.all(starts.map(([program, settings]) => failToStart(program, settings)));
+  for (const [index, [program, settings, line]] of starts.entries()) {
+    const text = outputs[index] ?? '';
+    expect(text).toMatch(line);
+    places.push({ name: `output of the ${program} that did not start: ${Object.keys(settings)}`, text });
+  }
+}, 120_000);
+
+async function failToStart(program: string, settings: Record<string, string>): Promise<string> {
+  const main = join(import.meta.dirname, '..', 'apps', program, 'src', 'main.ts');
+  const child = spawn(process.execPath, [main], { env: { ...platform.env, ...settings } });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+  await eventually(`the ${program} to give up`, () => child.exitCode !== null, 90_000).finally(() =>
+    child.kill('SIGKILL'),
+  );
+  return output;
+}
+
+it('finds a canary wherever one is', async () => {
+  const value = `planted-${randomBytes(9).toString('hex')}?/"`;
+  const bytes = Buffer.from(value);
+  const texts = [
+    value,
+    `x${bytes.toString('base64')}`,
+    Buffer.from(`a${value}`).toString('base64'),
+    Buffer.from(`ab${value}c`).toString('base64url'),
+    bytes.toString('hex').toUpperCase(),
+    JSON.stringify({ value }),
+    JSON.stringify({ line: JSON.stringify({ value }) }),
+    `/path?x=${encodeURIComponent(value)}`,
+  ];
+  for (const text of texts)
+    expect(findCanaries([{ name: 'planted', value }], [{ name: 'x', text }]), text).not.toEqual([]);
+  const hidden = [value.slice(1), bytes.toString('base64').slice(4, -4), value.toUpperCase()];
+  for (const text of hidden)
+    expect(findCanaries([{ name: 'planted', value }], [{ name: 'x', text }]), text).toEqual([]);
+
+  await admin.query('INSERT INTO app.users (id, email, display_name) VALUES (gen_random_uuid(), $1, $2)', [
+    'planted@example.com',
+    bytes.toString('base64'),
+  ]);
+  const url = platform.env.REDIS_URL ?? '';
+  const redis = new Redis(url);
+  await redis.multi().set('p:s', value).hset('p:h', 'a', value).rpush('p:l', value).sadd('p:u', value).exec();
+  await redis.multi().zadd('p:z', 1, value).xadd('p:x', '*', 'a', value).exec();
+  const found = findCanaries(
+    [{ name: 'planted', value }],
+    [...(await readDatabase(platform.database.adminUrl)), ...(await readRedis(url)), redisCommands.place()],
+  );
+  const where = found.map(({ place }) => place.replace(/^\d+ /, ''));
+  expect(new Set(where)).toEqual(
+    new Set([
+      'column app.users.display_name',
+      ...['s', 'h', 'l', 'u', 'z', 'x'].map((key) => `Redis key p:${key}`),
+      'Redis commands',
+    ]),
+  );
+  await redis.del('p:s', 'p:h', 'p:l', 'p:u', 'p:z', 'p:x');
+  redis.disconnect();
+  await admin.query(`DELETE FROM app.users WHERE email = 'planted@example.com'`);
+});
+
+it('T10: no secret is in a log, a row, Redis or an answer that was not meant to hold it', async () => {
+  await Promise.all([api.kill('SIGTERM'), worker.kill('SIGTERM')]);
+  places.push(
+    ...[...api.lines.entries()].map(([index, text]) => ({ name: `line ${index + 1} of the API's log`, text })),
+    ...[...worker.lines.entries()].map(([index, text]) => ({ name: `line ${index + 1} of the worker's log`, text })),
+    ...(await readDatabase(platform.database.adminUrl)),
+    ...(await readRedis(platform.env.REDIS_URL ?? '')),
+    redisCommands.place(),
+  );
+  expect(api.lines.length).toBeGreaterThan(10);
+  expect(worker.lines.length).toBeGreaterThan(2);
+  expect([...http.search(canaries), ...findCanaries(canaries, places)]).toEqual([]);
+  const searched = places.length + http.count();
+  expect(canaries.length).toBeGreaterThanOrEqual(40);
+  reportFigure('Secret canaries', `${canaries.length} canaries, ${searched} places searched, 0 hits`);
+});
