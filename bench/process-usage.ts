@@ -54,8 +54,10 @@ function readProcess(pid: number): ProcessStat {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  // User and system time, of its own and of children that ended: PostgreSQL's auxiliary processes come and go.
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
   const kib = Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1] ?? 0);
-  return { pid, parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]), ownMib: kib / 1024 };
+  return { pid, parent: Number(fields[1]), ticks, ownMib: kib / 1024 };
 }
 
 function isInFamily(pid: number, root: number, processes: ProcessStat[]): boolean {

@@ -1,10 +1,12 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
+import { openSharedReads, type SharedReads } from './shared-reads.ts';
 
 /** What every function of this package takes first. Programs close it with `closeDatabase`. */
 export interface Database {
   readonly pool: pg.Pool;
   readonly drizzle: NodePgDatabase;
+  readonly sharedReads: SharedReads;
   /** Whether hot statements are sent as named prepared statements. */
   readonly isPrepared: boolean;
 }
@@ -19,37 +21,58 @@ export interface ConnectOptions {
   onError: (error: Error) => void;
 }
 
+/** Beside the pool, and only once they are needed. Two, so that one large answer does not hold up everybody. */
+const SHARED_CONNECTIONS = 2;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Longer than any statement of ours takes: a connection silent for so long has lost its server without a word. */
 const QUERY_TIMEOUT_MS = 20_000;
 
 /** Opens no connection yet: the first query does. A query fails after 5 s when no connection can be had. */
 export function connectDatabase(options: ConnectOptions): Database {
-  const pool = new pg.Pool({
-    connectionString: options.url,
-    max: options.poolSize,
-    application_name: options.applicationName,
+  const { url, poolSize, prepared = true, applicationName, onError } = options;
+  const config = {
+    connectionString: url,
+    application_name: applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
-  });
-  pool.on('error', options.onError);
-  return { pool, drizzle: drizzle(pool), isPrepared: options.prepared ?? true };
+  };
+  const pool = new pg.Pool({ ...config, max: poolSize });
+  pool.on('error', onError);
+  const sharedReads = openSharedReads(config, { connections: SHARED_CONNECTIONS, onError });
+  return { pool, drizzle: drizzle(pool), sharedReads, isPrepared: prepared };
 }
 
 export async function closeDatabase(db: Database): Promise<void> {
-  await db.pool.end();
+  await Promise.all([db.pool.end(), db.sharedReads.close()]);
 }
 
-/** Sends a hot statement, as a prepared one unless the settings forbid it. `name` must belong to one `text` only. */
+interface HotStatement {
+  /** Must belong to one `text` only. */
+  name: string;
+  text: string;
+}
+
+/** Sends a hot statement, as a prepared one unless the settings forbid it. */
 export async function queryHot<Row extends pg.QueryResultRow>(
   db: Database,
-  statement: { name: string; text: string },
+  statement: HotStatement,
   values: unknown[],
 ): Promise<Row[]> {
-  const { name, text } = statement;
-  const result = await db.pool.query<Row>(db.isPrepared ? { name, text, values } : { text, values });
-  return result.rows;
+  return (await db.pool.query<Row>(configOf(db, statement, values))).rows;
+}
+
+/** The same on a connection that it shares with other reads; see SharedReads for what may go there. */
+export async function readHot<Row extends pg.QueryResultRow>(
+  db: Database,
+  statement: HotStatement,
+  values: unknown[],
+): Promise<Row[]> {
+  return db.sharedReads.query<Row>(configOf(db, statement, values));
+}
+
+function configOf(db: Database, { name, text }: HotStatement, values: unknown[]): pg.QueryConfig {
+  return db.isPrepared ? { name, text, values } : { text, values };
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Permission } from '@millrace/shared/permissions';
-import { type Database, queryHot } from './connect.ts';
+import { type Database, readHot } from './connect.ts';
 import type { RoleKey } from './schema/roles.ts';
 import { assertUuid } from './uuid.ts';
 
@@ -20,7 +20,7 @@ export async function authorize(
   assertUuid(who.sessionId, 'sessionId');
   assertUuid(who.userId, 'userId');
   if (who.orgId !== null) assertUuid(who.orgId, 'orgId');
-  const rows = await queryHot<{ is_session_active: boolean; role_key: RoleKey | null }>(db, AUTHORIZE, [
+  const rows = await readHot<{ is_session_active: boolean; role_key: RoleKey | null }>(db, AUTHORIZE, [
     who.sessionId,
     who.userId,
     who.orgId,
@@ -41,7 +41,7 @@ export interface ApiKeyAuthorization {
 
 /** What the key with this SHA-256 may do right now; null for one that is unknown, revoked, expired or orphaned. */
 export async function authorizeApiKey(db: Database, keyHash: Buffer): Promise<ApiKeyAuthorization | null> {
-  const rows = await queryHot<ApiKeyAuthorization>(db, AUTHORIZE_API_KEY, [keyHash]);
+  const rows = await readHot<ApiKeyAuthorization>(db, AUTHORIZE_API_KEY, [keyHash]);
   return rows[0] ?? null;
 }
 

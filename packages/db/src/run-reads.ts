@@ -1,5 +1,5 @@
 import type { Run, Step } from '@millrace/shared/contracts/runs';
-import { type Database, queryHot } from './connect.ts';
+import { type Database, readHot } from './connect.ts';
 import type { Authorization } from './lookups.ts';
 import type { RoleKey } from './schema/roles.ts';
 import { assertUuid } from './uuid.ts';
@@ -20,7 +20,7 @@ export interface RunAddress {
 
 /** The run at this address, null when there is none. It does not check membership; authorize first. */
 export async function readRun(db: Database, address: RunAddress): Promise<RunDocument | null> {
-  const rows = await queryHot<{ document: RunDocument | null }>(db, READ_RUN, addressValues(address));
+  const rows = await readHot<{ document: RunDocument | null }>(db, READ_RUN, addressValues(address));
   return rows[0]?.document ?? null;
 }
 
@@ -36,7 +36,7 @@ export async function authorizeAndReadRun(
   assertUuid(who.sessionId, 'sessionId');
   assertUuid(who.userId, 'userId');
   const values = [who.sessionId, who.userId, ...addressValues(address)];
-  const rows = await queryHot<{
+  const rows = await readHot<{
     is_session_active: boolean;
     role_key: RoleKey | null;
     document: RunDocument | null;
