@@ -5,7 +5,10 @@
 export function describeSendError(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown';
   const { code, responseCode, command, response } = error as Error & Record<string, unknown>;
-  const words = response === undefined ? error.message.replace(/[^\s<>]+@[^\s<>]+/g, '<address>') : '';
+  const words = response === undefined ? error.message.replace(ADDRESS, '<address>') : '';
   const codes = [code, responseCode, command && `at ${command}`].filter(Boolean).map(String);
   return [codes.join(' '), words].filter(Boolean).join(': ').slice(0, 300);
 }
+
+/** Looked for from the start of a word alone: from each of its characters, a long word would take the square of its length. */
+const ADDRESS = /(?<![^\s<>])[^\s<>]+@[^\s<>]+/g;

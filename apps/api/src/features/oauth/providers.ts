@@ -12,7 +12,7 @@ export function openProviders(config: ApiConfig): ProviderClients {
   const github = readSettings(config, 'github', config.GITHUB_CLIENT_ID, config.GITHUB_CLIENT_SECRET);
   return {
     ...(google && { google: openGoogle(google, new URL(config.OAUTH_GOOGLE_ISSUER)) }),
-    ...(github && { github: openGithub(github, config.OAUTH_GITHUB_BASE_URL.replace(/\/+$/, '')) }),
+    ...(github && { github: openGithub(github, config.OAUTH_GITHUB_BASE_URL.replace(/(?<!\/)\/+$/, '')) }),
   };
 }
 
@@ -24,6 +24,6 @@ function readSettings(
 ): ClientSettings | undefined {
   if (!clientId || !clientSecret) return undefined;
   const configured = { google: config.GOOGLE_REDIRECT_URI, github: config.GITHUB_REDIRECT_URI }[provider];
-  const usual = `${config.WEB_BASE_URL.replace(/\/+$/, '')}/v1/auth/oauth/${provider}/callback`;
+  const usual = `${config.WEB_BASE_URL.replace(/(?<!\/)\/+$/, '')}/v1/auth/oauth/${provider}/callback`;
   return { clientId, clientSecret, redirectUri: configured ?? usual };
 }

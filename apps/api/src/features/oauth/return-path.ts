@@ -16,7 +16,7 @@ export function toReturnPath(wanted: string | undefined, webBaseUrl: string): st
 /** An address in the web app. `path` starts with one slash. */
 export function toWebUrl(webBaseUrl: string, path: string): string {
   const { origin, pathname } = new URL(webBaseUrl);
-  return `${origin}${pathname.replace(/\/+$/, '')}${path}`;
+  return `${origin}${pathname.replace(/(?<!\/)\/+$/, '')}${path}`;
 }
 
 /** One leading slash, and nothing that a browser or a log reads as something else. */
