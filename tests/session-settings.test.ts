@@ -13,8 +13,8 @@ const ALLOWED = new Map([
     ["SET ROLE app_owner'", "SET password_encryption = 'scram-sha-256'`"], // its own connection, ended with the migration
   ],
 ]);
-/** Probes of what PostgreSQL refuses, and fixtures made as the owner, on connections of their own. */
-const PROBES = /\.test\.ts$/;
+/** Probes of what PostgreSQL refuses, fixtures and measurements: on connections and databases of their own. */
+const PROBES = /\.test\.ts$|^bench\//;
 
 let files: ProjectFile[];
 

@@ -121,6 +121,11 @@ const FAULTS: [fault: string, plant: string, problem: RegExp][] = [
     /^things: policy sweep lets app_resolver DELETE/,
   ],
   [
+    'a clearing away of what has not expired',
+    'ALTER POLICY resolver_purge ON app.idempotency_keys USING (true)',
+    /^idempotency_keys: policy resolver_purge lets app_resolver DELETE/,
+  ],
+  [
     'an organization on a table that is listed as nobody’s',
     'ALTER TABLE app.users ADD org_id uuid',
     /^users is listed as nobody/,

@@ -65,6 +65,7 @@ it.each(contracts.map((contract) => [contract.id, contract] as const))('describe
   for (const parameter of inPath) expect(parameter.required).toBe(true);
   expect(operation.requestBody !== undefined).toBe(contract.body !== undefined);
   if (contract.body) expect(operation.requestBody?.required).toBe(!contract.body.safeParse(undefined).success);
+  expect(operation.responses['302'] !== undefined).toBe(contract.redirects === true);
   for (const { content } of [operation.requestBody ?? { content: {} }])
     for (const type of Object.keys(content)) expect(type).toBe('application/json');
   expect(operation.responses[contract.status]?.content?.['application/json']?.schema).toBeDefined();

@@ -7,10 +7,10 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 
 /** OpenAPI 3.1 from the very schemas that validate, at `/v1/openapi.json`, and a readable reference at `/docs`. */
 export async function serveOpenApi(app: FastifyInstance): Promise<void> {
-  const optionalBodies = new Set<string>();
+  const contracts = new Map<string, Contract>();
   app.addHook('onRoute', ({ config }) => {
     const contract = (config as { contract?: Contract } | undefined)?.contract;
-    if (contract?.body?.safeParse(undefined).success) optionalBodies.add(contract.id);
+    if (contract) contracts.set(contract.id, contract);
   });
   await app.register(swagger, {
     openapi: {
@@ -28,7 +28,7 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
       },
     },
     transform: describeRoute,
-    transformObject: (input) => markOptionalBodies(optionalBodies, jsonSchemaTransformObject(input)),
+    transformObject: (input) => completeOperations(contracts, jsonSchemaTransformObject(input)),
   });
   await app.register(serveReference);
 }
@@ -113,15 +113,24 @@ function headersOf({ permission, isIdempotent }: Contract) {
 
 type Described = ReturnType<typeof jsonSchemaTransformObject>;
 
-/** The generator calls every body required; some contracts let a client leave it out. */
-function markOptionalBodies(optional: ReadonlySet<string>, described: Described): Described {
+/** The generator calls every body required, and knows no answer that is not JSON. */
+function completeOperations(contracts: ReadonlyMap<string, Contract>, described: Described): Described {
   const { paths = {} } = described as { paths?: Record<string, Record<string, PrintedOperation>> };
-  for (const { operationId, requestBody } of Object.values(paths).flatMap((operations) => Object.values(operations)))
-    if (requestBody && optional.has(operationId)) requestBody.required = false;
+  for (const operation of Object.values(paths).flatMap((operations) => Object.values(operations))) {
+    const contract = contracts.get(operation.operationId);
+    if (operation.requestBody && contract?.body?.safeParse(undefined).success) operation.requestBody.required = false;
+    if (contract?.redirects) operation.responses[302] = REDIRECT;
+  }
   return described;
 }
+
+const REDIRECT = {
+  description: 'Sends a browser on; the body is empty.',
+  headers: { Location: { required: true, schema: { type: 'string', format: 'uri' } } },
+};
 
 interface PrintedOperation {
   operationId: string;
   requestBody?: { required: boolean };
+  responses: Record<number, object>;
 }

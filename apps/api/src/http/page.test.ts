@@ -46,6 +46,7 @@ describe('a cursor that was not ours', () => {
     ['no id', encode([time, "' OR 1=1"])],
     ['no time', encode(['yesterday', newId()])],
     ['a day that does not exist', encode(['2026-02-31T00:00:00.000Z', newId()])],
+    ['a year that PostgreSQL does not know', encode(['0000-01-01T00:00:00.000Z', newId()])],
     ['too many parts', encode([time, newId(), 1])],
   ])('is refused: %s', (_name, cursor) => {
     expectRefused(cursor);

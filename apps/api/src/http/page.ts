@@ -1,4 +1,4 @@
-import { DEFAULT_PAGE_SIZE } from '@millrace/shared/contracts/contract';
+import { DEFAULT_PAGE_SIZE, Time } from '@millrace/shared/contracts/contract';
 import { AppError } from '@millrace/shared/errors';
 import { Id } from '@millrace/shared/ids';
 import { z } from 'zod';
@@ -9,7 +9,7 @@ export interface Position {
   id: string;
 }
 
-const Cursor = z.tuple([z.iso.datetime(), Id]);
+const Cursor = z.tuple([Time, Id]);
 
 export function readPage(query: { limit?: number | undefined; cursor?: string | undefined }) {
   return { limit: query.limit ?? DEFAULT_PAGE_SIZE, after: query.cursor ? readCursor(query.cursor) : undefined };

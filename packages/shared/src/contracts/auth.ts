@@ -167,6 +167,7 @@ export const startOAuth = defineContract({
   rateLimit: 'link',
   params: ProviderParams,
   query: z.strictObject({ mode: z.enum(['json']).optional(), returnTo: ReturnTo }),
+  redirects: true,
   status: 200,
   response: OAuthStart,
   errors: ['OAUTH_PROVIDER_NOT_CONFIGURED', 'OAUTH_EXCHANGE_FAILED', 'RATE_LIMITED'],
@@ -189,6 +190,7 @@ export const finishOAuth = defineContract({
     error: FromProvider,
     mode: FromProvider,
   }),
+  redirects: true,
   status: 200,
   response: z.union([
     SignedIn.extend({ provider: OAuthProvider }),

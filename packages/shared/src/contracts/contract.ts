@@ -32,6 +32,8 @@ export interface Contract {
   body?: z.ZodType;
   status: 200 | 201;
   response: z.ZodType;
+  /** Answers 302 without a body to a browser; `response` is for clients that ask for JSON. */
+  redirects?: true;
   /** Codes beyond those every route of its kind can answer. */
   errors?: readonly ErrorCode[];
   /** Set on every route that strangers may try secrets on; answers 429 beyond the class's limit. */
@@ -53,7 +55,8 @@ export type ContractBody<C extends Contract> = Parsed<C['body']>;
 export type ContractResponse<C extends Contract> = z.input<C['response']>;
 
 export const OrgParams = z.strictObject({ orgId: Id });
-export const Time = z.iso.datetime();
+/** PostgreSQL counts from the year 1 and refuses the year 0, which ISO 8601 has. */
+export const Time = z.iso.datetime().refine((value) => !value.startsWith('0000'), 'must be of the year 1 or later');
 export const Done = z.object({ ok: z.literal(true) });
 
 /** `limit` arrives as text in a query; only plain whole numbers count. */

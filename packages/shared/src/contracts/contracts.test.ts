@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { isKeyPermission } from '../permissions.ts';
 import * as apiKeys from './api-keys.ts';
 import * as auth from './auth.ts';
-import type { Contract } from './contract.ts';
+import { type Contract, Time } from './contract.ts';
 import * as identities from './identities.ts';
 import * as invitations from './invitations.ts';
 import * as me from './me.ts';
@@ -13,6 +13,13 @@ import * as workflows from './workflows.ts';
 const contracts = [apiKeys, auth, identities, invitations, me, organizations, runs, workflows]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter((value): value is Contract => typeof value === 'object' && value !== null && 'method' in value);
+
+it('takes times from the first one on that PostgreSQL can hold', () => {
+  expect(Time.safeParse('0001-01-01T00:00:00Z').success).toBe(true);
+  expect(Time.safeParse('9999-12-31T23:59:59.999Z').success).toBe(true);
+  for (const time of ['0000-12-31T23:59:59.999Z', '-000001-01-01T00:00:00Z', '2026-02-30T00:00:00Z', '2026-01-01'])
+    expect(Time.safeParse(time).success).toBe(false);
+});
 
 it('gives each endpoint an id and an address of its own', () => {
   expect(contracts.length).toBeGreaterThan(25);
