@@ -36,10 +36,15 @@ it('each program gets the secrets that it needs, and none of the other', async (
   const { api, worker } = await environments({
     DATABASE_URL: 'postgres://owner:canary@db/millrace',
     SMTP_URL: 'smtp://user:canary@mail',
+    GOOGLE_CLIENT_SECRET: 'canary',
     AUTH_TOKEN_SECRET: 'canary',
   });
   expect(JSON.stringify(worker)).not.toContain('canary');
-  expect(api).toMatchObject({ SMTP_URL: 'smtp://user:canary@mail', AUTH_TOKEN_SECRET: 'canary' });
+  expect(api).toMatchObject({
+    SMTP_URL: 'smtp://user:canary@mail',
+    GOOGLE_CLIENT_SECRET: 'canary',
+    AUTH_TOKEN_SECRET: 'canary',
+  });
   expect(api.DATABASE_URL).toBeUndefined();
   expect(api.WORKER_DATABASE_URL).toBeUndefined();
 });

@@ -255,17 +255,16 @@ describe('refresh', () => {
     const refreshTenTimes = ({ refreshToken }: { refreshToken: string }) =>
       Promise.all(Array.from({ length: 10 }, () => refresh(`rt=${refreshToken}`)));
     const rounds = [];
-    // 250 at a time: more would also measure how long a slow machine makes a request wait for a connection.
-    for (let at = 0; at < sessions.length; at += 25)
-      rounds.push(...(await Promise.all(sessions.slice(at, at + 25).map(refreshTenTimes))));
+    // 100 at a time: more would also measure how long a slow machine makes a request wait for a connection.
+    for (let at = 0; at < sessions.length; at += 10)
+      rounds.push(...(await Promise.all(sessions.slice(at, at + 10).map(refreshTenTimes))));
     const answers = rounds.flat();
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
     const successors = rounds.map((round) => new Set(round.map(({ headers }) => readCookie(headers))));
     expect(successors.every(({ size }) => size === 1)).toBe(true);
     const tokens = successors.flatMap((set) => [...set]);
     expect(new Set(tokens).size).toBe(100);
-    const next = await Promise.all(tokens.map((cookie) => refresh(cookie)));
-    expect(next.filter(({ status }) => status !== 200)).toEqual([]);
+    for (const cookie of tokens) expect((await refresh(cookie)).status).toBe(200);
     reportFigure(
       'Parallel refreshes',
       `${sessions.length} sessions x 10: 0 of ${answers.length} refused, 1 successor each`,
