@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CLIENT, startWrongDoer, type WrongDoer } from '../apps/api/src/features/oauth/testing-oidc.ts';
+import { readMailbox } from '../packages/mail/src/testing.ts';
 import { eventually } from '../packages/queue/src/testing.ts';
 import { reportFigure } from '../packages/shared/src/testing.ts';
 import { preparePlatform, type TestPlatform } from './platform.ts';
@@ -27,8 +29,9 @@ let admin: pg.Client;
 let http: Recorder;
 let redisCommands: Awaited<ReturnType<typeof watchRedis>>;
 let echo: Server;
+let provider: WrongDoer;
 /** The Authorization headers that reached the echo server. */
-const received: (string | undefined)[] = [];
+const received: string[] = [];
 
 const make = (name: string) => plant(name, `canary-${randomBytes(24).toString('base64url')}`);
 
@@ -47,7 +50,7 @@ function take(name: string, value: string): string {
 
 beforeAll(async () => {
   echo = createServer((request, response) => {
-    received.push(request.headers.authorization);
+    if (request.headers.authorization) received.push(request.headers.authorization);
     // A server that fails and says aloud what it was sent.
     const isBad = request.url !== '/ok';
     response.writeHead(isBad ? 500 : 200, { 'content-type': 'application/json' });
@@ -55,6 +58,7 @@ beforeAll(async () => {
   });
   echo.listen(0, '127.0.0.1');
   await once(echo, 'listening');
+  provider = await startWrongDoer();
   platform = await preparePlatform();
   await protectRedis();
   plantSettings();
@@ -67,6 +71,7 @@ beforeAll(async () => {
 afterAll(async () => {
   redisCommands?.stop();
   echo?.close();
+  await provider?.close();
   await admin?.end();
   await platform?.stop();
 });
@@ -91,8 +96,9 @@ function plantSettings(): void {
   env.AUTH_TOKEN_SECRET = make('AUTH_TOKEN_SECRET');
   plant('password of app_api', new URL(env.API_DATABASE_URL ?? '').password);
   plant('password of app_worker', new URL(env.WORKER_DATABASE_URL ?? '').password);
-  env.GOOGLE_CLIENT_ID = 'google-client';
-  env.GOOGLE_CLIENT_SECRET = make('GOOGLE_CLIENT_SECRET');
+  env.GOOGLE_CLIENT_ID = CLIENT.id;
+  env.GOOGLE_CLIENT_SECRET = plant('GOOGLE_CLIENT_SECRET', CLIENT.secret);
+  env.OAUTH_GOOGLE_ISSUER = provider.issuer;
   env.GITHUB_CLIENT_ID = 'github-client';
   env.GITHUB_CLIENT_SECRET = make('GITHUB_CLIENT_SECRET');
   env.EGRESS_ALLOW_CIDRS = `127.0.0.1/32:${new URL(echoUrl()).port}`;
@@ -171,6 +177,117 @@ it('lives through an invitation that the wrong person, a stranger and the right 
   });
   await http.send('POST', `/v1/invitations/${invitation}/accept`, { token: guest.token, status: 200 });
   await http.send('POST', `/v1/invitations/${invitation}/accept`, { token: guest.token, status: 400 });
+});
+
+it('lives through mailed links that are asked for, used, used again and made up', async () => {
+  const forgetful = await signUp('forgetful');
+  const { email } = forgetful;
+  const verify = await mailedToken(email, 'verify-email', 'verification link');
+  await http.send('POST', '/v1/auth/email/verify', { body: { token: verify }, status: 200 });
+  await http.send('POST', '/v1/auth/email/verify', { body: { token: verify }, status: 400 });
+  await http.send('POST', '/v1/auth/email/verify', {
+    body: { token: plant('made-up verification link', randomBytes(32).toString('base64url')) },
+    status: 400,
+  });
+  await http.send('POST', '/v1/auth/password/forgot', { body: { email }, status: 200 });
+  const reset = await mailedToken(email, 'reset-password', 'reset link');
+  await http.send('POST', '/v1/auth/password/reset', {
+    body: { token: reset, password: make('password that is set anew') },
+    status: 200,
+  });
+  await http.send('POST', '/v1/auth/password/reset', {
+    body: { token: reset, password: make('password that comes too late') },
+    status: 400,
+  });
+  const changer = await signUp('changer');
+  const body = { currentPassword: make('wrong current password'), newPassword: make('password of a failed change') };
+  await http.send('POST', '/v1/me/password', { token: changer.token, body, status: 400 });
+  await http.send('POST', '/v1/me/password', {
+    token: changer.token,
+    body: { currentPassword: changer.password, newPassword: make('password after a change') },
+    status: 200,
+  });
+});
+
+/** The token of the newest mail of this kind: the mail is what is meant to hold it. */
+async function mailedToken(to: string, path: string, name: string): Promise<string> {
+  const link = new RegExp(`/${path}#token=([\\w.-]+)`);
+  let token: string | undefined;
+  await eventually(
+    `a mail with a ${path} link to ${to}`,
+    async () => {
+      const mails = await readMailbox(join(platform.env.MILLRACE_DATA_DIR ?? '', 'mailbox'));
+      token = mails.findLast((mail) => mail.to.includes(to) && link.test(mail.text))?.text.match(link)?.[1];
+      return token !== undefined;
+    },
+    30_000,
+  );
+  return plant(name, token ?? '');
+}
+
+it('lives through an API key and the secret of a webhook, shown once each', async () => {
+  const { token } = await signUp('keeper');
+  const org = await http.send('POST', '/v1/orgs', {
+    token,
+    body: { name: 'Keys', slug: `keys-${randomBytes(4).toString('hex')}` },
+    status: 201,
+  });
+  const orgId = org.body.organization?.id ?? '';
+  const base = { token, orgId };
+  const path = `/v1/orgs/${orgId}/api-keys`;
+  const made = await http.send('POST', path, {
+    ...base,
+    body: { name: 'Canary', permissions: ['workflow:read'] },
+    status: 201,
+  });
+  const key = take('API key', made.body.apiKey?.key ?? '');
+  await http.send('GET', path, { ...base, status: 200 });
+  await http.send('GET', `/v1/orgs/${orgId}/workflows`, { token: key, orgId, status: 200 });
+  await http.send('GET', path, { token: key, orgId, status: 403 });
+  await http.send('GET', '/v1/me/sessions', { token: key, status: 403 });
+  await http.send('DELETE', `${path}/${made.body.apiKey?.id}`, { ...base, status: 200 });
+  await http.send('GET', `/v1/orgs/${orgId}/workflows`, { token: key, orgId, status: 401 });
+
+  const notices = `/v1/orgs/${orgId}/failure-notices`;
+  const chosen = await http.send('PUT', notices, {
+    ...base,
+    body: { channel: 'webhook', url: `${echoUrl()}/bad` },
+    status: 200,
+  });
+  take('webhook secret', chosen.body.secret ?? '');
+  const rotated = await http.send('POST', `${notices}/secret`, { ...base, status: 200 });
+  take('webhook secret, rotated', rotated.body.secret ?? '');
+  await http.send('GET', notices, { ...base, status: 200 });
+  await http.send('POST', `${notices}/test`, { ...base, status: 200 });
+  await http.send('GET', `/v1/orgs/${orgId}/audit`, { ...base, status: 200 });
+});
+
+it('lives through a sign-in with a provider, right and with a wrong state', async () => {
+  provider.person = { sub: 'canary', email: 'sso@example.com', email_verified: true };
+  // Stored as it is and part of the address: it ties an answer to a flow and opens nothing by itself.
+  const nonces: (string | null)[] = [];
+  const begin = async (name: string) => {
+    const { body, cookie } = await http.send('GET', '/v1/auth/oauth/google/start?mode=json', { status: 200 });
+    const url = body.authorizationUrl ?? '';
+    const state = take(`OAuth state of ${name}`, new URL(url).searchParams.get('state') ?? '');
+    nonces.push(new URL(url).searchParams.get('nonce'));
+    take(`flow cookie of ${name}`, cookie.split('=').slice(1).join('='));
+    http.yields('the address as a whole', url);
+    return { state, cookie, code: plant(`OAuth code of ${name}`, provider.agree(url)) };
+  };
+  const callback = (query: Record<string, string>, cookie: string, status: number) =>
+    http.send('GET', `/v1/auth/oauth/google/callback?mode=json&${new URLSearchParams(query)}`, { cookie, status });
+  const right = await begin('the right sign-in');
+  const { body, cookie } = await callback({ code: right.code, state: right.state }, right.cookie, 200);
+  takeSession('sso', body, cookie);
+  await callback({ code: right.code, state: right.state }, right.cookie, 400);
+  const stolen = await begin('a stolen sign-in');
+  await callback({ code: stolen.code, state: stolen.state }, 'of=other', 400);
+  const unknown = await begin('a sign-in with an unknown code');
+  await callback({ code: make('unknown OAuth code'), state: unknown.state }, unknown.cookie, 401);
+  for (const [index, secret] of provider.secrets.entries())
+    if (secret.length >= 8 && !nonces.includes(secret))
+      plant(`secret ${index} between the API and the provider`, secret);
 });
 
 it('lives through runs and step tests that carry a credential, and a server that repeats it', async () => {
@@ -290,6 +407,23 @@ async function failToStart(program: string, settings: Record<string, string>): P
   );
   return output;
 }
+
+it('lives through a mail server that takes no mail', async () => {
+  await api.kill('SIGTERM'); // it would send the mails itself
+  const url = new URL(echoUrl());
+  // Talks HTTP; the login is never asked for, and its failure is logged.
+  const mailing = await platform.startApi({ SMTP_URL: `smtp://mail:${make('SMTP password')}@127.0.0.1:${url.port}` });
+  const body = { email: 'unreachable@example.com', password: make('password of somebody without mail') };
+  const answer = await fetch(`${mailing.url}/v1/auth/signup`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  expect(answer.status).toBe(201);
+  await eventually('the mail to fail', () => mailing.events.some(({ event }) => event === 'mail_failed'), 60_000);
+  await mailing.kill('SIGTERM');
+  places.push({ name: 'log of the API with a mail server', text: mailing.lines.join('\n') });
+}, 90_000);
 
 it('finds a canary wherever one is', async () => {
   const value = `planted-${randomBytes(9).toString('hex')}?/"`;

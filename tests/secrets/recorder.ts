@@ -16,6 +16,9 @@ interface KnownBody {
   invitation?: { token: string };
   workflow?: { id: string };
   run?: { id: string; finishedAt: string | null };
+  apiKey?: { id: string; key: string };
+  secret?: string;
+  authorizationUrl?: string;
 }
 
 /** What an answer was, parsed as far as it is JSON. */
