@@ -5,8 +5,9 @@ import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { eq, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
-import { findUserByToken, issueAccountToken, lockUser, spendAccountToken } from '../mails/account-tokens.ts';
+import { findUserByToken, issueAccountToken, spendAccountToken } from '../mails/account-tokens.ts';
 import { queueAccountMail } from '../mails/outbox.ts';
+import { lockUser } from './lock-user.ts';
 
 type UserRow = typeof users.$inferSelect;
 

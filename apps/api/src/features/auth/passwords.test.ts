@@ -2,6 +2,7 @@ import type { ReadMail } from '@millrace/mail/testing';
 import { eventually } from '@millrace/queue/testing';
 import { forgotPassword, logIn, refreshSession, resetPassword } from '@millrace/shared/contracts/auth';
 import { changePassword, getMe, listSessions, sendVerification } from '@millrace/shared/contracts/me';
+import { getOrganization } from '@millrace/shared/contracts/organizations';
 import { newId } from '@millrace/shared/ids';
 import { reportFigure } from '@millrace/shared/testing';
 import { parseOptions } from '@node-rs/argon2';
@@ -9,8 +10,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { buildApp } from '../../app.ts';
 import { closeDeps, openDeps } from '../../deps.ts';
-import { call, openTestApi, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
-import { queryAsAdmin } from '../organizations/testing.ts';
+import { call, createOrg, openTestApi, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
+import { addKey, queryAsAdmin } from '../organizations/testing.ts';
 
 const NEW_PASSWORD = 'a wholly new passphrase 7';
 
@@ -259,8 +260,13 @@ describe('a mailed link that sets a new password', () => {
       );
     const count = async () => (await sql('SELECT FROM app.user_identities WHERE user_id = $1', [user.id])).length;
     await link();
+    const orgId = await createOrg(api, user);
+    const key = await addKey(api, orgId, user, ['org:read']);
+    const readOrg = () => call(api, getOrganization, { params: { orgId }, token: key });
+    expect((await readOrg()).status).toBe(200);
     expect((await reset(await askForReset(user))).status).toBe(200);
     expect(await count()).toBe(0);
+    expect((await readOrg()).status).toBe(401);
     await link();
     expect((await reset(await askForReset(user), 'one more passphrase 9')).status).toBe(200);
     expect(await count()).toBe(1);

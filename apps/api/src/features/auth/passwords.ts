@@ -1,16 +1,17 @@
-import { userIdentities } from '@millrace/db/schema/identities';
 import { users } from '@millrace/db/schema/users';
 import { type PlainTx, withoutOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { passwordChanged } from '@millrace/shared/events';
 import { and, eq, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
-import { endAccountTokens, findUserByToken, lockUser, spendAccountToken } from '../mails/account-tokens.ts';
+import { endAccountTokens, findUserByToken, spendAccountToken } from '../mails/account-tokens.ts';
 import { queueAccountMail } from '../mails/outbox.ts';
+import { lockUser } from './lock-user.ts';
 import { takeLoginTry } from './login-failures.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 import { assertStrongPassword } from './password-strength.ts';
 import { revokeAllSessions, revokeOtherSessions } from './sessions.ts';
+import { closeWaysIn, closeWaysIntoOrganizations } from './takeover.ts';
 
 type UserRow = typeof users.$inferSelect;
 
@@ -36,11 +37,12 @@ export async function resetPassword(context: PublicContext, body: { token: strin
   if (!user) throw new AppError('TOKEN_INVALID');
   await assertStrongPassword(body.password, user);
   const passwordHash = await hashPassword(body.password);
+  if (!user.emailVerifiedAt) await evictEarlierHolder(context, user.id);
   await withoutOrg(db, async (tx) => {
     const current = await lockUser(tx, user.id);
     const isSpent = current && !current.disabledAt && (await spendAccountToken(tx, 'reset_password', body.token));
     if (!isSpent) throw new AppError('TOKEN_INVALID');
-    if (!current.emailVerifiedAt) await dropUnprovenSignIns(tx, user.id);
+    if (!current.emailVerifiedAt) await closeWaysIn(tx, user.id); // who knew the old password may have come back
     const emailVerifiedAt = sql`coalesce(${users.emailVerifiedAt}, now())`;
     await tx.update(users).set({ passwordHash, emailVerifiedAt, updatedAt: now }).where(eq(users.id, user.id));
     await endAccountTokens(tx, user.id, 'verify_email');
@@ -81,11 +83,14 @@ export async function changePassword(context: SessionContext, body: { currentPas
 const now = sql`now()`;
 
 /**
- * Before its address was proved, anybody could have made the account and tied a sign-in of their own to it; the owner of
- * the mailbox must not share it with them.
+ * Before its address was proved, anybody could have made the account; the owner of the mailbox must not share it with
+ * them. Safe to do again: should the process die now, the mailed link still works.
  */
-async function dropUnprovenSignIns(tx: PlainTx, userId: string): Promise<void> {
-  await tx.delete(userIdentities).where(eq(userIdentities.userId, userId));
+async function evictEarlierHolder(context: PublicContext, userId: string): Promise<void> {
+  await withoutOrg(context.deps.db, async (tx) => {
+    if (await lockUser(tx, userId)) await closeWaysIn(tx, userId);
+  });
+  await closeWaysIntoOrganizations(context, userId);
 }
 
 /** Links that were mailed for the old password die with it. */

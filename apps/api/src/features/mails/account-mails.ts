@@ -8,7 +8,8 @@ import { resetPasswordMail } from '@millrace/mail/templates/reset-password';
 import { verifyEmailMail } from '@millrace/mail/templates/verify-email';
 import type { ApiConfig } from '@millrace/shared/config';
 import { eq, sql } from 'drizzle-orm';
-import { findLiveToken, issueAccountToken, lockUser } from './account-tokens.ts';
+import { lockUser } from '../auth/lock-user.ts';
+import { findLiveToken, issueAccountToken } from './account-tokens.ts';
 import { type DueMail, type SenderParts, unknownTemplate } from './due-mail.ts';
 import { hashMailToken, makeMailToken, webLink } from './mail-token.ts';
 

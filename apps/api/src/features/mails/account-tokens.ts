@@ -13,12 +13,6 @@ const HOUR_SEC = 3600;
 type UserRow = typeof users.$inferSelect;
 type TokenRow = typeof accountTokens.$inferSelect;
 
-/** The user, locked until the transaction ends, before any token of theirs: whoever works on those takes turns here. */
-export async function lockUser(tx: PlainTx, userId: string): Promise<UserRow | undefined> {
-  const [user] = await tx.select().from(users).where(eq(users.id, userId)).for('no key update');
-  return user;
-}
-
 export type Issued = { token: TokenRow } | { retryAfterSec: number };
 
 /**

@@ -16,15 +16,6 @@ export interface Login {
   person: ProviderIdentity;
 }
 
-/**
- * The user with this id, locked: whatever changes how they sign in takes turns on this lock, and so sees what the one
- * before it did.
- */
-export async function lockUser(tx: PlainTx, userId: string): Promise<UserRow | undefined> {
-  const [user] = await tx.select().from(users).where(eq(users.id, userId)).for('no key update');
-  return user;
-}
-
 export async function lockUserByEmail(tx: PlainTx, email: string): Promise<UserRow | undefined> {
   const [user] = await tx
     .select()

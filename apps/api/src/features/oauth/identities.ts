@@ -5,8 +5,9 @@ import type { OAuthProvider, User } from '@millrace/shared/contracts/auth';
 import { AppError } from '@millrace/shared/errors';
 import { and, eq } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
+import { lockUser } from '../auth/lock-user.ts';
 import { toUser } from '../auth/service.ts';
-import { addIdentity, findIdentityOwner, isSessionAlive, type Login, lockUser } from './accounts.ts';
+import { addIdentity, findIdentityOwner, isSessionAlive, type Login } from './accounts.ts';
 import { refuse } from './refusals.ts';
 
 /** What the caller can sign in with beside a password, oldest first. */

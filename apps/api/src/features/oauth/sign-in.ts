@@ -5,20 +5,20 @@ import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { eq, sql } from 'drizzle-orm';
 import type { PublicContext } from '../../context.ts';
+import { lockUser } from '../auth/lock-user.ts';
 import { type SignedIn, signIn } from '../auth/service.ts';
 import { createSession, type IssuedRefresh } from '../auth/sessions.ts';
+import { closeWaysIn, closeWaysIntoOrganizations, endMailedLinks } from '../auth/takeover.ts';
 import {
   addIdentity,
   findIdentityOwner,
   type Login,
-  lockUser,
   lockUserByEmail,
   touchIdentity,
   type UserRow,
   verifiedEmail,
 } from './accounts.ts';
 import { refuse } from './refusals.ts';
-import { closeWaysIn, closeWaysIntoOrganizations } from './takeover.ts';
 
 /** Others may sign in, link or unlink at the same moment; each time around sees what they did. */
 const MAX_ROUNDS = 5;
@@ -104,6 +104,7 @@ async function takeOver(
   takenOverId: string | undefined,
 ): Promise<UserRow | { takenOverId: string }> {
   await closeWaysIn(tx, user.id);
+  await endMailedLinks(tx, user.id);
   if (user.id !== takenOverId) return { takenOverId: user.id };
   const [owned] = await tx
     .update(users)

@@ -56,7 +56,12 @@ export async function addMember(api: TestApi, orgId: string, roleKey: RoleKey, p
 }
 
 /** An API key of a member, with any permissions: also with those that the API gives to no key. */
-export async function addKey(api: TestApi, orgId: string, maker: Person, permissions: Permission[]): Promise<string> {
+export async function addKey(
+  api: TestApi,
+  orgId: string,
+  maker: Pick<Person, 'id'>,
+  permissions: Permission[],
+): Promise<string> {
   const key = makeApiKey();
   await withOrg(api.deps.db, orgId, (tx) =>
     tx.insert(apiKeys).values({

@@ -8,23 +8,25 @@ import { type OrgTx, type PlainTx, withOrg } from '@millrace/db/tenant';
 import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { PublicContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
-import { revokeAllSessions } from '../auth/sessions.ts';
 import { isPending } from '../invitations/rows.ts';
+import { revokeAllSessions } from './sessions.ts';
 
 /**
  * An account whose address was never verified may have been made by somebody else, to be there first. When the owner of
- * the address arrives, every way in that existed before ends: docs/adr/0007-sign-in-with-providers.md says what stays.
+ * the address arrives, by a provider or by a mailed link, every way in that existed before ends:
+ * docs/adr/0007-sign-in-with-providers.md says what stays.
  */
 
-/** Ends the ways into the account itself: password, sessions, identities, links in mails, links under way. */
+/** Ends the ways into the account itself: password, sessions, identities, links to providers under way. */
 export async function closeWaysIn(tx: PlainTx, userId: string): Promise<void> {
   await revokeAllSessions(tx, userId);
-  await tx
-    .update(users)
-    .set({ passwordHash: null, displayName: null, updatedAt: sql`now()` })
-    .where(eq(users.id, userId));
+  await tx.update(users).set({ passwordHash: null, updatedAt: sql`now()` }).where(eq(users.id, userId));
   await tx.delete(userIdentities).where(eq(userIdentities.userId, userId));
   await tx.delete(oauthFlows).where(eq(oauthFlows.userId, userId));
+}
+
+/** Ends the links in mails to the account, sent or not: its new owner begins afresh. */
+export async function endMailedLinks(tx: PlainTx, userId: string): Promise<void> {
   await tx.delete(accountTokens).where(eq(accountTokens.userId, userId));
   await tx.delete(accountMails).where(eq(accountMails.userId, userId));
 }
