@@ -6,8 +6,10 @@ import {
   addPerson,
   type Person,
 } from '../../apps/api/src/features/organizations/testing.ts';
-import { loadContracts } from '../../apps/api/src/http/testing.ts';
-import { signUpUser, type TestApi } from '../../apps/api/src/testing.ts';
+import { loadContracts, SAMPLE_BODIES } from '../../apps/api/src/http/testing.ts';
+import { call, signUpUser, type TestApi } from '../../apps/api/src/testing.ts';
+import { createRun } from '../../packages/shared/src/contracts/runs.ts';
+import { createWorkflow, publishWorkflow } from '../../packages/shared/src/contracts/workflows.ts';
 import { newId } from '../../packages/shared/src/ids.ts';
 import type { RoleKey } from '../../packages/shared/src/permissions.ts';
 import { signAccessToken } from '../../packages/shared/src/tokens.ts';
@@ -63,6 +65,8 @@ export async function renewCasts(scene: Scene, api: TestApi, admin: pg.Pool): Pr
     scene.places.push({ orgId: cast.orgId });
     rememberValue(scene.values, 'orgId', cast.orgId);
   }
+  await mendCasts(scene, api, admin);
+  for (const cast of scene.casts) await addRun(scene, api, cast);
   await addGuest(scene, api);
 }
 
@@ -135,6 +139,18 @@ async function giveRole(scene: Scene, admin: pg.Pool, cast: Cast, role: RoleKey,
   rememberValue(scene.values, 'email', person.email);
   rememberValue(scene.values, 'userId', person.id);
   if (role === 'owner') cast.credentials.key = await makeKey(admin, cast.orgId, person);
+}
+
+/** A published workflow with a run: the longest path there is, which chance alone takes too rarely. */
+async function addRun(scene: Scene, api: TestApi, { orgId, credentials }: Cast): Promise<void> {
+  const base = { token: credentials.owner };
+  const body = { name: 'Fuzz', dsl: SAMPLE_BODIES.testStep?.dsl };
+  const created = await call(api, createWorkflow, { ...base, params: { orgId }, body });
+  const params = { orgId, workflowId: created.body.workflow.id };
+  await call(api, publishWorkflow, { ...base, params });
+  const started = await call(api, createRun, { ...base, params });
+  if (started.status !== 201) throw new Error(`no run was started: ${started.text}`);
+  scene.places.push({ ...params, version: '1', runId: started.body.run.id });
 }
 
 /** Somebody with a password and a refresh cookie. */
