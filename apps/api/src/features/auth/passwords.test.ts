@@ -301,7 +301,9 @@ describe('asking for that link', () => {
       statements.mockClear();
       const { status, headers, body } = await call({ ...api, app }, forgotPassword, { body: { email } });
       const texts = statements.mock.calls.map(([query]) => (typeof query === 'string' ? query : JSON.stringify(query)));
-      const comparable = texts.map((text) => text.replaceAll(email, '').replace(/[0-9a-f-]{36}/g, ''));
+      // The loops of the first instance look for due work at moments of their own.
+      const ofRequest = texts.filter((text) => !/WITH due AS|sys\.take_/.test(text));
+      const comparable = ofRequest.map((text) => text.replaceAll(email, '').replace(/[0-9a-f-]{36}/g, ''));
       const countsAll = { 'x-request-id': '', date: '', 'ratelimit-remaining': '', 'ratelimit-reset': '' };
       asked.push({ status, body, headers: { ...headers, ...countsAll }, comparable });
     }
