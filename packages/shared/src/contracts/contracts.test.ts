@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isKeyPermission } from '../permissions.ts';
 import * as apiKeys from './api-keys.ts';
+import * as audit from './audit.ts';
 import * as auth from './auth.ts';
 import { type Contract, Time } from './contract.ts';
 import * as identities from './identities.ts';
@@ -8,9 +9,12 @@ import * as invitations from './invitations.ts';
 import * as me from './me.ts';
 import * as organizations from './organizations.ts';
 import * as runs from './runs.ts';
+import * as steps from './steps.ts';
+import * as variables from './variables.ts';
 import * as workflows from './workflows.ts';
 
-const contracts = [apiKeys, auth, identities, invitations, me, organizations, runs, workflows]
+/** Not failure notices: their body is a union by channel, whose strictness the API's tests of mass assignment show. */
+const contracts = [apiKeys, audit, auth, identities, invitations, me, organizations, runs, steps, variables, workflows]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter((value): value is Contract => typeof value === 'object' && value !== null && 'method' in value);
 
