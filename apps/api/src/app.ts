@@ -31,6 +31,8 @@ import { answerUnreadable } from './http/unreadable.ts';
 import { compileValidator } from './http/validate.ts';
 
 const BODY_LIMIT_BYTES = 1024 * 1024;
+/** To receive a whole request: a body that trickles in must not hold one open for ever. */
+const REQUEST_TIMEOUT_MS = 30_000;
 
 /** The whole API on top of `deps`, ready for `listen` or `inject`. */
 export async function buildApp(deps: Deps): Promise<FastifyInstance> {
@@ -39,6 +41,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
     loggerInstance: deps.log.child({}, { level: 'error' }) as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }), // the events say what matters
     bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     trustProxy: trustedProxies(deps.config.TRUST_PROXY),
     genReqId: () => newId(), // never the client's: an id in our logs must be ours
     routerOptions: { maxParamLength: 300 },

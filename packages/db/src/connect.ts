@@ -6,7 +6,10 @@ import { openSharedReads, type SharedReads } from './shared-reads.ts';
 export interface Database {
   readonly pool: pg.Pool;
   readonly drizzle: NodePgDatabase;
+  /** For what every request begins with: who is calling. */
   readonly sharedReads: SharedReads;
+  /** For reading runs, which may be large: one that is slow holds up reads of runs, and nobody's authorization. */
+  readonly runReads: SharedReads;
   /** Whether hot statements are sent as named prepared statements. */
   readonly isPrepared: boolean;
 }
@@ -39,12 +42,14 @@ export function connectDatabase(options: ConnectOptions): Database {
   };
   const pool = new pg.Pool({ ...config, max: poolSize });
   pool.on('error', onError);
-  const sharedReads = openSharedReads(config, { connections: SHARED_CONNECTIONS, onError });
-  return { pool, drizzle: drizzle(pool), sharedReads, isPrepared: prepared };
+  const lines = { connections: SHARED_CONNECTIONS, onError };
+  const sharedReads = openSharedReads(config, lines);
+  const runReads = openSharedReads(config, lines);
+  return { pool, drizzle: drizzle(pool), sharedReads, runReads, isPrepared: prepared };
 }
 
 export async function closeDatabase(db: Database): Promise<void> {
-  await Promise.all([db.pool.end(), db.sharedReads.close()]);
+  await Promise.all([db.pool.end(), db.sharedReads.close(), db.runReads.close()]);
 }
 
 interface HotStatement {
@@ -67,8 +72,9 @@ export async function readHot<Row extends pg.QueryResultRow>(
   db: Database,
   statement: HotStatement,
   values: unknown[],
+  lines: SharedReads = db.sharedReads,
 ): Promise<Row[]> {
-  return db.sharedReads.query<Row>(configOf(db, statement, values));
+  return lines.query<Row>(configOf(db, statement, values));
 }
 
 function configOf(db: Database, { name, text }: HotStatement, values: unknown[]): pg.QueryConfig {

@@ -20,7 +20,7 @@ export interface RunAddress {
 
 /** The run at this address, null when there is none. It does not check membership; authorize first. */
 export async function readRun(db: Database, address: RunAddress): Promise<RunDocument | null> {
-  const rows = await readHot<{ document: RunDocument | null }>(db, READ_RUN, addressValues(address));
+  const rows = await readHot<{ document: RunDocument | null }>(db, READ_RUN, addressValues(address), db.runReads);
   return rows[0]?.document ?? null;
 }
 
@@ -40,7 +40,7 @@ export async function authorizeAndReadRun(
     is_session_active: boolean;
     role_key: RoleKey | null;
     document: RunDocument | null;
-  }>(db, AUTHORIZE_AND_READ_RUN, values);
+  }>(db, AUTHORIZE_AND_READ_RUN, values, db.runReads);
   const row = rows[0];
   return {
     isSessionActive: row?.is_session_active ?? false,

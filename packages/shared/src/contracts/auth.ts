@@ -2,10 +2,14 @@ import { z } from 'zod';
 import { Id } from '../ids.ts';
 import { Done, defineContract, personText, Time } from './contract.ts';
 
-/** Case-folded and trimmed once here, so that equality of addresses is equality of strings everywhere else. */
+/**
+ * Case-folded and trimmed once here, so that equality of addresses is equality of strings everywhere else. ASCII before it
+ * is folded: the Kelvin sign folds to the letter k, which would make one person's address of another's.
+ */
 export const Email = z
   .string()
   .trim()
+  .regex(/^[\x21-\x7e]*$/, 'must be an e-mail address')
   .max(254, 'must be at most 254 characters')
   .toLowerCase()
   .pipe(z.email('must be an e-mail address'));

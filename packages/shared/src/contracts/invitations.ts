@@ -29,7 +29,7 @@ export const createInvitation = defineContract({
   body: z.strictObject({ email: Email, roleKey: InvitedRole }),
   status: 201,
   response: CreatedInvitation,
-  errors: ['CONFLICT'],
+  errors: ['CONFLICT', 'RATE_LIMITED'],
 });
 
 export const listInvitations = defineContract({

@@ -7,6 +7,7 @@ import { and, count, desc, eq, isNull, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { readPage, splitPage } from '../../http/page.ts';
 import { auditChange } from '../audit/service.ts';
+import { assertStillSignedIn } from '../auth/still-signed-in.ts';
 import { findMembership, lockOrganization } from '../organizations/rows.ts';
 import { hashApiKey, makeApiKey } from './key.ts';
 
@@ -55,6 +56,7 @@ export async function createApiKey(context: OrgContext, body: NewKey) {
   const key = makeApiKey();
   return withOrg(context.deps.db, context.orgId, async (tx) => {
     await lockOrganization(tx);
+    await assertStillSignedIn(context, tx);
     await assertMayGrant(context, tx, body.permissions);
     const expiresAt = readExpiry(body.expiresAt ?? null, await readClock(tx));
     await assertRoom(tx);

@@ -87,10 +87,14 @@ const now = sql`now()`;
  * them. Safe to do again: should the process die now, the mailed link still works.
  */
 async function evictEarlierHolder(context: PublicContext, userId: string): Promise<void> {
-  await withoutOrg(context.deps.db, async (tx) => {
-    if (await lockUser(tx, userId)) await closeWaysIn(tx, userId);
+  const isEvicted = await withoutOrg(context.deps.db, async (tx) => {
+    const current = await lockUser(tx, userId);
+    // Another use of the link, or a provider, may have let the owner in meanwhile.
+    if (!current || current.emailVerifiedAt || current.disabledAt) return false;
+    await closeWaysIn(tx, userId);
+    return true;
   });
-  await closeWaysIntoOrganizations(context, userId);
+  if (isEvicted) await closeWaysIntoOrganizations(context, userId);
 }
 
 /** Links that were mailed for the old password die with it. */

@@ -9,6 +9,7 @@ import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { PublicContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
 import { isPending } from '../invitations/rows.ts';
+import { findAndLockOrganization } from '../organizations/rows.ts';
 import { revokeAllSessions } from './sessions.ts';
 
 /**
@@ -38,6 +39,7 @@ export async function endMailedLinks(tx: PlainTx, userId: string): Promise<void>
 export async function closeWaysIntoOrganizations(context: PublicContext, userId: string): Promise<void> {
   for (const { id } of await listOrganizationsOfUser(context.deps.db, userId))
     await withOrg(context.deps.db, id, async (tx) => {
+      if (!(await findAndLockOrganization(tx))) return; // and so waits for what is being handed out at this moment
       const revoked = await revokeHandedOut(tx, userId);
       const actor = { ...context, userId, sessionId: null, apiKey: null };
       await auditChange(actor, tx, 'member.take-over', userId, revoked);

@@ -84,8 +84,12 @@ async function findRefusal(context: SessionContext, tx: OrgTx, invitation: Invit
   if (status === 'expired') return 'INVITATION_EXPIRED';
   if (await findMembership(tx, context.userId)) return 'ALREADY_MEMBER';
   const inviter = await findMembership(tx, invitation.invitedByUserId);
+  const [person] = await tx.select().from(users).where(eq(users.id, invitation.invitedByUserId));
   const isAllowed =
-    inviter && hasPermission(inviter.roleKey, 'invitation:write') && isAtLeast(inviter.roleKey, invitation.roleKey);
+    inviter &&
+    !person?.disabledAt &&
+    hasPermission(inviter.roleKey, 'invitation:write') &&
+    isAtLeast(inviter.roleKey, invitation.roleKey);
   return isAllowed ? undefined : 'INVITER_NOT_ALLOWED';
 }
 

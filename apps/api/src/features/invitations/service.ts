@@ -8,6 +8,7 @@ import { hasPermission, isAtLeast } from '@millrace/shared/permissions';
 import { and, desc, eq, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
+import { assertStillSignedIn } from '../auth/still-signed-in.ts';
 import { hashMailToken, makeMailToken } from '../mails/mail-token.ts';
 import { queueOrgMail } from '../mails/outbox.ts';
 import { assertMayGive } from '../organizations/members.ts';
@@ -19,17 +20,22 @@ type Row = typeof organizationInvitations.$inferSelect;
 
 const LIFE = sql`interval '7 days'`;
 const RESEND_PAUSE_SEC = 60;
+/** Anybody may make an organization: without a bound its invitations would be a way to send mail to anybody. */
+const MAX_PER_HOUR = 500;
 
 /**
  * Invites an address for 7 days and mails the link. Beside the mail the answer alone holds the token: only its SHA-256 is
- * stored. An address may hold several open invitations. Throws 409 when it belongs to a member.
+ * stored. An address may hold several open invitations. Throws 409 when it belongs to a member, 429 for the 501st within an
+ * hour.
  */
 export async function createInvitation(context: OrgContext, body: { email: string; roleKey: InvitedRole }) {
   const id = newId();
   const token = tokenOf(context, id, 0);
   const invitation = await withOrg(context.deps.db, context.orgId, async (tx) => {
     await lockOrganization(tx);
+    await assertStillSignedIn(context, tx);
     await assertMayInvite(context, tx, body.roleKey);
+    await assertInvitesLeft(tx);
     await assertNoMember(tx, body.email);
     const [row] = await tx
       .insert(organizationInvitations)
@@ -61,6 +67,7 @@ export async function createInvitation(context: OrgContext, body: { email: strin
 export async function resendInvitation(context: OrgContext, invitationId: string) {
   const invitation = await withOrg(context.deps.db, context.orgId, async (tx) => {
     await lockOrganization(tx);
+    await assertStillSignedIn(context, tx);
     const before = await findResendable(tx, invitationId);
     await assertMayInvite(context, tx, before.roleKey as InvitedRole);
     await assertNoMember(tx, before.email);
@@ -110,6 +117,19 @@ export async function revokeInvitation(context: OrgContext, invitationId: string
     await auditChange(context, tx, 'invitation.revoke', invitationId, { email: row.email });
     return { ok: true as const };
   });
+}
+
+async function assertInvitesLeft(tx: OrgTx): Promise<void> {
+  const { orgId, createdAt } = organizationInvitations;
+  const recent = await tx
+    .select({ id: organizationInvitations.id })
+    .from(organizationInvitations)
+    .where(and(eq(orgId, tx.orgId), sql`${createdAt} > now() - interval '1 hour'`))
+    .limit(MAX_PER_HOUR);
+  if (recent.length === MAX_PER_HOUR)
+    throw new AppError('RATE_LIMITED', `An organization sends at most ${MAX_PER_HOUR} invitations an hour.`, {
+      retryAfterSec: 600,
+    });
 }
 
 async function findResendable(tx: OrgTx, invitationId: string): Promise<Row> {

@@ -51,6 +51,7 @@ export async function putVariable(context: OrgContext, name: string, value: unkn
 /** Throws 404 when there is no such variable. */
 export async function deleteVariable(context: OrgContext, name: string) {
   return withOrg(context.deps.db, context.orgId, async (tx) => {
+    await lockOrganization(tx); // before any other lock
     const rows = await tx.delete(organizationVariables).where(isVariable(tx, name)).returning();
     if (rows.length === 0) throw new AppError('NOT_FOUND');
     await auditChange(context, tx, 'variable.delete', name, {});
