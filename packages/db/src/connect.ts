@@ -24,7 +24,7 @@ export interface ConnectOptions {
   onError: (error: Error) => void;
 }
 
-/** Beside the pool, and only once they are needed. Two, so that one large answer does not hold up everybody. */
+/** Of each kind, beside the pool, and only once they are needed. Two, so that a slow answer does not hold up all others. */
 const SHARED_CONNECTIONS = 2;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Longer than any statement of ours takes: a connection silent for so long has lost its server without a word. */

@@ -7,9 +7,7 @@ import { eq, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
 import { findUserByToken, issueAccountToken, spendAccountToken } from '../mails/account-tokens.ts';
 import { queueAccountMail } from '../mails/outbox.ts';
-import { lockUser } from './lock-user.ts';
-
-type UserRow = typeof users.$inferSelect;
+import { lockUser, type UserRow } from './user-rows.ts';
 
 /** Confirms the address with the mailed token, once. Throws 400 `TOKEN_INVALID` for one that is not good. */
 export async function verifyEmail(context: PublicContext, { token }: { token: string }) {

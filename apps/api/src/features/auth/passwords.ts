@@ -6,14 +6,12 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
 import { endAccountTokens, findUserByToken, spendAccountToken } from '../mails/account-tokens.ts';
 import { queueAccountMail } from '../mails/outbox.ts';
-import { lockUser } from './lock-user.ts';
 import { takeLoginTry } from './login-failures.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 import { assertStrongPassword } from './password-strength.ts';
 import { revokeAllSessions, revokeOtherSessions } from './sessions.ts';
 import { closeWaysIn, closeWaysIntoOrganizations } from './takeover.ts';
-
-type UserRow = typeof users.$inferSelect;
+import { lockUser, type UserRow } from './user-rows.ts';
 
 /**
  * Notes that somebody asks for a new password. Whether the address has an account is looked up when the mail is due, so

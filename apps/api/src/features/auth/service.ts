@@ -21,14 +21,13 @@ import {
   rotateSession,
   withRefreshToken,
 } from './sessions.ts';
+import { findUserByEmail, type UserRow } from './user-rows.ts';
 
 export interface SignedIn {
   session: Session;
   user: User;
   refresh: IssuedRefresh;
 }
-
-type UserRow = typeof users.$inferSelect;
 
 /**
  * Creates a user and a first session, and mails a link that confirms the address. Throws 400 for a weak password, 409
@@ -40,7 +39,7 @@ export async function signUp(
 ): Promise<SignedIn> {
   const { db, config } = context.deps;
   await assertStrongPassword(body.password, body);
-  if (await withoutOrg(db, (tx) => findUser(tx, body.email))) throw registered();
+  if (await withoutOrg(db, (tx) => findUserByEmail(tx, body.email))) throw registered();
   const passwordHash = await hashPassword(body.password);
   const created = await withoutOrg(db, async (tx) => {
     const [user] = await tx
@@ -64,7 +63,7 @@ export async function signUp(
  */
 export async function logIn(context: PublicContext, body: { email: string; password: string }): Promise<SignedIn> {
   const { db, config } = context.deps;
-  const user = await withoutOrg(db, (tx) => findUser(tx, body.email));
+  const user = await withoutOrg(db, (tx) => findUserByEmail(tx, body.email));
   const takeTry = () => takeLoginTry(context, body.email);
   const isRight = await verifyPassword(user?.passwordHash ?? null, body.password, takeTry);
   if (!user || !isRight || user.disabledAt) throw refuse(context, user);
@@ -138,14 +137,6 @@ export async function signIn(context: PublicContext, user: UserRow, refresh: Iss
   const token = await signAccessToken(signingKeys, claims, { nowSec: issuedAt, ttlSec });
   const session = { token, tokenType: 'access', ...claims, issuedAt, expiresAt: issuedAt + ttlSec } as const;
   return { session, user: toUser(user), refresh };
-}
-
-async function findUser(tx: PlainTx, email: string): Promise<UserRow | undefined> {
-  const [user] = await tx
-    .select()
-    .from(users)
-    .where(eq(sql`lower(${users.email})`, email));
-  return user;
 }
 
 /** Only here is the password known, so only here can an old hash be replaced by one with today's; answers that one. */

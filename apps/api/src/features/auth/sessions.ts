@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { authSessions } from '@millrace/db/schema/auth-sessions';
 import { users } from '@millrace/db/schema/users';
-import { type PlainTx, withoutOrg } from '@millrace/db/tenant';
+import { type OrgTx, type PlainTx, withoutOrg } from '@millrace/db/tenant';
 import type { ApiConfig } from '@millrace/shared/config';
 import { AppError } from '@millrace/shared/errors';
 import { refreshTokenReused } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
-import { and, eq, gt, inArray, isNull, lte, ne, sql } from 'drizzle-orm';
+import { and, eq, gt, inArray, isNull, lte, ne, type SQL, sql } from 'drizzle-orm';
 import type { Client, PublicContext } from '../../context.ts';
 import {
   hashRefreshSecret,
@@ -15,6 +15,7 @@ import {
   readRefreshToken,
   writeRefreshToken,
 } from './refresh-token.ts';
+import { lockUser, type UserRow } from './user-rows.ts';
 
 /** How long the token before the newest is still answered: parallel tabs and lost answers are no theft. */
 const GRACE_SEC = 10;
@@ -31,7 +32,7 @@ export interface HeldSession {
   id: string;
   salt: Buffer;
   generation: number;
-  user: typeof users.$inferSelect;
+  user: UserRow;
   /** False when the token before the newest was presented within its grace. */
   isNewest: boolean;
   maxAgeSec: number;
@@ -119,12 +120,7 @@ export async function rotateSession(config: ApiConfig, tx: PlainTx, session: Hel
 
 /** Ends one session of this user at once, access tokens included. False when the user has no such live session. */
 export async function revokeSession(tx: PlainTx, userId: string, sessionId: string): Promise<boolean> {
-  const rows = await tx
-    .update(authSessions)
-    .set({ revokedAt: clockNow })
-    .where(and(isLive(userId), eq(authSessions.id, sessionId)))
-    .returning({ id: authSessions.id });
-  return rows.length > 0;
+  return (await revokeWhere(tx, and(isLive(userId), eq(authSessions.id, sessionId)))) > 0;
 }
 
 /**
@@ -132,23 +128,22 @@ export async function revokeSession(tx: PlainTx, userId: string, sessionId: stri
  * the lock on the user makes such calls take turns, where two that lock sessions in different orders would deadlock.
  */
 export async function revokeAllSessions(tx: PlainTx, userId: string): Promise<number> {
-  await tx.select({ id: users.id }).from(users).where(eq(users.id, userId)).for('no key update');
-  const rows = await tx
-    .update(authSessions)
-    .set({ revokedAt: clockNow })
-    .where(isLive(userId))
-    .returning({ id: authSessions.id });
-  return rows.length;
+  await lockUser(tx, userId);
+  return revokeWhere(tx, isLive(userId));
 }
 
 /** As `revokeAllSessions`, but for the one at hand, in a transaction that has locked the user. */
 export async function revokeOtherSessions(tx: PlainTx, userId: string, sessionId: string): Promise<number> {
+  return revokeWhere(tx, and(isLive(userId), ne(authSessions.id, sessionId)));
+}
+
+/** Whether this session of this user still counts, at this moment and in this transaction. */
+export async function isSessionAlive(tx: PlainTx | OrgTx, userId: string, sessionId: string): Promise<boolean> {
   const rows = await tx
-    .update(authSessions)
-    .set({ revokedAt: clockNow })
-    .where(and(isLive(userId), ne(authSessions.id, sessionId)))
-    .returning({ id: authSessions.id });
-  return rows.length;
+    .select({ id: authSessions.id })
+    .from(authSessions)
+    .where(and(isLive(userId), eq(authSessions.id, sessionId)));
+  return rows.length > 0;
 }
 
 /** Matches the sessions of this user that still count, as `authorize` does. */
@@ -164,6 +159,15 @@ const isAlive = and(
   gt(authSessions.absoluteExpiresAt, clockNow),
 );
 const secondsLeft = sql`floor(extract(epoch FROM ${authSessions.idleExpiresAt} - clock_timestamp()))`.mapWith(Number);
+
+async function revokeWhere(tx: PlainTx, where: SQL | undefined): Promise<number> {
+  const rows = await tx
+    .update(authSessions)
+    .set({ revokedAt: clockNow })
+    .where(where)
+    .returning({ id: authSessions.id });
+  return rows.length;
+}
 
 /** Rows of sessions that nothing can bring back; those that somebody else is deleting are left to them. */
 async function deleteOutlived(tx: PlainTx, userId: string): Promise<void> {

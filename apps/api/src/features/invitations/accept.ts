@@ -84,7 +84,10 @@ async function findRefusal(context: SessionContext, tx: OrgTx, invitation: Invit
   if (status === 'expired') return 'INVITATION_EXPIRED';
   if (await findMembership(tx, context.userId)) return 'ALREADY_MEMBER';
   const inviter = await findMembership(tx, invitation.invitedByUserId);
-  const [person] = await tx.select().from(users).where(eq(users.id, invitation.invitedByUserId));
+  const [person] = await tx
+    .select({ disabledAt: users.disabledAt })
+    .from(users)
+    .where(eq(users.id, invitation.invitedByUserId));
   const isAllowed =
     inviter &&
     !person?.disabledAt &&

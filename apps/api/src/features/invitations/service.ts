@@ -60,9 +60,8 @@ export async function createInvitation(context: OrgContext, body: { email: strin
 
 /**
  * Mails an open or expired invitation again, in the caller's name, with a new token in place of the one before, for 7 more
- * days. Throws 404
- * for an unknown one, 409 for one that was accepted or revoked and for the address of a member, 429 within a minute of
- * the time before.
+ * days. Throws 404 for an unknown one, 409 for one that was accepted or revoked and for the address of a member, 429 within
+ * a minute of the time before.
  */
 export async function resendInvitation(context: OrgContext, invitationId: string) {
   const invitation = await withOrg(context.deps.db, context.orgId, async (tx) => {

@@ -1,6 +1,5 @@
 import { type TakenAccountMail, takeAccountMails } from '@millrace/db/mails';
 import { type AccountTokenPurpose, accountMails, accountTokens } from '@millrace/db/schema/account-mail';
-import { users } from '@millrace/db/schema/users';
 import { type PlainTx, withoutOrg } from '@millrace/db/tenant';
 import type { MailContent } from '@millrace/mail/mailer';
 import { passwordChangedMail } from '@millrace/mail/templates/password-changed';
@@ -8,10 +7,10 @@ import { resetPasswordMail } from '@millrace/mail/templates/reset-password';
 import { verifyEmailMail } from '@millrace/mail/templates/verify-email';
 import type { ApiConfig } from '@millrace/shared/config';
 import { eq, sql } from 'drizzle-orm';
-import { lockUser } from '../auth/lock-user.ts';
+import { lockUserByEmail, type UserRow } from '../auth/user-rows.ts';
 import { findLiveToken, issueAccountToken } from './account-tokens.ts';
 import { type DueMail, type SenderParts, unknownTemplate } from './due-mail.ts';
-import { hashMailToken, makeMailToken, webLink } from './mail-token.ts';
+import { remakeMailToken, webLink } from './mail-token.ts';
 
 type Row = TakenAccountMail;
 type Token = typeof accountTokens.$inferSelect;
@@ -65,11 +64,7 @@ async function writeVerification({ config }: SenderParts, tx: PlainTx, row: Row)
  */
 async function writeReset({ config }: SenderParts, tx: PlainTx, row: Row): Promise<MailContent | null> {
   if (row.ageSec > RESET_MAX_AGE_SEC) return null;
-  const [found] = await tx
-    .select({ id: users.id })
-    .from(users)
-    .where(eq(sql`lower(${users.email})`, row.recipient));
-  const user = found && (await lockUser(tx, found.id));
+  const user = await lockUserByEmail(tx, row.recipient);
   if (!user || user.disabledAt) return null;
   const [issuedBefore] = await tx.select().from(accountTokens).where(eq(accountTokens.id, row.id));
   const token = issuedBefore ? await findLiveToken(tx, row.id) : await issueReset(config, tx, user, row.id);
@@ -78,7 +73,7 @@ async function writeReset({ config }: SenderParts, tx: PlainTx, row: Row): Promi
   return resetPasswordMail({ email: row.recipient, expiresAt: token.expiresAt, url });
 }
 
-async function issueReset(config: ApiConfig, tx: PlainTx, user: typeof users.$inferSelect, id: string) {
+async function issueReset(config: ApiConfig, tx: PlainTx, user: UserRow, id: string) {
   const issued = await issueAccountToken(config, tx, user, { id, purpose: 'reset_password' });
   return 'token' in issued ? issued.token : undefined;
 }
@@ -88,9 +83,7 @@ function writePasswordChanged({ config }: SenderParts, row: Row): MailContent {
   return passwordChangedMail({ email: row.recipient, changedAt: row.createdAt, url });
 }
 
-/** Throws when the server's key is another one than when the token was issued: nobody could use the link. */
 function linkOf(config: ApiConfig, { id, tokenHash }: Token, purpose: AccountTokenPurpose, path: `/${string}`): string {
-  const token = makeMailToken(config.AUTH_TOKEN_SECRET, { purpose, id, generation: 0 });
-  if (!hashMailToken(token).equals(tokenHash)) throw new Error('AUTH_TOKEN_SECRET has changed since the link was made');
+  const token = remakeMailToken(config.AUTH_TOKEN_SECRET, { purpose, id, generation: 0 }, tokenHash);
   return webLink(config.WEB_BASE_URL, path, token);
 }

@@ -3,6 +3,7 @@ import { users } from '@millrace/db/schema/users';
 import type { PlainTx } from '@millrace/db/tenant';
 import type { ApiConfig } from '@millrace/shared/config';
 import { and, eq, gt, isNull, sql } from 'drizzle-orm';
+import type { UserRow } from '../auth/user-rows.ts';
 import { hashMailToken, makeMailToken } from './mail-token.ts';
 
 /** How long a mailed link works. */
@@ -10,7 +11,6 @@ const LIFE_SEC: Record<AccountTokenPurpose, number> = { reset_password: 3600, ve
 
 const HOUR_SEC = 3600;
 
-type UserRow = typeof users.$inferSelect;
 type TokenRow = typeof accountTokens.$inferSelect;
 
 export type Issued = { token: TokenRow } | { retryAfterSec: number };

@@ -30,6 +30,17 @@ export function hashMailToken(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }
 
+/**
+ * The token whose hash a row keeps, made again for its mail. Throws when the server's key is another one than when the hash
+ * was stored: nobody could use the link.
+ */
+export function remakeMailToken(key: string, of: MailTokenOf, storedHash: Buffer): string {
+  const token = makeMailToken(key, of);
+  if (!hashMailToken(token).equals(storedHash))
+    throw new Error('AUTH_TOKEN_SECRET has changed since the link was made');
+  return token;
+}
+
 /** A page of the web app; the token stands in the fragment, which reaches no server, no log and no Referer. */
 export function webLink(webBaseUrl: string, path: `/${string}`, token?: string): string {
   const url = new URL(webBaseUrl);

@@ -11,7 +11,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import { isInvitation, isPending } from '../invitations/rows.ts';
 import { type DueMail, type SenderParts, unknownTemplate } from './due-mail.ts';
-import { hashMailToken, makeMailToken, webLink } from './mail-token.ts';
+import { remakeMailToken, webLink } from './mail-token.ts';
 
 type Row = typeof orgMails.$inferSelect;
 
@@ -66,8 +66,8 @@ async function writeInvitation({ config }: SenderParts, tx: OrgTx, row: Row): Pr
   if (!found) return null;
   const { email, roleKey, expiresAt, tokenHash } = found.invitation;
   const { organizationName, inviter } = found;
-  const token = makeMailToken(config.AUTH_TOKEN_SECRET, { purpose: 'invitation', id: invitationId, generation });
-  if (!hashMailToken(token).equals(tokenHash)) throw new Error('AUTH_TOKEN_SECRET has changed since the link was made');
+  const of = { purpose: 'invitation', id: invitationId, generation } as const;
+  const token = remakeMailToken(config.AUTH_TOKEN_SECRET, of, tokenHash);
   const url = webLink(config.WEB_BASE_URL, '/accept-invitation', token);
   return invitationMail({ organizationName, inviter, roleKey, email, expiresAt, url });
 }

@@ -5,9 +5,10 @@ import type { OAuthProvider, User } from '@millrace/shared/contracts/auth';
 import { AppError } from '@millrace/shared/errors';
 import { and, eq } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
-import { lockUser } from '../auth/lock-user.ts';
 import { toUser } from '../auth/service.ts';
-import { addIdentity, findIdentityOwner, isSessionAlive, type Login } from './accounts.ts';
+import { isSessionAlive } from '../auth/sessions.ts';
+import { lockUser } from '../auth/user-rows.ts';
+import { addIdentity, findIdentityOwner, type Login } from './accounts.ts';
 import { refuse } from './refusals.ts';
 
 /** What the caller can sign in with beside a password, oldest first. */

@@ -5,19 +5,11 @@ import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { eq, sql } from 'drizzle-orm';
 import type { PublicContext } from '../../context.ts';
-import { lockUser } from '../auth/lock-user.ts';
 import { type SignedIn, signIn } from '../auth/service.ts';
 import { createSession, type IssuedRefresh } from '../auth/sessions.ts';
 import { closeWaysIn, closeWaysIntoOrganizations, endMailedLinks } from '../auth/takeover.ts';
-import {
-  addIdentity,
-  findIdentityOwner,
-  type Login,
-  lockUserByEmail,
-  touchIdentity,
-  type UserRow,
-  verifiedEmail,
-} from './accounts.ts';
+import { lockUser, lockUserByEmail, type UserRow } from '../auth/user-rows.ts';
+import { addIdentity, findIdentityOwner, type Login, touchIdentity, verifiedEmail } from './accounts.ts';
 import { refuse } from './refusals.ts';
 
 /** Others may sign in, link or unlink at the same moment; each time around sees what they did. */
