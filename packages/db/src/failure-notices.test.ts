@@ -73,7 +73,7 @@ it.each([false, true])(
     const scans = (await explainTake()).filter(
       (node) => node['Relation Name'] === 'failure_notices' && node['Node Type'].endsWith('Scan'),
     );
-    expect(scans.length).toBeGreaterThan(3);
+    expect(scans.length).toBeGreaterThan(0);
     expect(scans.filter((scan) => scan['Node Type'] === 'Seq Scan')).toEqual([]);
     const rowsRead = scans.map(
       (scan) => (scan['Actual Rows'] + (scan['Rows Removed by Filter'] ?? 0)) * scan['Actual Loops'],
