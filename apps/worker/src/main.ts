@@ -15,7 +15,7 @@ import {
 } from '@millrace/shared/events';
 import { createLog } from '@millrace/shared/log';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
-import { answerStepTests, consumeJobs } from './jobs.ts';
+import { answerStepTests, consumeJobs, hearSignals } from './jobs.ts';
 
 const PROGRAM = 'worker';
 /** After SIGTERM: attempts under way may end in this time, then their runs are handed over. */
@@ -42,11 +42,12 @@ async function start(): Promise<void> {
   await assertRedis(config);
   const consumer = consumeJobs(deps);
   const stepTests = answerStepTests(deps);
+  const bell = hearSignals(deps);
   const sweeper = sweep(deps);
   endOnSignal(async () => {
     draining.abort();
     setTimeout(() => stopping.abort(), DRAIN_MS).unref();
-    await Promise.all([sweeper.stop(), stepTests.close(), consumer.close(CLOSE_MS)]);
+    await Promise.all([sweeper.stop(), stepTests.close(), consumer.close(CLOSE_MS), bell.close()]);
     await closeDeps(deps);
   });
   await untilReady(consumer);

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { assertRestrictedRole, closeDatabase, connectDatabase, type Database } from './connect.ts';
 import { isDatabaseUnavailable, sqlStateOf, violatedUniqueKey } from './failures.ts';
-import { claimRun } from './runs.ts';
+import { claimRun } from './run-ownership.ts';
 import { users } from './schema/users.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { seedQueuedRun, seedTenant } from './testing-rows.ts';
@@ -110,7 +110,7 @@ it('names the unique key that refused a row, through the wrapping of the query b
 });
 
 it.each([
-  [true, ['claim-run']],
+  [true, ['claim-runs']],
   [false, []],
 ])('sends hot statements by name only while prepared is %s', async (prepared, names) => {
   const tenant = await seedTenant(admin);

@@ -100,6 +100,7 @@ export const workflowRunRetried = event<RunStep & { errorCode: string; nextAttem
   'warn',
 );
 export const workflowRunSucceeded = event<RunStep & { durationMs: number }>('workflow_run_succeeded', 'info');
+export const workflowRunCancelled = event<RunStep & { durationMs: number }>('workflow_run_cancelled', 'info');
 export const workflowRunFailed = event<RunStep & { durationMs: number; errorCode: string }>(
   'workflow_run_failed',
   'warn',

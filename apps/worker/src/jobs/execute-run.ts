@@ -1,5 +1,5 @@
 import { isDatabaseTransient } from '@millrace/db/failures';
-import { type Claim, type ClaimedRun, claimRun, recordRun } from '@millrace/db/runs';
+import { type Claim, type ClaimedRun, claimRun, recordRun } from '@millrace/db/run-ownership';
 import type { WakeOutcome } from '@millrace/queue/consumer';
 import type { RunWake } from '@millrace/queue/jobs';
 import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/events';
@@ -8,7 +8,7 @@ import type { Deps } from '../deps.ts';
 import { drive, type Parting } from '../runs/drive.ts';
 import { type Execution, openExecution } from '../runs/execution.ts';
 import { failRun } from '../runs/fail-run.ts';
-import { keepLease, LEASE_MS, type Lease, LeaseLostError } from '../runs/lease.ts';
+import { LEASE_MS, type Lease, LeaseLostError } from '../runs/lease.ts';
 import { persist } from '../runs/persist.ts';
 import { firstRetry } from '../runs/retries.ts';
 import { logEnded, logRetried, logStillborn, refOf } from '../runs/run-events.ts';
@@ -39,7 +39,7 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
     const claimedAt = performance.now();
     const claim = await claimRun(deps.db, { ...wake, leaseMs: LEASE_MS });
     if (claim.status !== 'claimed') return outcomeOf(claim);
-    const lease = keepLease(deps.db, claim.run, claimedAt);
+    const lease = deps.leases.keep(claim.run, claimedAt);
     try {
       return await executeClaimed(deps, claim.run, lease, leave);
     } finally {
@@ -103,15 +103,15 @@ async function executeAlone(deps: Deps, claim: ClaimedRun, lease: Lease): Promis
 
 /** Hands an untouched run back for a while, without forgetting that its owners keep dying. */
 async function giveUp({ db }: Deps, claim: ClaimedRun, lease: Lease): Promise<void> {
-  const { orgId, runId, leaseToken, attemptCount } = claim;
-  const record = { orgId, runId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps: [], release: true };
+  const { orgId, runId, workflowId, leaseToken, attemptCount } = claim;
+  const record = { orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps: [], release: true };
   const nextAttemptAt = new Date(claim.nowMs + performance.now() - lease.claimedAt + ALONE_DELAY_MS);
   lease.letGo();
   await persist(lease, () => recordRun(db, { ...record, status: 'running', nextAttemptAt }));
 }
 
 async function execute(deps: Deps, claim: ClaimedRun, lease: Lease, onProgress = () => {}): Promise<WakeOutcome> {
-  const prepared = deps.planner(claim);
+  const prepared = await persist(lease, () => deps.planner(claim));
   if (!prepared.ok) {
     logStillborn(deps.log, claim);
     const message = `This version of the workflow cannot be run: ${prepared.problem}`;
@@ -131,8 +131,12 @@ async function execute(deps: Deps, claim: ClaimedRun, lease: Lease, onProgress =
 async function afterwards(run: Execution, parting: Parting): Promise<void> {
   const { deps, claim } = run;
   if (parting === 'ended') {
-    const end = { nowMs: run.clock(), attemptCount: countAttempts(run.state), error: run.endError };
-    logEnded(deps.log, claim, end);
+    logEnded(deps.log, claim, {
+      nowMs: run.clock(),
+      attemptCount: countAttempts(run.state),
+      error: run.endError,
+      isCancelled: run.state.status === 'cancelled',
+    });
     return;
   }
   if (parting === 'paused') logRetried(run);

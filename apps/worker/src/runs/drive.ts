@@ -9,6 +9,7 @@ import { act, apply, noteSuccess, stepFailed } from './perform.ts';
 import { assertHeld } from './persist.ts';
 import { firstRetry } from './retries.ts';
 import { logStarted } from './run-events.ts';
+import { takeSignals } from './signals.ts';
 import { loadInputs } from './step-values.ts';
 
 /** How this process is done with a run: it ended, it pauses until a retry is due, or another worker goes on with it. */
@@ -24,6 +25,7 @@ export async function drive(run: Execution): Promise<Parting> {
   try {
     await loadInputs(run);
     await act(run, begin(run));
+    if (run.claim.hasSignals) run.inbox.push({ type: 'signals' });
     for (;;) {
       const parting = await part(run);
       if (parting !== null) return parting;
@@ -50,6 +52,7 @@ function begin(run: Execution): readonly Effect[] {
 
 function listen(run: Execution): () => void {
   const { lease, deps, inbox } = run;
+  lease.onSignals(() => inbox.push({ type: 'signals' }));
   const sources: [AbortSignal, Message['type'] & ('leaseLost' | 'drain' | 'stop')][] = [
     [lease.signal, 'leaseLost'],
     [deps.shutdown.draining, 'drain'],
@@ -68,15 +71,15 @@ function listen(run: Execution): () => void {
 /** Null while there is something to do or to wait for here. */
 async function part(run: Execution): Promise<Parting | null> {
   if (hasEnded(run.state)) return 'ended';
-  if (runStatus(run.state).status === 'queued') {
+  if (runStatus(run.state).status !== 'running') {
     // Recorded as given up already, unless a take-over found nothing to change.
     if (!run.isGivenUp) await handBack(run);
-    return 'paused';
+    return run.isGivenUp ? 'paused' : null;
   }
   const { draining, stopping } = run.deps.shutdown;
   if (!stopping.aborted && !(draining.aborted && run.attempts.size === 0)) return null;
   await handBack(run);
-  return 'handedBack';
+  return run.isGivenUp ? 'handedBack' : null;
 }
 
 async function handle(run: Execution, message: Message): Promise<void> {
@@ -86,6 +89,9 @@ async function handle(run: Execution, message: Message): Promise<void> {
       break;
     case 'retryDue':
       await act(run, apply(run, { type: 'retry.due', at: run.clock() }));
+      break;
+    case 'signals':
+      await act(run, await takeSignals(run));
       break;
     case 'leaseLost':
       throw run.lease.signal.reason;

@@ -1,5 +1,5 @@
 import type { ActionFailure } from '@millrace/connectors/run-action';
-import type { ClaimedRun, StepRecord } from '@millrace/db/runs';
+import type { ClaimedRun, StepRecord } from '@millrace/db/run-ownership';
 import type { RunError } from '@millrace/workflow/events';
 import type { Json } from '@millrace/workflow/json';
 import type { Plan } from '@millrace/workflow/plan';
@@ -25,13 +25,20 @@ export interface Changes {
   aborts: string[];
   output: Json | undefined;
   error: RunError | undefined;
+  /** What happened, for the run's timeline; names and statuses only, and why something failed. */
+  entries: TimelineEntry[];
+  /** Numbers of the signals taken in: read once this is recorded. */
+  signals: number[];
 }
+
+export type TimelineEntry = { readonly type: string } & Readonly<Record<string, Json | undefined>>;
 
 export type AttemptOutcome = { ok: true; output: Json } | { ok: false; error: ActionFailure };
 
 export type Message =
   | { type: 'attempt'; stepKey: string; attempt: number; outcome: AttemptOutcome }
   | { type: 'retryDue' }
+  | { type: 'signals' }
   | { type: 'leaseLost' }
   | { type: 'drain' }
   | { type: 'stop' };
@@ -108,6 +115,8 @@ export function noChanges(): Changes {
     aborts: [],
     output: undefined,
     error: undefined,
+    entries: [],
+    signals: [],
   };
 }
 
@@ -117,5 +126,7 @@ export function noteStep(run: Execution, step: Omit<StepRecord, 'type'>): void {
   const kept = noted?.input === undefined ? {} : { input: noted.input };
   const type = run.plan.nodes.get(step.stepKey)?.kind.type ?? 'unknown';
   run.changes.steps.set(step.stepKey, { ...kept, ...step, type });
+  const { stepKey: stepId, status, attempt, error } = step;
+  run.changes.entries.push({ type: `step.${status}`, stepId, attempt, error: error as RunError | undefined });
   run.changes.isDirty = true;
 }

@@ -41,6 +41,7 @@ async function perform(run: Execution, effect: Effect): Promise<RunEvent | null>
       return await evaluateOutput(run, effect);
     case 'finishRun':
       run.changes.error = effect.status === 'failed' ? effect.error : undefined;
+      run.changes.entries.push({ type: `run.${effect.status}`, error: run.changes.error });
       return null;
     default:
       noteEffect(run, effect);

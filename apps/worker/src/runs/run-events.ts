@@ -1,6 +1,7 @@
-import type { ClaimedRun } from '@millrace/db/runs';
+import type { ClaimedRun } from '@millrace/db/run-ownership';
 import {
   type RunRef,
+  workflowRunCancelled,
   workflowRunFailed,
   workflowRunRetried,
   workflowRunStarted,
@@ -41,15 +42,16 @@ export function logRetried(run: Execution): void {
   });
 }
 
-/** `error` null: the run succeeded. Durations are milliseconds from the first start, by PostgreSQL's clock. */
+/** `error` null: the run succeeded, or was cancelled. Durations are milliseconds from the first start, by PostgreSQL's clock. */
 export function logEnded(
   log: Logger,
   claim: ClaimedRun,
-  end: { nowMs: number; attemptCount: number; error: { code: string } | null },
+  end: { nowMs: number; attemptCount: number; error: { code: string } | null; isCancelled: boolean },
 ): void {
   const durationMs = Math.max(0, Math.round(end.nowMs - claim.startedAt.getTime()));
   const fields = { ...refOf(claim), attemptCount: end.attemptCount, durationMs };
-  if (end.error === null) workflowRunSucceeded(log, fields);
+  if (end.isCancelled) workflowRunCancelled(log, fields);
+  else if (end.error === null) workflowRunSucceeded(log, fields);
   else workflowRunFailed(log, { ...fields, errorCode: end.error.code });
 }
 

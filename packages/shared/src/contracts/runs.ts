@@ -109,3 +109,16 @@ export const getRun = defineContract({
   status: 200,
   response: z.object({ run: Run, steps: z.array(Step) }),
 });
+
+export const cancelRun = defineContract({
+  ...base,
+  id: 'cancelRun',
+  method: 'POST',
+  path: `${WorkflowRuns}/:runId/cancel`,
+  summary: 'Cancel a run: at once when nothing executes it, else within a second; works without the queue',
+  permission: 'run:start',
+  params: WorkflowParams.extend({ runId: Id }),
+  status: 200,
+  response: z.object({ run: Run }),
+  errors: ['CONFLICT'],
+});
