@@ -97,6 +97,8 @@ const RateLimits = {
   RATE_LIMIT_LOGIN_FAILURES: wholeNumber(1, 1_000_000).default(10),
   /** Mails with a link to one account an hour: so many to reset the password, and so many to confirm the address. */
   RATE_LIMIT_MAILS_PER_HOUR: wholeNumber(1, 1_000_000).default(5),
+  /** Password changes of one signed-in user an hour, failed ones included: each is two hashes and may be a mail. */
+  RATE_LIMIT_PASSWORD_CHANGES_PER_HOUR: wholeNumber(1, 1_000_000).default(10),
 };
 
 export const ApiConfig = z
