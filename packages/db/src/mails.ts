@@ -4,7 +4,10 @@ import type { accountMails } from './schema/account-mail.ts';
 /** Taking due mails off the two outboxes. Each stays its taker's for `leaseSec`; after that anybody may take it again. */
 
 type Row = typeof accountMails.$inferSelect;
-export type TakenAccountMail = Pick<Row, 'id' | 'template' | 'recipient' | 'attempts' | 'createdAt'> & {
+export type TakenAccountMail = Pick<
+  Row,
+  'id' | 'userId' | 'template' | 'recipient' | 'data' | 'attempts' | 'createdAt'
+> & {
   ageSec: number;
 };
 
@@ -43,5 +46,5 @@ const TAKE_ACCOUNT_MAILS = `
     ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
   UPDATE app.account_mails m SET attempts = m.attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
   FROM due WHERE m.id = due.id
-  RETURNING m.id, m.template, m.recipient, m.attempts, m.created_at AS "createdAt",
+  RETURNING m.id, m.user_id AS "userId", m.template, m.recipient, m.data, m.attempts, m.created_at AS "createdAt",
     extract(epoch FROM now() - m.created_at)::float8 AS "ageSec"`;
