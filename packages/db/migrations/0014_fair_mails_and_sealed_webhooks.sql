@@ -49,19 +49,22 @@ BEGIN
   PERFORM set_config('app.current_org_id', '', true);
 END $$;
 
--- Failures that nobody wants to hear of: of one workflow, or of all when it is null.
-CREATE FUNCTION app.forget_failure_notices(p_org uuid, p_workflow uuid) RETURNS void
+-- Failures that nobody wants to hear of: of one workflow, or of all when it is null. Only while the settings are those that the
+-- caller saw, as their updated_at says (null: there were none): under newer ones somebody may want to.
+CREATE FUNCTION app.forget_failure_notices(p_org uuid, p_workflow uuid, p_seen timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
   PERFORM set_config('app.current_org_id', p_org::text, true);
-  DELETE FROM app.failure_notices n WHERE n.org_id = p_org AND n.workflow_id = coalesce(p_workflow, n.workflow_id);
+  DELETE FROM app.failure_notices n
+  WHERE n.org_id = p_org AND n.workflow_id = coalesce(p_workflow, n.workflow_id) AND NOT EXISTS (
+    SELECT FROM app.failure_notice_settings s WHERE s.org_id = p_org AND s.updated_at IS DISTINCT FROM p_seen);
   PERFORM set_config('app.current_org_id', '', true);
 END $$;
 
 GRANT EXECUTE ON FUNCTION app.prepare_failure_notice(uuid, uuid, text) TO app_api;
 GRANT EXECUTE ON FUNCTION app.settle_failure_notice(uuid, uuid, text, integer) TO app_api;
 GRANT EXECUTE ON FUNCTION app.postpone_failure_notice(uuid, uuid, text, text[], integer) TO app_api;
-GRANT EXECUTE ON FUNCTION app.forget_failure_notices(uuid, uuid) TO app_api;
+GRANT EXECUTE ON FUNCTION app.forget_failure_notices(uuid, uuid, timestamptz) TO app_api;
 
 CREATE INDEX org_mails_of_org ON app.org_mails (org_id, next_attempt_at);
 GRANT USAGE, CREATE ON SCHEMA sys TO app_resolver;

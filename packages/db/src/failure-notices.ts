@@ -58,13 +58,17 @@ export async function postponeFailureNotice(
   await db.pool.query('SELECT app.postpone_failure_notice($1, $2, $3, $4, $5)', [...idsOf(key), id, told, retryInSec]);
 }
 
-/** Forgets failures that were not told yet: of the workflow, or of the whole organization when it is null. */
+/**
+ * Forgets failures that were not told yet: of the workflow, or of the whole organization when it is null. Does nothing when
+ * the settings were changed since `settingsSeenAt`, their `updatedAt` (null: there were none).
+ */
 export async function forgetFailureNotices(
   db: Database,
   { orgId, workflowId }: { orgId: string; workflowId: string | null },
+  settingsSeenAt: Date | null,
 ): Promise<void> {
   assertUuid(orgId, 'orgId');
-  await db.pool.query('SELECT app.forget_failure_notices($1, $2)', [orgId, workflowId]);
+  await db.pool.query('SELECT app.forget_failure_notices($1, $2, $3)', [orgId, workflowId, settingsSeenAt]);
 }
 
 function idsOf({ orgId, workflowId }: NoticeKey): [string, string] {
