@@ -17,15 +17,17 @@ export async function takeAccountMails(db: Database, limit: number, leaseSec: nu
   return rows;
 }
 
-/** The same for what organizations send; the caller reads the rows inside `withOrg`. */
+/**
+ * The same for what organizations send, which take turns; the caller reads the rows inside `withOrg`. `busyOrgIds` names the
+ * organization of each mail that the caller has under way.
+ */
 export async function takeOrgMails(
   db: Database,
-  limit: number,
-  leaseSec: number,
+  options: { limit: number; leaseSec: number; busyOrgIds: readonly string[] },
 ): Promise<{ orgId: string; id: string }[]> {
   const { rows } = await db.pool.query<{ orgId: string; id: string }>(
-    'SELECT org_id AS "orgId", id FROM sys.take_org_mails($1, $2)',
-    [limit, leaseSec],
+    'SELECT org_id AS "orgId", id FROM sys.take_org_mails($1, $2, $3)',
+    [options.limit, options.leaseSec, options.busyOrgIds],
   );
   return rows;
 }

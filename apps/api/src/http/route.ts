@@ -11,6 +11,7 @@ import { z } from 'zod';
 import type { Client, OrgContext, PublicContext, SessionContext, UserContext } from '../context.ts';
 import type { Deps } from '../deps.ts';
 import { type AuthorizePerson, authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
+import { bodyLimitOf } from './body-limit.ts';
 import { readAddress } from './client-address.ts';
 import { answerError, envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
@@ -72,6 +73,7 @@ export function route<C extends Contract>(
     method: contract.method,
     url: contract.path,
     config: { contract },
+    bodyLimit: bodyLimitOf(contract),
     errorHandler: options.answerFailure ?? answerError,
     schema: {
       operationId: contract.id,
