@@ -137,7 +137,7 @@ describe('the look-up functions', () => {
       `sys.invitation_by_token('\\x00')`,
       `sys.authorize_api_key('\\x00')`,
       'sys.purge_idempotency_keys(1)',
-      'sys.take_org_mails(1, 1)',
+      `sys.take_org_mails(1, 1, '{}')`,
       `sys.take_failure_notices(1, 1, '{}')`,
     ]) {
       const refused = await worker.query(`SELECT * FROM ${call}`).catch((error: unknown) => error);
