@@ -3,7 +3,7 @@ import { type Claim, type ClaimedRun, claimRun, recordRun } from '@millrace/db/r
 import type { WakeOutcome } from '@millrace/queue/consumer';
 import type { RunWake } from '@millrace/queue/jobs';
 import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/events';
-import { countAttempts } from '@millrace/workflow/state';
+import { countAttempts } from '@millrace/workflow/run-status';
 import type { Deps } from '../deps.ts';
 import { drive, type Parting } from '../runs/drive.ts';
 import { type Execution, openExecution } from '../runs/execution.ts';

@@ -1,5 +1,6 @@
 import { type RunRecord, recordRun, type StepRecord } from '@millrace/db/runs';
-import { countAttempts, hasEnded, type RunState, runStatus } from '@millrace/workflow/state';
+import { countAttempts, runStatus } from '@millrace/workflow/run-status';
+import { hasEnded, type RunState } from '@millrace/workflow/state';
 import { startWaiting } from './attempts.ts';
 import { type Execution, noChanges } from './execution.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
@@ -57,7 +58,7 @@ function statusOf(state: RunState): Pick<RunRecord, 'status' | 'nextAttemptAt' |
   return {
     status,
     nextAttemptAt: nextAttemptAt === null ? null : new Date(nextAttemptAt),
-    release: status === 'queued' || hasEnded(state),
+    release: status !== 'running' || hasEnded(state),
   };
 }
 

@@ -1,7 +1,8 @@
 import type { Effect } from '@millrace/workflow/effects';
 import type { StepError } from '@millrace/workflow/events';
-import { hasEnded, runStatus } from '@millrace/workflow/state';
-import { resume } from '@millrace/workflow/transition';
+import { resume } from '@millrace/workflow/resume';
+import { runStatus } from '@millrace/workflow/run-status';
+import { hasEnded } from '@millrace/workflow/state';
 import { startWaiting } from './attempts.ts';
 import { handBack } from './commit.ts';
 import type { Execution, Message } from './execution.ts';
@@ -68,7 +69,7 @@ function listen(run: Execution): () => void {
 /** Null while there is something to do or to wait for here. */
 async function part(run: Execution): Promise<Parting | null> {
   if (hasEnded(run.state)) return 'ended';
-  if (runStatus(run.state).status === 'queued') {
+  if (runStatus(run.state).status !== 'running') {
     // Recorded as given up already, unless a take-over found nothing to change.
     if (!run.isGivenUp) await handBack(run);
     return 'paused';
@@ -85,7 +86,7 @@ async function handle(run: Execution, message: Message): Promise<void> {
       await handleOutcome(run, message);
       break;
     case 'retryDue':
-      await act(run, apply(run, { type: 'retry.due', at: run.clock() }));
+      await act(run, apply(run, { type: 'time.passed', at: run.clock() }));
       break;
     case 'leaseLost':
       throw run.lease.signal.reason;

@@ -4,6 +4,7 @@ import type { RunError, RunEvent, StepError } from '@millrace/workflow/events';
 import { type Json, setOwn } from '@millrace/workflow/json';
 import { combineOutputs } from '@millrace/workflow/output';
 import type { PlannedNode } from '@millrace/workflow/plan';
+import { nodeIdOf } from '@millrace/workflow/step-keys';
 import { transition } from '@millrace/workflow/transition';
 import { commit } from './commit.ts';
 import { type Execution, noteStep } from './execution.ts';
@@ -42,13 +43,21 @@ async function perform(run: Execution, effect: Effect): Promise<RunEvent | null>
     case 'finishRun':
       run.changes.error = effect.status === 'failed' ? effect.error : undefined;
       return null;
+    case 'evaluateUntil':
+    case 'finishIteration':
+    case 'collectIterations':
+      throw new Error('a published document holds no loops yet');
     default:
       noteEffect(run, effect);
       return null;
   }
 }
 
-function noteEffect(run: Execution, effect: Exclude<Effect, { type: 'startStep' | 'evaluateOutput' | 'finishRun' }>) {
+type StepEffect = EffectOf<
+  'retryStep' | 'waitStep' | 'succeedStep' | 'failStep' | 'skipStep' | 'cancelStep' | 'abortStep'
+>;
+
+function noteEffect(run: Execution, effect: StepEffect): void {
   const { stepKey } = effect;
   const state = run.state.steps[stepKey];
   const attempt = state !== undefined && 'attempt' in state ? state.attempt : 0;
@@ -56,6 +65,12 @@ function noteEffect(run: Execution, effect: Exclude<Effect, { type: 'startStep' 
     case 'retryStep':
       noteFailure(run, stepKey, effect.error);
       noteStep(run, { stepKey, status: 'waiting', attempt: effect.attempt - 1, error: run.errors.get(stepKey) });
+      break;
+    case 'waitStep':
+      noteStep(run, { stepKey, status: 'waiting', attempt });
+      break;
+    case 'succeedStep':
+      noteSuccess(run, stepKey, attempt, effect.output);
       break;
     case 'failStep':
       noteFailure(run, stepKey, effect.error);
@@ -117,7 +132,8 @@ async function runPure(
   input: Json,
 ): Promise<RunEvent> {
   const collected = await collectOutputs(run, collect ?? []);
-  const result = node.kind.run?.({ config: input, collected }) ?? { output: null };
+  const result = node.kind.run?.({ config: input, collected }) ?? { ok: true, output: null };
+  if (!result.ok) return stepFailed(run, stepKey, attempt, result.error);
   const output = toStorable(result.output);
   if (!output.ok) return stepFailed(run, stepKey, attempt, output.error);
   noteSuccess(run, stepKey, attempt, output.value, input);
@@ -139,11 +155,11 @@ export function stepFailed(run: Execution, stepKey: string, attempt: number, err
 async function collectOutputs(run: Execution, stepKeys: readonly string[]): Promise<Record<string, Json>> {
   await loadValues(run, stepKeys);
   const collected: Record<string, Json> = {};
-  for (const stepKey of stepKeys) setOwn(collected, stepKey, run.outputs.get(stepKey) ?? null);
+  for (const stepKey of stepKeys) setOwn(collected, nodeIdOf(stepKey), run.outputs.get(stepKey) ?? null);
   return collected;
 }
 
-async function evaluateOutput(run: Execution, { source }: EffectOf<'evaluateOutput'>): Promise<RunEvent> {
+async function evaluateOutput(run: Execution, { scope, source }: EffectOf<'evaluateOutput'>): Promise<RunEvent> {
   const result =
     source.type === 'tree'
       ? await evaluateTree(run, source.tree, 'output', `${run.claim.runId}:output`)
@@ -151,10 +167,10 @@ async function evaluateOutput(run: Execution, { source }: EffectOf<'evaluateOutp
   const at = run.clock();
   if (!result.ok) {
     const error: RunError = { code: result.error.code, message: result.error.message };
-    return { type: 'output.failed', error, at };
+    return { type: 'output.failed', scope, error, at };
   }
   run.changes.output = result.value;
-  return { type: 'output.evaluated', at };
+  return { type: 'output.evaluated', scope, at };
 }
 
 async function combine(run: Execution, stepKeys: readonly string[]): Promise<Evaluated> {

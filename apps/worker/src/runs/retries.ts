@@ -4,7 +4,7 @@ import type { RunState } from '@millrace/workflow/state';
 export function firstRetry(state: RunState): { stepKey: string; dueAt: number } | null {
   let first: { stepKey: string; dueAt: number } | null = null;
   for (const [stepKey, step] of Object.entries(state.steps)) {
-    if (step.status !== 'waiting') continue;
+    if (step.status !== 'waiting' || step.dueAt === null) continue;
     if (first === null || step.dueAt < first.dueAt) first = { stepKey, dueAt: step.dueAt };
   }
   return first;

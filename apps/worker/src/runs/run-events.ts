@@ -6,7 +6,8 @@ import {
   workflowRunStarted,
   workflowRunSucceeded,
 } from '@millrace/shared/events';
-import { countAttempts, type RunState, runStatus } from '@millrace/workflow/state';
+import { countAttempts, runStatus } from '@millrace/workflow/run-status';
+import type { RunState } from '@millrace/workflow/state';
 import type { Logger } from 'pino';
 import type { Execution } from './execution.ts';
 import { firstRetry } from './retries.ts';

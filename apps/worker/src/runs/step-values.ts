@@ -10,7 +10,7 @@ import {
   type StepBinding,
 } from '@millrace/workflow/expression';
 import { type Json, setOwn } from '@millrace/workflow/json';
-import type { PlannedTree } from '@millrace/workflow/plan';
+import type { PlannedTree } from '@millrace/workflow/planned-tree';
 import { commit } from './commit.ts';
 import type { Execution } from './execution.ts';
 import { LeaseLostError } from './lease.ts';
