@@ -292,6 +292,64 @@ BEGIN
   RETURN v_outcome;
 END $$;
 
+-- As before, and a run that waits is stuck as soon as it has something unread.
+GRANT SELECT (signals_sent, signals_read) ON app.workflow_runs TO app_resolver;
+GRANT USAGE, CREATE ON SCHEMA sys TO app_resolver;
+SET LOCAL ROLE app_resolver;
+CREATE OR REPLACE FUNCTION sys.stuck_runs(p_limit integer) RETURNS TABLE (org_id uuid, id uuid)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  WITH due AS (
+    SELECT r.org_id, r.id,
+      CASE
+        WHEN r.status = 'running' AND r.lease_until > now() THEN r.lease_until
+        WHEN r.lease_until IS NULL AND r.next_attempt_at > now() AND r.signals_sent = r.signals_read
+          THEN r.next_attempt_at
+      END AS legitimate_until,
+      r.status = 'waiting' AND r.next_attempt_at IS NULL AND r.signals_sent = r.signals_read AS has_no_time
+    FROM app.workflow_runs r
+    WHERE r.next_sweep_at <= now() AND (SELECT pg_try_advisory_xact_lock(7303001))
+    ORDER BY r.next_sweep_at
+    LIMIT p_limit
+    FOR NO KEY UPDATE SKIP LOCKED
+  ), stamped AS (
+    UPDATE app.workflow_runs r
+    SET next_sweep_at = CASE
+      WHEN due.has_no_time THEN NULL
+      ELSE coalesce(due.legitimate_until, now() + interval '10 s') END
+    FROM due WHERE r.org_id = due.org_id AND r.id = due.id
+  )
+  SELECT due.org_id, due.id FROM due WHERE due.legitimate_until IS NULL AND NOT due.has_no_time
+$$;
+SET LOCAL ROLE app_owner;
+REVOKE CREATE ON SCHEMA sys FROM app_resolver;
+
+-- As before, without the values of iterations: rows of the engine, not steps.
+CREATE OR REPLACE FUNCTION app.read_run(p_org uuid, p_workflow uuid, p_run uuid) RETURNS json
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  v_found json;
+BEGIN
+  PERFORM set_config('app.current_org_id', p_org::text, true);
+  SELECT json_build_object(
+      'run', json_build_object(
+        'id', r.id, 'organizationId', r.org_id, 'workflowId', r.workflow_id, 'version', r.version,
+        'triggerType', r.trigger_type, 'status', r.status, 'attemptCount', r.attempt_count,
+        'maxAttempts', r.max_attempts, 'nextAttemptAt', to_char(r.next_attempt_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+        'retryOfRunId', r.retry_of_run_id, 'requestedByUserId', r.requested_by_user_id,
+        'input', r.input, 'output', r.output, 'error', r.error, 'createdAt', to_char(r.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+        'startedAt', to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'finishedAt', to_char(r.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+      'steps', coalesce((
+        SELECT json_agg(json_build_object(
+            'stepId', s.step_key, 'type', s.type, 'status', s.status, 'attempt', s.attempt, 'input', s.input,
+            'output', s.output, 'error', s.error, 'startedAt', to_char(s.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+            'finishedAt', to_char(s.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) ORDER BY s.started_at, s.ordinal)
+        FROM app.workflow_run_steps s WHERE s.org_id = p_org AND s.run_id = p_run AND s.type <> 'iteration'), '[]'))
+    INTO v_found
+    FROM app.workflow_runs r WHERE r.org_id = p_org AND r.id = p_run AND r.workflow_id = p_workflow;
+  PERFORM set_config('app.current_org_id', '', true);
+  RETURN v_found;
+END $$;
+
 GRANT EXECUTE ON FUNCTION app.claim_runs(jsonb) TO app_worker;
 GRANT EXECUTE ON FUNCTION app.load_version(uuid, uuid, integer) TO app_worker;
 GRANT EXECUTE ON FUNCTION app.record_runs(jsonb) TO app_worker;

@@ -103,6 +103,8 @@ export const workflowRunRetried = event<RunStep & { errorCode: string; nextAttem
   'warn',
 );
 export const workflowRunSucceeded = event<RunStep & { durationMs: number }>('workflow_run_succeeded', 'info');
+/** `nextAttemptAt` null: until something comes from outside, however long that takes. */
+export const workflowRunWaiting = event<RunStep & { nextAttemptAt: string | null }>('workflow_run_waiting', 'info');
 export const workflowRunCancelled = event<RunStep & { durationMs: number }>('workflow_run_cancelled', 'info');
 export const workflowRunFailed = event<RunStep & { durationMs: number; errorCode: string }>(
   'workflow_run_failed',

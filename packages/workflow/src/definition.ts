@@ -9,6 +9,8 @@ const NODE_ID = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 export const MAX_NODES = 1000;
 export const MAX_EDGES = 5000;
 const HOUR_MS = 3_600_000;
+/** The longest anything may be waited for: a year, in milliseconds. */
+export const MAX_WAIT_MS = 366 * 24 * HOUR_MS;
 
 /** A label for people. It is never evaluated, so an expression in it would be a mistake. */
 const Label = z
@@ -50,10 +52,32 @@ const Node = z.strictObject({
   retry: Retry.optional(),
   timeoutMs: z.int().min(1).max(HOUR_MS).optional(),
   onError: z.enum(['fail', 'continue', 'branch']).optional(),
-  idempotency: z.enum(['key', 'natural']).optional(),
+  idempotency: z.enum(['key', 'natural', 'none']).optional(),
 });
 
+export type DefinitionNode = z.infer<typeof Node>;
+
 const Edge = z.strictObject({ from: z.string(), to: z.string(), branch: z.string().optional() });
+
+/** The body of a loop: a small document of its own, that sees what its loop sees. */
+export const Body = z.strictObject({
+  nodes: z.array(Node).min(1).max(MAX_NODES),
+  edges: z.array(Edge).max(MAX_EDGES).optional(),
+  output: z.unknown().optional(),
+});
+
+/** `timeoutMs` is how long a run may take. `onFailure` runs after a run failed. `concurrency` limits runs at a time. */
+const Settings = z.strictObject({
+  timeoutMs: z.int().min(1).max(MAX_WAIT_MS).optional(),
+  onFailure: Body.omit({ output: true }).optional(),
+  concurrency: z
+    .strictObject({
+      limit: z.int().min(1).max(1000),
+      key: z.string().min(1).optional(),
+      whenFull: z.enum(['queue', 'skip', 'cancelOldest']),
+    })
+    .optional(),
+});
 
 /** Starts a run by hand or through the API. */
 const Trigger = z.strictObject({ type: z.literal('trigger.manual'), config: z.strictObject({}).optional() });
@@ -69,10 +93,10 @@ export const WorkflowDefinition = z.strictObject({
   edges: z.array(Edge).max(MAX_EDGES).optional(),
   output: z.unknown().optional(),
   constants: z.record(z.string(), z.unknown()).optional(),
+  settings: Settings.optional(),
 });
 
 export type WorkflowDefinition = z.infer<typeof WorkflowDefinition>;
-export type DefinitionNode = WorkflowDefinition['nodes'][number];
 export type RetryOptions = z.infer<typeof Retry>;
 
 /** A document while it is being edited: any JSON object of bounded size, however incomplete. */

@@ -3,9 +3,11 @@ import { expect, test } from 'vitest';
 import type { Effect } from './effects.ts';
 import type { RunEvent } from './events.ts';
 import type { Plan } from './plan.ts';
-import { hasEnded, initialState, type RunState, runStatus } from './state.ts';
+import { resume } from './resume.ts';
+import { runStatus } from './run-status.ts';
+import { hasEnded, initialState, type RunState } from './state.ts';
 import { planOf } from './testing.ts';
-import { resume, transition } from './transition.ts';
+import { transition } from './transition.ts';
 
 const TERMINAL = ['succeeded', 'failed', 'skipped', 'cancelled'];
 
@@ -73,14 +75,14 @@ function nextEvent(state: RunState, { pick, outcome, random }: Choice, now: numb
     return { type: 'run.started', at: now };
   }
   if (state.status === 'output') {
-    return { type: 'output.evaluated', at: now };
+    return { type: 'output.evaluated', scope: '', at: now };
   }
   const running = Object.entries(state.steps).flatMap(([stepKey, step]) =>
     step.status === 'running' ? [{ stepKey, step }] : [],
   );
   const chosen = running[pick % Math.max(1, running.length)];
   if (chosen === undefined) {
-    return { type: 'retry.due', at: runStatus(state).nextAttemptAt ?? now };
+    return { type: 'time.passed', at: runStatus(state).nextAttemptAt ?? now };
   }
   const { stepKey, step } = chosen;
   const { attempt } = step;
@@ -160,8 +162,8 @@ test('a run that ended ignores every event', () => {
       const end = last(history);
       const others: RunEvent[] = [
         { type: 'run.cancelled', at: 0 },
-        { type: 'retry.due', at: 1e15 },
-        { type: 'output.failed', error: { code: 'X', message: 'x' }, at: 0 },
+        { type: 'time.passed', at: 1e15 },
+        { type: 'output.failed', scope: '', error: { code: 'X', message: 'x' }, at: 0 },
       ];
       for (const event of [...history.events, ...others]) {
         expect(transition(plan, end, event)[0]).toBe(end);
@@ -181,7 +183,7 @@ test('late and repeated events in between change nothing in how a run goes', () 
         [state] = transition(plan, state, event);
         for (const old of events.slice(0, index)) {
           // A repeated `retry.due` is not about one event: it asks what is due by then, and may start more.
-          if (old.type !== 'retry.due') {
+          if (old.type !== 'time.passed') {
             expect(transition(plan, state, old)[0]).toBe(state);
           }
         }

@@ -212,11 +212,16 @@ test.each([
 });
 
 test('keys and triggers that come later are refused by name', () => {
-  expect(problemsOf(document({ settings: {} }))).toEqual(['settings UNSUPPORTED']);
+  const settings = { timeoutMs: 1000, onFailure: { nodes: [node('b')] }, concurrency: { limit: 1, whenFull: 'skip' } };
+  expect(problemsOf(document({ settings }))).toEqual([
+    'settings.timeoutMs UNSUPPORTED',
+    'settings.onFailure UNSUPPORTED',
+    'settings.concurrency UNSUPPORTED',
+  ]);
   expect(problemsOf(document({ nodes: [node('a', { connection: 'x', runsOn: 'y', idempotency: 'none' })] }))).toEqual([
-    'nodes[0].idempotency UNSUPPORTED',
     'nodes[0].connection UNSUPPORTED',
     'nodes[0].runsOn UNSUPPORTED',
+    'nodes[0].idempotency UNSUPPORTED',
   ]);
   expect(problemsOf(document({ trigger: { type: 'trigger.cron' } }))).toEqual(['trigger.type UNSUPPORTED']);
   expect(problemsOf(document({ trigger: { type: 'trigger.manual', config: { inputSchema: {} } } }))).toEqual([
@@ -252,11 +257,11 @@ test.each<[string, string, string[]]>([
   ['a parameter named $trigger', '{% $map([1], function($trigger) { $trigger }) %}', at('EXPRESSION_NAME')],
   ['an unknown name', '{% $trigge.input %}', at('UNKNOWN_NAME')],
   ['$eval', '{% $eval("1") %}', at('EXPRESSION_NAME')],
-  ['$error outside of an error handler', '{% $error.code %}', at('UNSUPPORTED')],
+  ['$error outside of an error handler', '{% $error.code %}', at('UNKNOWN_NAME')],
   ['the function $error', '{% $error("no") %}', []],
   ['the organization’s variables', '{% $vars.region & $lookup($vars, "x") %}', []],
   ['another meaning for $vars', '{% ($vars := 1; 2) %}', at('EXPRESSION_NAME')],
-  ['$item outside of a loop', '{% $item %}', at('UNSUPPORTED')],
+  ['$item outside of a loop', '{% $item %}', at('UNKNOWN_NAME')],
   ['a mistake in the grammar', 'x {% 1 + %} y', at('EXPRESSION_SYNTAX')],
   ['an empty expression', '{% %}', at('EXPRESSION_SYNTAX')],
   ['an expression that is never closed', 'x {% 1 + 1', at('EXPRESSION_SYNTAX')],

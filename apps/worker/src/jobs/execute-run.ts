@@ -3,15 +3,14 @@ import { type Claim, type ClaimedRun, claimRun, recordRun } from '@millrace/db/r
 import type { WakeOutcome } from '@millrace/queue/consumer';
 import type { RunWake } from '@millrace/queue/jobs';
 import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/events';
-import { countAttempts } from '@millrace/workflow/state';
+import { nextDueAt } from '@millrace/workflow/run-status';
 import type { Deps } from '../deps.ts';
 import { drive, type Parting } from '../runs/drive.ts';
 import { type Execution, openExecution } from '../runs/execution.ts';
 import { failRun } from '../runs/fail-run.ts';
 import { LEASE_MS, type Lease, LeaseLostError } from '../runs/lease.ts';
 import { persist } from '../runs/persist.ts';
-import { firstRetry } from '../runs/retries.ts';
-import { logEnded, logRetried, logStillborn, refOf } from '../runs/run-events.ts';
+import { logEnded, logPaused, logStillborn, refOf } from '../runs/run-events.ts';
 
 /** From so many leases lost in a row a run executes alone in its worker; at the higher number it is given up. */
 const LOST_CLAIMS_ALONE = 2;
@@ -24,6 +23,8 @@ const ALONE_DELAY_MS = 20_000;
 const BUSY_DELAY_MS = 2_000;
 const LOST_DELAY_MS = 1_000;
 const EARLY_WINDOW_MS = 1_000;
+/** A pause longer than this is left to the sweeper. */
+const FAR_MS = 3_600_000;
 
 const DONE: WakeOutcome = { status: 'done' };
 
@@ -133,15 +134,17 @@ async function afterwards(run: Execution, parting: Parting): Promise<void> {
   if (parting === 'ended') {
     logEnded(deps.log, claim, {
       nowMs: run.clock(),
-      attemptCount: countAttempts(run.state),
+      attemptCount: run.attemptCount,
       error: run.endError,
       isCancelled: run.state.status === 'cancelled',
     });
     return;
   }
-  if (parting === 'paused') logRetried(run);
-  const dueAt = parting === 'paused' ? firstRetry(run.state)?.dueAt : undefined;
-  await wakeAgain(run, dueAt === undefined ? 0 : Math.max(0, dueAt - run.clock()));
+  if (parting === 'handedBack') return await wakeAgain(run, 0);
+  logPaused(run);
+  const dueAt = nextDueAt(run.state);
+  // What is far away, or comes from outside, costs no memory of Redis: the sweeper finds it by its row.
+  if (dueAt !== null && dueAt - run.clock() < FAR_MS) await wakeAgain(run, Math.max(0, dueAt - run.clock()));
 }
 
 /** Without Redis the sweeper finds the run by its row. */

@@ -1,5 +1,6 @@
 import { type RunRecord, recordRun, type StepRecord } from '@millrace/db/run-ownership';
-import { countAttempts, hasEnded, type RunState, runStatus } from '@millrace/workflow/state';
+import { countAttempts, runStatus } from '@millrace/workflow/run-status';
+import { hasEnded, type RunState } from '@millrace/workflow/state';
 import { startWaiting } from './attempts.ts';
 import { type Execution, noChanges } from './execution.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
@@ -69,8 +70,10 @@ function statusOf(state: RunState): Pick<RunRecord, 'status' | 'nextAttemptAt' |
 async function write(run: Execution, change: Write): Promise<void> {
   const { deps, claim, lease, state } = run;
   const { orgId, runId, workflowId, leaseToken } = claim;
+  // The engine forgets the steps of iterations that have ended.
+  run.attemptCount = Math.max(run.attemptCount, countAttempts(state));
   const record: RunRecord = {
-    ...{ orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, state, attemptCount: countAttempts(state) },
+    ...{ orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, state, attemptCount: run.attemptCount },
     ...change,
   };
   if (record.release) lease.letGo();

@@ -1,18 +1,19 @@
 import type { Effect } from '@millrace/workflow/effects';
 import type { StepError } from '@millrace/workflow/events';
-import { hasEnded, runStatus } from '@millrace/workflow/state';
-import { resume } from '@millrace/workflow/transition';
+import { resume } from '@millrace/workflow/resume';
+import { nextDueAt, runStatus } from '@millrace/workflow/run-status';
+import { hasEnded } from '@millrace/workflow/state';
+import { act } from './act.ts';
 import { startWaiting } from './attempts.ts';
 import { handBack } from './commit.ts';
 import type { Execution, Message } from './execution.ts';
-import { act, apply, noteSuccess, stepFailed } from './perform.ts';
+import { apply, noteSuccess, stepFailed } from './notes.ts';
 import { assertHeld } from './persist.ts';
-import { firstRetry } from './retries.ts';
 import { logStarted } from './run-events.ts';
 import { takeSignals } from './signals.ts';
-import { loadInputs } from './step-values.ts';
+import { loadInputs } from './stored-values.ts';
 
-/** How this process is done with a run: it ended, it pauses until a retry is due, or another worker goes on with it. */
+/** How this process is done with a run: it ended, it pauses until something is due or said, or another worker goes on. */
 export type Parting = 'ended' | 'paused' | 'handedBack';
 
 /**
@@ -29,14 +30,14 @@ export async function drive(run: Execution): Promise<Parting> {
     for (;;) {
       const parting = await part(run);
       if (parting !== null) return parting;
-      scheduleRetry(run);
+      scheduleDue(run);
       await handle(run, await run.inbox.next());
       assertHeld(run.lease); // a frozen process wakes with old outcomes; nothing new may start on them
       startWaiting(run);
     }
   } finally {
     stopListening();
-    clearTimeout(run.retryTimer);
+    clearTimeout(run.dueTimer);
     for (const { controller } of run.attempts.values()) controller.abort();
   }
 }
@@ -87,8 +88,8 @@ async function handle(run: Execution, message: Message): Promise<void> {
     case 'attempt':
       await handleOutcome(run, message);
       break;
-    case 'retryDue':
-      await act(run, apply(run, { type: 'retry.due', at: run.clock() }));
+    case 'due':
+      await act(run, apply(run, { type: 'time.passed', at: run.clock() }));
       break;
     case 'signals':
       await act(run, await takeSignals(run));
@@ -117,13 +118,13 @@ async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Extr
   await act(run, apply(run, stepFailed(run, stepKey, attempt, error)));
 }
 
-/** Retries that are due while other steps run stay with this process. Firing early does no harm: nothing is due then. */
-function scheduleRetry(run: Execution): void {
-  clearTimeout(run.retryTimer);
-  const retry = firstRetry(run.state);
-  if (retry === null) return;
-  const delayMs = Math.min(Math.max(retry.dueAt - run.clock(), 0) + 1, LONGEST_TIMER_MS);
-  run.retryTimer = setTimeout(() => run.inbox.push({ type: 'retryDue' }), delayMs);
+/** What is due while other steps run stays with this process. Firing early does no harm: nothing is due then. */
+function scheduleDue(run: Execution): void {
+  clearTimeout(run.dueTimer);
+  const dueAt = nextDueAt(run.state);
+  if (dueAt === null) return;
+  const delayMs = Math.min(Math.max(dueAt - run.clock(), 0) + 1, LONGEST_TIMER_MS);
+  run.dueTimer = setTimeout(() => run.inbox.push({ type: 'due' }), delayMs);
 }
 
 /** Longer timers overflow in Node and fire at once. */

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
 import { route } from '../../http/route.ts';
 import { cancelRun } from './cancel.ts';
+import { decideStep } from './decide.ts';
 import { authorizeAndReadRunOfPath, getRun, listRuns, listWorkflowRuns } from './queries.ts';
 import { startRun } from './service.ts';
 
@@ -18,4 +19,5 @@ export function serveRuns(app: FastifyInstance, deps: Deps): void {
     authorizePerson: authorizeAndReadRunOfPath,
   });
   route(app, deps, contracts.cancelRun, (context, { params }) => cancelRun(context, params.workflowId, params.runId));
+  route(app, deps, contracts.decideStep, (context, { params, body }) => decideStep(context, params, body));
 }
