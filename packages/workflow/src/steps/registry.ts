@@ -22,7 +22,6 @@ const KINDS = new Map(
 
 /** Kinds the language knows and this version does not run: refused by name. Deleting a line lets a kind be published. */
 const LATER_KINDS = new Set([
-  'switch',
   'foreach',
   'repeat',
   'delay',
@@ -30,7 +29,6 @@ const LATER_KINDS = new Set([
   'approval',
   'subworkflow',
   'respond',
-  'fail',
   'connector.action',
   'code.javascript',
   'agent.execute',
