@@ -58,7 +58,13 @@ export type RunEvent =
   | { readonly type: 'step.resumed'; readonly stepKey: string; readonly branch?: string; readonly at: number }
   | { readonly type: 'step.resumeFailed'; readonly stepKey: string; readonly error: StepError; readonly at: number }
   | { readonly type: 'step.unknown'; readonly stepKey: string; readonly attempt: number; readonly at: number }
-  | { readonly type: 'step.decided'; readonly stepKey: string; readonly decision: Decision; readonly at: number }
+  | {
+      readonly type: 'step.decided';
+      readonly stepKey: string;
+      readonly attempt: number;
+      readonly decision: Decision;
+      readonly at: number;
+    }
   | {
       readonly type: 'loop.started';
       readonly stepKey: string;

@@ -1,14 +1,15 @@
 import type { Effect } from './effects.ts';
 import type { RunError, RunEvent, StepError } from './events.ts';
-import { type ExpressionBindings, evaluateExpressions } from './expression.ts';
-import { isRecord, type Json, setOwn } from './json.ts';
-import { findStep, type Located, locate, locateScope, stepKeyFor } from './locate.ts';
+import { evaluateExpressions } from './expression.ts';
+import { isRecord, type Json } from './json.ts';
+import { findStep, type Located, locate } from './locate.ts';
 import { combineOutputs } from './output.ts';
 import type { Plan } from './plan.ts';
 import type { PlannedTree } from './planned-tree.ts';
 import { initialState, type RunState } from './state.ts';
 import { iterationScope, nodeIdOf, scopeOf } from './step-keys.ts';
 import { isTruthy } from './steps/truth.ts';
+import { bind, type Known } from './testing-bindings.ts';
 import { transition } from './transition.ts';
 
 /** What a call answers, attempt by attempt; the last answer is repeated. */
@@ -25,21 +26,23 @@ export type MemoryHost = {
   send(event: RunEvent): Promise<void>;
 };
 
-type Host = MemoryHost & {
-  readonly plan: Plan;
-  readonly input: Json;
-  readonly answers: Readonly<Record<string, readonly Answer[]>>;
-  readonly errors: Map<string, Json>;
-  readonly items: Map<string, Json[]>;
-};
+type StartStep = Extract<Effect, { type: 'startStep' }>;
+
+type Host = MemoryHost &
+  Known & {
+    readonly answers: Readonly<Record<string, readonly Answer[]>>;
+    readonly onState: (state: RunState) => void;
+  };
+
+type Options = { input?: Json; answers?: Record<string, Answer[]>; onState?: (state: RunState) => void };
 
 /** Starts a run. `answers` holds those of calls by the key of their step or the id of their node; time stands at 0. */
 export async function startRun(
   plan: Plan,
-  { input = null, answers = {} }: { input?: Json; answers?: Record<string, Answer[]> } = {},
+  { input = null, answers = {}, onState = () => {} }: Options = {},
 ): Promise<MemoryHost> {
   const host: Host = {
-    ...{ plan, input, answers, state: initialState(plan), started: [], output: undefined, error: undefined },
+    ...{ plan, input, answers, onState, state: initialState(plan), started: [], output: undefined, error: undefined },
     ...{ outputs: new Map(), statuses: new Map(), errors: new Map(), items: new Map() },
     send: (event) => handle(host, event),
   };
@@ -52,6 +55,7 @@ async function handle(host: Host, event: RunEvent): Promise<void> {
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const [state, effects] = transition(host.plan, host.state, next);
     host.state = state;
+    host.onState(state);
     for (const effect of effects) {
       const answer = await perform(host, effect);
       queue.push(...(answer === null ? [] : [answer]));
@@ -108,7 +112,7 @@ function note(host: Host, effect: Effect): void {
   }
 }
 
-async function startStep(host: Host, effect: Extract<Effect, { type: 'startStep' }>): Promise<RunEvent | null> {
+async function startStep(host: Host, effect: StartStep): Promise<RunEvent | null> {
   const { stepKey, attempt, collect } = effect;
   const located = locate(host.plan, stepKey);
   const current = findStep(host.state, stepKey);
@@ -138,15 +142,9 @@ async function startStep(host: Host, effect: Extract<Effect, { type: 'startStep'
   return kind.loop === undefined ? call(host, stepKey, attempt) : startLoop(host, located, effect, config.value);
 }
 
-function startLoop(
-  host: Host,
-  { node }: Located,
-  { stepKey, attempt }: { stepKey: string; attempt: number },
-  config: Json,
-): RunEvent {
+function startLoop(host: Host, { node }: Located, { stepKey, attempt }: StartStep, config: Json): RunEvent {
   const result = node.kind.loop?.(config) ?? { ok: true, total: 0 };
-  const items = isRecord(config) && Array.isArray(config.items) ? config.items : [];
-  host.items.set(stepKey, items);
+  host.items.set(stepKey, isRecord(config) && Array.isArray(config.items) ? config.items : []);
   return result.ok
     ? { type: 'loop.started', stepKey, attempt, total: result.total, at: 0 }
     : fail(stepKey, attempt, result.error);
@@ -213,35 +211,6 @@ async function evaluate(host: Host, { tree, reads }: PlannedTree, scope: string)
   const bindings = bind(host, reads, scope);
   const result = await evaluateExpressions({ templates: tree, path: 'config', bindings, now: 0, seed: scope });
   return result.ok ? result : { ok: false, error: { ...result.error, retryable: false } };
-}
-
-function bind(host: Host, reads: readonly string[], scope: string): ExpressionBindings {
-  const steps: ExpressionBindings['steps'] = {};
-  for (const id of reads) {
-    const key = stepKeyFor(host.plan, scope, id) ?? id;
-    const status = host.statuses.get(key) ?? findStep(host.state, key)?.status ?? 'pending';
-    const output = host.outputs.get(key);
-    const error = host.errors.get(key);
-    setOwn(steps, id, {
-      status,
-      ...(status === 'succeeded' && output !== undefined ? { output } : {}),
-      ...(error === undefined ? {} : { output: null, error }),
-    });
-  }
-  const locals: Record<string, Json> = host.state.failure === undefined ? {} : { error: { ...host.state.failure } };
-  for (const { stepKey, node, index } of locateScope(host.plan, scope)?.loops ?? []) {
-    const isRepeat = node.loop?.until !== null;
-    const item = isRepeat ? host.outputs.get(iterationScope(stepKey, index - 1)) : host.items.get(stepKey)?.[index];
-    setOwn(locals, node.loop?.as ?? '', item ?? null);
-    setOwn(locals, `${node.loop?.as}Index`, index);
-  }
-  return {
-    trigger: { type: 'trigger.manual', input: host.input, at: '1970-01-01T00:00:00.000Z' },
-    run: { id: 'run-1', workflowId: 'workflow-1', version: 1, startedAt: '1970-01-01T00:00:00.000Z' },
-    constants: {},
-    steps,
-    locals,
-  };
 }
 
 function outputAt(host: Host, key: string): Json {

@@ -201,7 +201,7 @@ test.each<[string, object, string[]]>([
 });
 
 test.each([
-  ['switch', 'foreach', 'repeat', 'delay', 'wait.webhook', 'approval', 'subworkflow', 'respond', 'fail'],
+  ['foreach', 'repeat', 'delay', 'wait.webhook', 'approval', 'subworkflow', 'respond'],
   ['connector.action', 'code.javascript', 'agent.execute'],
 ])('kinds that come later are refused by name: %s ...', (...types) => {
   for (const type of types) {

@@ -42,13 +42,13 @@ export function failWait(draft: RunDraft, { stepKey, error }: EventOf<'step.resu
 }
 
 /** A decision to retry is not held to `maxAttempts`: a person made it. */
-export function decide(draft: RunDraft, { stepKey, decision }: EventOf<'step.decided'>): void {
+export function decide(draft: RunDraft, { stepKey, attempt, decision }: EventOf<'step.decided'>): void {
   const target = findTarget(draft, stepKey);
-  if (target?.step.status !== 'waiting' || target.step.for !== 'decision') {
+  if (target?.step.status !== 'waiting' || target.step.for !== 'decision' || target.step.attempt !== attempt) {
     return;
   }
   const { frame, node, step } = target;
-  const { attempt, collect } = step;
+  const { collect } = step;
   switch (decision) {
     case 'retry':
       startStep(draft, frame, node, { attempt: attempt + 1, collect });

@@ -12,7 +12,7 @@ const Config = z.strictObject({
 
 /**
  * Runs its body again and again, until its condition holds after a turn, at most `maxTimes`; its output is the list of
- * the values of all turns. The item of a turn is the value of the turn before, null in the first.
+ * the values of all turns. The item of a turn is the value of the turn before, and no value in the first.
  */
 export const repeat: StepKind = {
   type: 'repeat',
