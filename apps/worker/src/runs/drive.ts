@@ -4,12 +4,12 @@ import { hasEnded, runStatus } from '@millrace/workflow/state';
 import { resume } from '@millrace/workflow/transition';
 import { startWaiting } from './attempts.ts';
 import { handBack } from './commit.ts';
-import type { Execution, Message } from './execution.ts';
-import { act, apply, noteSuccess, stepFailed } from './perform.ts';
+import { apply, type Execution, type Message } from './execution.ts';
+import { act, noteSuccess, stepFailed } from './perform.ts';
 import { assertHeld } from './persist.ts';
 import { firstRetry } from './retries.ts';
 import { logStarted } from './run-events.ts';
-import { takeSignals } from './signals.ts';
+import { noteSignals, takeSignals } from './signals.ts';
 import { loadInputs } from './step-values.ts';
 
 /** How this process is done with a run: it ended, it pauses until a retry is due, or another worker goes on with it. */
@@ -24,8 +24,9 @@ export async function drive(run: Execution): Promise<Parting> {
   const stopListening = listen(run);
   try {
     await loadInputs(run);
-    await act(run, begin(run));
+    // What was said before this claim is taken in before anything is done: a cancelled run sends nothing more.
     if (run.claim.hasSignals) run.inbox.push({ type: 'signals' });
+    await act(run, begin(run));
     for (;;) {
       const parting = await part(run);
       if (parting !== null) return parting;
@@ -52,7 +53,7 @@ function begin(run: Execution): readonly Effect[] {
 
 function listen(run: Execution): () => void {
   const { lease, deps, inbox } = run;
-  lease.onSignals(() => inbox.push({ type: 'signals' }));
+  lease.onSignals(() => noteSignals(run));
   const sources: [AbortSignal, Message['type'] & ('leaseLost' | 'drain' | 'stop')][] = [
     [lease.signal, 'leaseLost'],
     [deps.shutdown.draining, 'drain'],
@@ -91,7 +92,7 @@ async function handle(run: Execution, message: Message): Promise<void> {
       await act(run, apply(run, { type: 'retry.due', at: run.clock() }));
       break;
     case 'signals':
-      await act(run, await takeSignals(run));
+      if (run.isSpokenTo) await act(run, await takeSignals(run));
       break;
     case 'leaseLost':
       throw run.lease.signal.reason;

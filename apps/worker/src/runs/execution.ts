@@ -1,9 +1,11 @@
 import type { ActionFailure } from '@millrace/connectors/run-action';
 import type { ClaimedRun, StepRecord } from '@millrace/db/run-ownership';
-import type { RunError } from '@millrace/workflow/events';
+import type { Effect } from '@millrace/workflow/effects';
+import type { RunError, RunEvent } from '@millrace/workflow/events';
 import type { Json } from '@millrace/workflow/json';
 import type { Plan } from '@millrace/workflow/plan';
 import { initialState, type RunState } from '@millrace/workflow/state';
+import { transition } from '@millrace/workflow/transition';
 import type { Deps } from '../deps.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import type { Lease } from './lease.ts';
@@ -59,6 +61,10 @@ export interface Execution {
   /** True once a record has given the run up: then it belongs to whoever claims it next. */
   isGivenUp: boolean;
   isStartLogged: boolean;
+  /** True while somebody may have said something that was not taken in yet. */
+  isSpokenTo: boolean;
+  /** The evaluation that keeps the run waiting; aborted when the run is cancelled. */
+  evaluation: AbortController | null;
   /** Why the run failed, once that is recorded. */
   endError: RunError | null;
   changes: Changes;
@@ -94,6 +100,8 @@ export function openExecution(
     state: claim.state === null ? initialState(prepared.plan) : (claim.state as RunState),
     isGivenUp: false,
     isStartLogged: false,
+    isSpokenTo: claim.hasSignals,
+    evaluation: null,
     endError: null,
     changes: noChanges(),
     attempts: new Map(),
@@ -118,6 +126,14 @@ export function noChanges(): Changes {
     entries: [],
     signals: [],
   };
+}
+
+/** Feeds one event to the engine and answers what it asks for; nothing when the event came too late. */
+export function apply(run: Execution, event: RunEvent): readonly Effect[] {
+  const [state, effects] = transition(run.plan, run.state, event);
+  if (state !== run.state) run.changes.isDirty = true;
+  run.state = state;
+  return effects;
 }
 
 /** Notes what becomes of a step; an input noted before stays unless a new one is given. */

@@ -4,32 +4,36 @@ import type { RunError, RunEvent, StepError } from '@millrace/workflow/events';
 import { type Json, setOwn } from '@millrace/workflow/json';
 import { combineOutputs } from '@millrace/workflow/output';
 import type { PlannedNode } from '@millrace/workflow/plan';
-import { transition } from '@millrace/workflow/transition';
 import { commit } from './commit.ts';
-import { type Execution, noteStep } from './execution.ts';
-import { type Evaluated, evaluateTree, loadValues, toStorable } from './step-values.ts';
+import { apply, type Execution, noteStep } from './execution.ts';
+import { takeSignals } from './signals.ts';
+import { type Evaluated, EvaluationInterruptedError, evaluateTree, loadValues, toStorable } from './step-values.ts';
 
 type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
 
-/** Feeds one event to the engine and answers what it asks for; nothing when the event came too late. */
-export function apply(run: Execution, event: RunEvent): readonly Effect[] {
-  const [state, effects] = transition(run.plan, run.state, event);
-  if (state !== run.state) run.changes.isDirty = true;
-  run.state = state;
-  return effects;
-}
-
 /**
  * Carries out effects and all that follows from them, until only actions are left to do; then records the lot.
- * Steps without outside effect run here and now, so a chain of them costs one record.
+ * Steps without outside effect run here and now, so a chain of them costs one record. What is said to the run meanwhile is
+ * taken in between two effects.
  */
 export async function act(run: Execution, effects: readonly Effect[]): Promise<void> {
   const queue = [...effects];
   for (let effect = queue.shift(); effect !== undefined; effect = queue.shift()) {
-    const event = await perform(run, effect);
+    if (run.isSpokenTo) queue.push(...(await takeSignals(run)));
+    const event = await performUnlessCancelled(run, effect);
     if (event !== null) queue.push(...apply(run, event));
   }
   await commit(run);
+}
+
+/** Null also when the run is cancelled during an evaluation: that is taken in next. */
+async function performUnlessCancelled(run: Execution, effect: Effect): Promise<RunEvent | null> {
+  try {
+    return await perform(run, effect);
+  } catch (error) {
+    if (error instanceof EvaluationInterruptedError) return null;
+    throw error;
+  }
 }
 
 /** Notes or does what one effect asks for; answers the event that comes of it at once. */
@@ -144,7 +148,8 @@ async function collectOutputs(run: Execution, stepKeys: readonly string[]): Prom
   return collected;
 }
 
-async function evaluateOutput(run: Execution, { source }: EffectOf<'evaluateOutput'>): Promise<RunEvent> {
+async function evaluateOutput(run: Execution, { source }: EffectOf<'evaluateOutput'>): Promise<RunEvent | null> {
+  if (run.state.status !== 'output') return null; // cancelled by now
   const result =
     source.type === 'tree'
       ? await evaluateTree(run, source.tree, 'output', `${run.claim.runId}:output`)

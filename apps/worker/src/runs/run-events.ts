@@ -13,7 +13,7 @@ import type { Execution } from './execution.ts';
 import { firstRetry } from './retries.ts';
 
 /**
- * The trace of a run is started -> (retried -> started)* -> succeeded | failed, whoever executes it. Only its first
+ * The trace of a run is started -> (retried -> started)* -> succeeded | failed | cancelled, whoever executes it. Only its first
  * claim and the first claim after a pause start it; a take-over and a hand-over go on without a word.
  */
 export function logStarted(run: Execution, previous: RunState): void {
