@@ -26,13 +26,14 @@ CREATE TABLE app.workflow_run_events (
   PRIMARY KEY (org_id, run_id, number),
   FOREIGN KEY (org_id, run_id) REFERENCES app.workflow_runs (org_id, id) ON DELETE CASCADE
 );
-CREATE TRIGGER unchanged BEFORE UPDATE ON app.workflow_run_events FOR EACH ROW EXECUTE FUNCTION app.refuse_change();
+CREATE TRIGGER never_changed BEFORE UPDATE ON app.workflow_run_events FOR EACH ROW EXECUTE FUNCTION app.refuse_change();
 
 ALTER TABLE app.workflow_run_signals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.workflow_run_signals FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.workflow_run_signals FOR ALL TO app_api, app_worker
   USING (org_id = (SELECT app.current_org_id())) WITH CHECK (org_id = (SELECT app.current_org_id()));
-GRANT INSERT ON app.workflow_run_signals TO app_api;
+-- It reads no more than whether a run was told to end already; what nobody will hear goes when the run is cancelled.
+GRANT SELECT (org_id, run_id, type), INSERT, DELETE ON app.workflow_run_signals TO app_api;
 GRANT SELECT, DELETE ON app.workflow_run_signals TO app_worker;
 ALTER TABLE app.workflow_run_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.workflow_run_events FORCE ROW LEVEL SECURITY;
@@ -43,8 +44,8 @@ GRANT INSERT ON app.workflow_run_events TO app_worker;
 
 GRANT UPDATE (signals_read, event_count) ON app.workflow_runs TO app_worker;
 -- To cancel a run that nobody owns, and to say something to one that somebody does.
-GRANT UPDATE (status, next_attempt_at, lease_token, lease_until, next_sweep_at, finished_at, signals_sent, event_count)
-  ON app.workflow_runs TO app_api;
+GRANT UPDATE (status, next_attempt_at, lease_token, lease_until, next_sweep_at, finished_at, signals_sent, signals_read,
+  event_count) ON app.workflow_runs TO app_api;
 GRANT INSERT, UPDATE (status, finished_at) ON app.workflow_run_steps TO app_api;
 
 DROP FUNCTION app.claim_run(uuid, uuid, integer);
@@ -82,7 +83,8 @@ BEGIN
         AND ((r.status = 'queued' AND (coalesce(r.next_attempt_at, now()) <= now() OR r.signals_sent > r.signals_read))
           OR (r.status = 'waiting' AND (r.next_attempt_at <= now() OR r.signals_sent > r.signals_read))
           OR (r.status = 'running' AND r.lease_until < now())
-          OR (r.status = 'running' AND r.lease_until IS NULL AND coalesce(r.next_attempt_at, now()) <= now()))
+          OR (r.status = 'running' AND r.lease_until IS NULL
+            AND (coalesce(r.next_attempt_at, now()) <= now() OR r.signals_sent > r.signals_read)))
       RETURNING v_claim.n, 'claimed', extract(epoch FROM now())::double precision * 1000, r.workflow_id, r.version,
         r.state, r.input, r.trigger_type, r.lease_token, r.lost_claims, r.attempt_count, r.max_attempts,
         r.next_attempt_at::timestamptz, r.created_at::timestamptz, r.started_at::timestamptz,
@@ -119,7 +121,9 @@ END $$;
 -- that has ended is left as it is (R2). A lease lost again and again without any progress must stay countable, so a step
 -- that merely started does not reset the count: the step may be what kills the worker. A run that fails is counted for a
 -- notice, if its organization wants any; only the beginning of the message is kept, it may quote a value.
--- In this order, so that two calls at once wait for each other's rows and notices but never in a circle.
+-- Signals are read in their order, so the highest number tells them all: a record that is sent once more, because its answer
+-- was lost, reads nothing twice. Whatever a run had still to hear goes with its end.
+-- In this order, which is that of heartbeat_runs, so that calls wait for each other's rows and notices but never in a circle.
 CREATE FUNCTION app.record_runs(p_records jsonb) RETURNS TABLE (number integer, outcome text)
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 #variable_conflict use_column
@@ -127,37 +131,40 @@ DECLARE
   v record;
   v_kept boolean;
   v_event integer;
+  v_sent integer;
 BEGIN
   FOR v IN
     SELECT c.n::integer AS n, c.e, (c.e ->> 'orgId')::uuid AS org, (c.e ->> 'workflowId')::uuid AS workflow,
       (c.e ->> 'runId')::uuid AS run, c.e ->> 'status' AS status, (c.e ->> 'nextAttemptAt')::timestamptz AS next,
       c.e ->> 'status' IN ('succeeded', 'failed', 'cancelled') AS ended,
       (c.e ->> 'release')::boolean OR c.e ->> 'status' <> 'running' AS released,
-      jsonb_array_length(c.e -> 'signals') AS signal_count,
+      (SELECT coalesce(max(x::integer), 0) FROM jsonb_array_elements_text(c.e -> 'signals') AS x) AS read,
       (c.e ->> 'leaseMs')::integer * interval '1 ms' AS lease
     FROM jsonb_array_elements(p_records) WITH ORDINALITY AS c (e, n) ORDER BY 3, 4, 5
   LOOP
     PERFORM set_config('app.current_org_id', v.org::text, true);
     UPDATE app.workflow_runs r
-    SET status = CASE WHEN v.released AND NOT v.ended AND r.signals_sent > r.signals_read + v.signal_count
+    SET status = CASE WHEN v.released AND NOT v.ended AND r.signals_sent > greatest(r.signals_read, v.read)
         THEN 'running' ELSE v.status END,
       state = coalesce(v.e -> 'state', r.state), next_attempt_at = v.next,
       attempt_count = greatest(r.attempt_count, (v.e ->> 'attemptCount')::integer),
       output = v.e -> 'output', error = v.e -> 'error',
       lost_claims = CASE WHEN v.status <> 'running' OR (v.e ->> 'hasProgress')::boolean THEN 0 ELSE r.lost_claims END,
-      lease_until = CASE WHEN NOT v.released OR NOT v.ended AND r.signals_sent > r.signals_read + v.signal_count
+      lease_until = CASE WHEN NOT v.released OR NOT v.ended AND r.signals_sent > greatest(r.signals_read, v.read)
         THEN now() + v.lease END,
       next_sweep_at = CASE
         WHEN v.ended THEN NULL
-        WHEN NOT v.released OR r.signals_sent > r.signals_read + v.signal_count
+        WHEN NOT v.released OR r.signals_sent > greatest(r.signals_read, v.read)
           THEN coalesce(r.next_sweep_at, date_trunc('milliseconds', now()))
         WHEN v.status = 'waiting' THEN v.next
         ELSE coalesce(v.next, date_trunc('milliseconds', now())) END, -- the column would round up, into the future
       finished_at = CASE WHEN v.ended THEN now() END,
-      signals_read = r.signals_read + v.signal_count,
+      signals_read = CASE WHEN v.ended THEN r.signals_sent
+        ELSE greatest(r.signals_read, least(v.read, r.signals_sent)) END,
       event_count = r.event_count + (v.e ? 'entries')::integer
     WHERE r.org_id = v.org AND r.id = v.run AND r.lease_token = (v.e ->> 'leaseToken')::bigint AND r.status = 'running'
-    RETURNING v.released AND NOT v.ended AND r.lease_until IS NOT NULL, r.event_count INTO v_kept, v_event;
+    RETURNING v.released AND NOT v.ended AND r.lease_until IS NOT NULL, r.event_count, r.signals_sent
+      INTO v_kept, v_event, v_sent;
     number := v.n;
     outcome := CASE WHEN NOT FOUND THEN 'fenced' WHEN v_kept THEN 'unread' ELSE 'recorded' END;
     RETURN NEXT;
@@ -183,9 +190,9 @@ BEGIN
       INSERT INTO app.workflow_run_events (org_id, run_id, number, entries)
       VALUES (v.org, v.run, v_event, v.e -> 'entries');
     END IF;
-    IF v.signal_count > 0 THEN
-      DELETE FROM app.workflow_run_signals s WHERE s.org_id = v.org AND s.run_id = v.run
-        AND s.number IN (SELECT x::integer FROM jsonb_array_elements_text(v.e -> 'signals') AS x);
+    IF v_sent > 0 AND (v.ended OR v.read > 0) THEN
+      DELETE FROM app.workflow_run_signals s
+      WHERE s.org_id = v.org AND s.run_id = v.run AND (v.ended OR s.number <= v.read);
     END IF;
     IF v.status = 'failed' THEN
       INSERT INTO app.failure_notices AS n (org_id, workflow_id, failed_count, last_run_id, last_error)
@@ -199,7 +206,8 @@ BEGIN
   PERFORM set_config('app.current_org_id', '', true);
 END $$;
 
--- Starts the leases anew, and says of each run whether the caller still owns it and has something to read.
+-- Starts the leases anew, and says of each run whether the caller still owns it and has something to read. In the order of
+-- record_runs: a program's heartbeat and its records touch the same runs at the same time.
 CREATE FUNCTION app.heartbeat_runs(p_leases jsonb)
 RETURNS TABLE (number integer, is_owner boolean, has_signals boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
@@ -208,9 +216,10 @@ DECLARE
   v record;
 BEGIN
   FOR v IN
-    SELECT c.n::integer AS n, (c.e ->> 'orgId')::uuid AS org, (c.e ->> 'runId')::uuid AS run,
-      (c.e ->> 'leaseToken')::bigint AS token, (c.e ->> 'leaseMs')::integer * interval '1 ms' AS lease
-    FROM jsonb_array_elements(p_leases) WITH ORDINALITY AS c (e, n) ORDER BY 2, 3
+    SELECT c.n::integer AS n, (c.e ->> 'orgId')::uuid AS org, (c.e ->> 'workflowId')::uuid AS workflow,
+      (c.e ->> 'runId')::uuid AS run, (c.e ->> 'leaseToken')::bigint AS token,
+      (c.e ->> 'leaseMs')::integer * interval '1 ms' AS lease
+    FROM jsonb_array_elements(p_leases) WITH ORDINALITY AS c (e, n) ORDER BY 2, 3, 4
   LOOP
     PERFORM set_config('app.current_org_id', v.org::text, true);
     number := v.n;
@@ -256,11 +265,13 @@ BEGIN
 END $$;
 
 -- Cancels a run. 'cancelled': nobody owned it, so it ended here and now, and whoever believes to own it is fenced.
--- 'signalled': its owner is told, and ends it. 'ended': it had ended before. Null: there is no such run.
+-- 'signalled': its owner is told, once however often that is asked, and ends it. 'ended': it had ended before. Null: there
+-- is no such run.
 CREATE FUNCTION app.cancel_run(p_org uuid, p_run uuid, p_entry jsonb) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
   v_outcome text;
+  v_is_told boolean := false;
   v_run app.workflow_runs;
 BEGIN
   PERFORM set_config('app.current_org_id', p_org::text, true);
@@ -269,11 +280,13 @@ BEGIN
     v_outcome := 'ended';
   ELSIF v_run.status = 'running' AND v_run.lease_until >= now() THEN
     v_outcome := 'signalled';
+    v_is_told := EXISTS (
+      SELECT FROM app.workflow_run_signals s WHERE s.org_id = p_org AND s.run_id = p_run AND s.type = 'cancel');
   ELSIF v_run.status IS NOT NULL THEN
     v_outcome := 'cancelled';
     UPDATE app.workflow_runs r
     SET status = 'cancelled', finished_at = now(), lease_token = r.lease_token + 1, lease_until = NULL,
-      next_attempt_at = NULL, next_sweep_at = NULL, event_count = r.event_count + 1
+      next_attempt_at = NULL, next_sweep_at = NULL, signals_read = r.signals_sent, event_count = r.event_count + 1
     WHERE r.org_id = p_org AND r.id = p_run;
     UPDATE app.workflow_run_steps s SET status = 'cancelled', finished_at = now()
     WHERE s.org_id = p_org AND s.run_id = p_run AND s.status IN ('pending', 'running', 'waiting');
@@ -284,44 +297,14 @@ BEGIN
     ON CONFLICT (org_id, run_id, step_key) DO NOTHING;
     INSERT INTO app.workflow_run_events (org_id, run_id, number, entries)
     VALUES (p_org, p_run, v_run.event_count + 1, jsonb_build_array(p_entry));
+    DELETE FROM app.workflow_run_signals s WHERE s.org_id = p_org AND s.run_id = p_run;
   END IF;
   PERFORM set_config('app.current_org_id', '', true);
-  IF v_outcome = 'signalled' AND NOT app.signal_run(p_org, p_run, 'cancel', NULL, p_entry) THEN
+  IF v_outcome = 'signalled' AND NOT v_is_told AND NOT app.signal_run(p_org, p_run, 'cancel', NULL, p_entry) THEN
     RAISE EXCEPTION 'the run % vanished under its lock', p_run;
   END IF;
   RETURN v_outcome;
 END $$;
-
--- As before, and a run that waits is stuck as soon as it has something unread.
-GRANT SELECT (signals_sent, signals_read) ON app.workflow_runs TO app_resolver;
-GRANT USAGE, CREATE ON SCHEMA sys TO app_resolver;
-SET LOCAL ROLE app_resolver;
-CREATE OR REPLACE FUNCTION sys.stuck_runs(p_limit integer) RETURNS TABLE (org_id uuid, id uuid)
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  WITH due AS (
-    SELECT r.org_id, r.id,
-      CASE
-        WHEN r.status = 'running' AND r.lease_until > now() THEN r.lease_until
-        WHEN r.lease_until IS NULL AND r.next_attempt_at > now() AND r.signals_sent = r.signals_read
-          THEN r.next_attempt_at
-      END AS legitimate_until,
-      r.status = 'waiting' AND r.next_attempt_at IS NULL AND r.signals_sent = r.signals_read AS has_no_time
-    FROM app.workflow_runs r
-    WHERE r.next_sweep_at <= now() AND (SELECT pg_try_advisory_xact_lock(7303001))
-    ORDER BY r.next_sweep_at
-    LIMIT p_limit
-    FOR NO KEY UPDATE SKIP LOCKED
-  ), stamped AS (
-    UPDATE app.workflow_runs r
-    SET next_sweep_at = CASE
-      WHEN due.has_no_time THEN NULL
-      ELSE coalesce(due.legitimate_until, now() + interval '10 s') END
-    FROM due WHERE r.org_id = due.org_id AND r.id = due.id
-  )
-  SELECT due.org_id, due.id FROM due WHERE due.legitimate_until IS NULL AND NOT due.has_no_time
-$$;
-SET LOCAL ROLE app_owner;
-REVOKE CREATE ON SCHEMA sys FROM app_resolver;
 
 -- As before, without the values of iterations: rows of the engine, not steps.
 CREATE OR REPLACE FUNCTION app.read_run(p_org uuid, p_workflow uuid, p_run uuid) RETURNS json
@@ -357,3 +340,35 @@ GRANT EXECUTE ON FUNCTION app.heartbeat_runs(jsonb) TO app_worker;
 GRANT EXECUTE ON FUNCTION app.read_signals(uuid, uuid) TO app_worker;
 GRANT EXECUTE ON FUNCTION app.signal_run(uuid, uuid, text, text, jsonb) TO app_api;
 GRANT EXECUTE ON FUNCTION app.cancel_run(uuid, uuid, jsonb) TO app_api;
+
+GRANT SELECT (signals_sent, signals_read) ON app.workflow_runs TO app_resolver;
+GRANT USAGE, CREATE ON SCHEMA sys TO app_resolver;
+SET LOCAL ROLE app_resolver;
+
+-- As in 0004, and a run without an owner that has something unread is stuck as well, whatever time it waits for: whoever
+-- said it may have died before waking a worker.
+CREATE OR REPLACE FUNCTION sys.stuck_runs(p_limit integer) RETURNS TABLE (org_id uuid, id uuid)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  WITH due AS (
+    SELECT r.org_id, r.id,
+      CASE
+        WHEN r.status = 'running' AND r.lease_until > now() THEN r.lease_until
+        WHEN r.lease_until IS NULL AND r.next_attempt_at > now() AND r.signals_sent = r.signals_read THEN r.next_attempt_at
+      END AS legitimate_until,
+      r.status = 'waiting' AND r.next_attempt_at IS NULL AND r.signals_sent = r.signals_read AS has_no_time
+    FROM app.workflow_runs r
+    WHERE r.next_sweep_at <= now() AND (SELECT pg_try_advisory_xact_lock(7303001))
+    ORDER BY r.next_sweep_at
+    LIMIT p_limit
+    FOR NO KEY UPDATE SKIP LOCKED
+  ), stamped AS (
+    UPDATE app.workflow_runs r
+    SET next_sweep_at = CASE
+      WHEN due.has_no_time THEN NULL
+      ELSE coalesce(due.legitimate_until, now() + interval '10 s') END
+    FROM due WHERE r.org_id = due.org_id AND r.id = due.id
+  )
+  SELECT due.org_id, due.id FROM due WHERE due.legitimate_until IS NULL AND NOT due.has_no_time
+$$;
+SET LOCAL ROLE app_owner;
+REVOKE CREATE ON SCHEMA sys FROM app_resolver;

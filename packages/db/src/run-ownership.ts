@@ -95,7 +95,7 @@ export interface RunRecord {
   steps: readonly StepRecord[];
   /** What happened, for the timeline. */
   entries?: readonly object[];
-  /** Numbers of the signals that this transition has taken in: they are read now. */
+  /** Numbers of the signals that this transition has taken in: they and all before them are read now. */
   signals?: readonly number[];
   /**
    * True gives the run up: whoever comes next may claim it once `nextAttemptAt` has come, without counting a lost lease. A status
@@ -130,6 +130,7 @@ export async function recordRun(db: Database, record: RunRecord): Promise<Record
 
 export interface HeldLease {
   orgId: string;
+  workflowId: string;
   runId: string;
   leaseToken: number;
   leaseMs: number;

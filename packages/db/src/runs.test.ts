@@ -73,8 +73,8 @@ function record(run: ClaimedRun, change: Partial<RunRecord>): Promise<RecordOutc
   });
 }
 
-async function beat({ orgId, runId, leaseToken }: ClaimedRun): Promise<boolean | undefined> {
-  const [answer] = await heartbeatRuns(worker, [{ orgId, runId, leaseToken, leaseMs: LEASE_MS }]);
+async function beat({ orgId, workflowId, runId, leaseToken }: ClaimedRun): Promise<boolean | undefined> {
+  const [answer] = await heartbeatRuns(worker, [{ orgId, workflowId, runId, leaseToken, leaseMs: LEASE_MS }]);
   return answer?.isOwner;
 }
 

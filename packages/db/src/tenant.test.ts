@@ -50,7 +50,12 @@ it('leaves no organization behind on the connection, however it was used and how
     [api, 'a failed statement', 'failed', () => withOrg(api, orgId, (tx) => tx.execute('SELECT 1 / 0'))],
     [api, 'accounts', 'done', () => withoutOrg(api, (tx) => tx.select().from(users))],
     [worker, 'a claim', 'done', () => claimRun(worker, { orgId, runId, leaseMs: 1_000 })],
-    [worker, 'a heartbeat', 'done', () => heartbeatRuns(worker, [{ orgId, runId, leaseToken: 1, leaseMs: 1_000 }])],
+    [
+      worker,
+      'a heartbeat',
+      'done',
+      () => heartbeatRuns(worker, [{ orgId, workflowId: first.workflowId, runId, leaseToken: 1, leaseMs: 1_000 }]),
+    ],
     [worker, 'steps', 'done', () => loadSteps(worker, orgId, runId)],
     [worker, 'a failed claim', 'failed', () => claimRun(worker, { orgId, runId, leaseMs: 1e12 })],
   ];

@@ -128,4 +128,14 @@ async function seedWorkflow(admin: pg.Pool, tenant: SeededTenant): Promise<void>
      VALUES ($1, $2, 'one', 'transform', 'succeeded', now())`,
     [orgId, endedRunId],
   );
+  await admin.query(
+    `INSERT INTO app.workflow_run_events (org_id, run_id, number, entries)
+     VALUES ($1, $2, 1, '[{"type": "run.succeeded"}]')`,
+    [orgId, endedRunId],
+  );
+  await admin.query(
+    `INSERT INTO app.workflow_run_signals (org_id, run_id, number, type, step_key, payload)
+     VALUES ($1, $2, 1, 'resume', 'one', '{"n": 1}')`,
+    [orgId, endedRunId],
+  );
 }

@@ -91,8 +91,10 @@ async function executeClaimed(deps: Deps, claim: ClaimedRun, lease: Lease, leave
 async function executeAlone(deps: Deps, claim: ClaimedRun, lease: Lease): Promise<WakeOutcome> {
   const leaveAlone = await deps.gate.enterAlone(ALONE_WAIT_MS);
   if (leaveAlone === null) {
-    await giveUp(deps, claim, lease);
-    return later(ALONE_DELAY_MS);
+    if (await giveUp(deps, claim, lease)) return later(ALONE_DELAY_MS);
+    // Somebody has something to say to it, most likely that it shall end: that does not wait for the others to leave.
+    const leave = await deps.gate.enter();
+    return await execute(deps, { ...claim, hasSignals: true }, lease).finally(leave);
   }
   try {
     // With the first progress the run is no suspect any more, and others need not wait for its long steps.
@@ -102,13 +104,16 @@ async function executeAlone(deps: Deps, claim: ClaimedRun, lease: Lease): Promis
   }
 }
 
-/** Hands an untouched run back for a while, without forgetting that its owners keep dying. */
-async function giveUp({ db }: Deps, claim: ClaimedRun, lease: Lease): Promise<void> {
+/** Hands an untouched run back for a while, without forgetting that its owners keep dying. False: it has something unread. */
+async function giveUp({ db }: Deps, claim: ClaimedRun, lease: Lease): Promise<boolean> {
   const { orgId, runId, workflowId, leaseToken, attemptCount } = claim;
   const record = { orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps: [], release: true };
   const nextAttemptAt = new Date(claim.nowMs + performance.now() - lease.claimedAt + ALONE_DELAY_MS);
   lease.letGo();
-  await persist(lease, () => recordRun(db, { ...record, status: 'running', nextAttemptAt }));
+  const outcome = await persist(lease, () => recordRun(db, { ...record, status: 'running', nextAttemptAt }));
+  if (outcome !== 'unread') return true;
+  lease.hold();
+  return false;
 }
 
 async function execute(deps: Deps, claim: ClaimedRun, lease: Lease, onProgress = () => {}): Promise<WakeOutcome> {

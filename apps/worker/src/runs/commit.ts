@@ -93,5 +93,7 @@ async function write(run: Execution, change: Write): Promise<void> {
   if (run.isGivenUp) return;
   lease.hold();
   assertHeld(lease);
-  if (hasUnread) run.inbox.push({ type: 'signals' });
+  if (!hasUnread) return;
+  run.isSpokenTo = true;
+  run.inbox.push({ type: 'signals' });
 }

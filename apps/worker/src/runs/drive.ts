@@ -10,7 +10,7 @@ import type { Execution, Message } from './execution.ts';
 import { apply, noteSuccess, stepFailed } from './notes.ts';
 import { assertHeld } from './persist.ts';
 import { logStarted } from './run-events.ts';
-import { takeSignals } from './signals.ts';
+import { noteSignals, takeSignals } from './signals.ts';
 import { loadInputs } from './stored-values.ts';
 
 /** How this process is done with a run: it ended, it pauses until something is due or said, or another worker goes on. */
@@ -25,8 +25,9 @@ export async function drive(run: Execution): Promise<Parting> {
   const stopListening = listen(run);
   try {
     await loadInputs(run);
-    await act(run, begin(run));
+    // What was said before this claim is taken in before anything is done: a cancelled run sends nothing more.
     if (run.claim.hasSignals) run.inbox.push({ type: 'signals' });
+    await act(run, begin(run));
     for (;;) {
       const parting = await part(run);
       if (parting !== null) return parting;
@@ -53,7 +54,7 @@ function begin(run: Execution): readonly Effect[] {
 
 function listen(run: Execution): () => void {
   const { lease, deps, inbox } = run;
-  lease.onSignals(() => inbox.push({ type: 'signals' }));
+  lease.onSignals(() => noteSignals(run));
   const sources: [AbortSignal, Message['type'] & ('leaseLost' | 'drain' | 'stop')][] = [
     [lease.signal, 'leaseLost'],
     [deps.shutdown.draining, 'drain'],
@@ -92,7 +93,7 @@ async function handle(run: Execution, message: Message): Promise<void> {
       await act(run, apply(run, { type: 'time.passed', at: run.clock() }));
       break;
     case 'signals':
-      await act(run, await takeSignals(run));
+      if (run.isSpokenTo) await act(run, await takeSignals(run));
       break;
     case 'leaseLost':
       throw run.lease.signal.reason;

@@ -62,6 +62,10 @@ export interface Execution {
   /** True once a record has given the run up: then it belongs to whoever claims it next. */
   isGivenUp: boolean;
   isStartLogged: boolean;
+  /** True while somebody may have said something that was not taken in yet. */
+  isSpokenTo: boolean;
+  /** The evaluation that keeps the run waiting; aborted when the run is cancelled. */
+  evaluation: AbortController | null;
   /** Why the run failed, once that is recorded. */
   endError: RunError | null;
   changes: Changes;
@@ -101,6 +105,8 @@ export function openExecution(
     stateBefore: state,
     isGivenUp: false,
     isStartLogged: false,
+    isSpokenTo: claim.hasSignals,
+    evaluation: null,
     endError: null,
     changes: noChanges(),
     attempts: new Map(),

@@ -79,7 +79,7 @@ export function createLeases(db: Database): Leases {
   return {
     keep(run, claimedAt) {
       timer ??= setInterval(() => void beat(), HEARTBEAT_MS);
-      const { orgId, runId, leaseToken } = run;
+      const { orgId, workflowId, runId, leaseToken } = run;
       const leave = () => {
         if (kept.get(runId) === one) kept.delete(runId);
         if (kept.size > 0) return;
@@ -87,11 +87,13 @@ export function createLeases(db: Database): Leases {
         timer = undefined;
       };
       const one: Kept = {
-        held: { orgId, runId, leaseToken, leaseMs: LEASE_MS },
+        held: { orgId, workflowId, runId, leaseToken, leaseMs: LEASE_MS },
         isLettingGo: false,
         onSignals: () => {},
         lease: openLease(claimedAt, () => one, leave),
       };
+      // This process claimed the run anew after its own lease had run out: the claim before this one is over.
+      kept.get(runId)?.lease.lose();
       kept.set(runId, one);
       return one.lease;
     },

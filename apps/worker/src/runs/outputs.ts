@@ -3,6 +3,7 @@ import type { RunError, RunEvent } from '@millrace/workflow/events';
 import type { Json } from '@millrace/workflow/json';
 import { findStep, locate } from '@millrace/workflow/locate';
 import { combineOutputs } from '@millrace/workflow/output';
+import { hasEnded } from '@millrace/workflow/state';
 import { iterationScope } from '@millrace/workflow/step-keys';
 import { isTruthy } from '@millrace/workflow/steps/truth';
 import type { Execution } from './execution.ts';
@@ -13,8 +14,9 @@ import { loadIterations, loadValues } from './stored-values.ts';
 type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
 
 /** Evaluates what the run answers, or what an iteration is worth, and keeps the value. */
-export async function evaluateOutput(run: Execution, effect: EffectOf<'evaluateOutput'>): Promise<RunEvent> {
+export async function evaluateOutput(run: Execution, effect: EffectOf<'evaluateOutput'>): Promise<RunEvent | null> {
   const { scope, source } = effect;
+  if (hasEnded(run.state)) return null; // cancelled by now
   const place = { scope, path: 'output', seed: `${run.claim.runId}:${scope === '' ? 'output' : `${scope}.output`}` };
   const result =
     source.type === 'tree' ? await evaluateTree(run, source.tree, place) : await combine(run, source.stepKeys);
@@ -29,8 +31,9 @@ export async function evaluateOutput(run: Execution, effect: EffectOf<'evaluateO
 }
 
 /** Whether a turn of a repeat was the last one. */
-export async function evaluateUntil(run: Execution, effect: EffectOf<'evaluateUntil'>): Promise<RunEvent> {
+export async function evaluateUntil(run: Execution, effect: EffectOf<'evaluateUntil'>): Promise<RunEvent | null> {
   const { stepKey, index } = effect;
+  if (hasEnded(run.state)) return null; // cancelled by now
   const until = locate(run.plan, stepKey)?.node.loop?.until ?? null;
   const scope = iterationScope(stepKey, index);
   const place = { scope, path: 'config.until', seed: `${run.claim.runId}:${scope}.until` };

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import type { Execution, TimelineEntry } from './execution.ts';
 import { apply, noteSuccess } from './notes.ts';
 import { persist } from './persist.ts';
-import { toStorable } from './step-values.ts';
+import { EvaluationInterruptedError, toStorable } from './step-values.ts';
 
 /** What the API stores of a decision: an answer to an approval, or about a step whose outcome nobody knows. */
 const Decision = z.object({
@@ -19,10 +19,29 @@ const Decision = z.object({
 });
 
 /**
+ * Notes that the run has signals. They are taken in when the run comes to it; only a cancel does not wait for an
+ * evaluation to end. What fails here is made up for by the next heartbeat, which finds the signal still unread.
+ */
+export function noteSignals(run: Execution): void {
+  run.isSpokenTo = true;
+  run.inbox.push({ type: 'signals' });
+  const { evaluation } = run;
+  if (evaluation === null) return;
+  const { orgId, runId } = run.claim;
+  readSignals(run.deps.db, orgId, runId).then(
+    (signals) => {
+      if (signals.some(({ type }) => type === 'cancel')) evaluation.abort(new EvaluationInterruptedError());
+    },
+    () => {},
+  );
+}
+
+/**
  * Takes in what was said to the run since (R3): each signal becomes an event of the engine, and counts as read in the
- * same record as what came of it. One that comes too late changes nothing, and is read all the same.
+ * same record as what came of it. What comes after the end goes with it unheard.
  */
 export async function takeSignals(run: Execution): Promise<Effect[]> {
+  run.isSpokenTo = false;
   const { orgId, runId } = run.claim;
   const signals = await persist(run.lease, () => readSignals(run.deps.db, orgId, runId));
   return signals.flatMap((signal) => takeIn(run, signal));
@@ -55,7 +74,7 @@ function decide(run: Execution, stepKey: string, { decision, value, note, by }: 
     return { type: 'step.resumed', stepKey, branch: decision, at } satisfies RunEvent;
   }
   if (decision === 'skip') noteSuccess(run, stepKey, step.attempt, asOutput(value));
-  return { type: 'step.decided', stepKey, decision, at } satisfies RunEvent;
+  return { type: 'step.decided', stepKey, attempt: step.attempt, decision, at } satisfies RunEvent;
 }
 
 /** The API has refused what cannot be stored; what an older one let through is no output. */

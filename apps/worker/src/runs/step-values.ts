@@ -16,12 +16,17 @@ export interface Place {
   seed: string;
 }
 
+/** The run was cancelled while one of its expressions was evaluated. */
+export class EvaluationInterruptedError extends Error {
+  override readonly name = 'EvaluationInterruptedError';
+}
+
 export type Evaluated = { ok: true; value: Json } | { ok: false; error: StepError };
 
 /**
  * Evaluates a config or output tree with what this run knows. Plain paths are evaluated here; anything else goes to a
  * child process, in one message. A failure names path and position, never values, and is not worth another attempt
- * unless no child could be had.
+ * unless no child could be had. Throws an EvaluationInterruptedError when the run is cancelled meanwhile.
  */
 export async function evaluateTree(run: Execution, tree: PlannedTree, place: Place): Promise<Evaluated> {
   const bindings = await bind(run, tree, place.scope);
@@ -57,12 +62,18 @@ async function evaluateOutside(
 ): Promise<ExpressionResult | null> {
   // Waiting for a child takes time in which this process may die: what an action did must be stored before.
   if (run.changes.holdsResult) await commit(run);
+  const request = { templates: tree.tree, path, bindings, now: run.clock(), seed };
+  const evaluation = new AbortController();
+  run.evaluation = evaluation;
   try {
-    return await run.deps.expressions.evaluate({ templates: tree.tree, path, bindings, now: run.clock(), seed });
+    return await run.deps.expressions.evaluate(request, evaluation.signal);
   } catch {
+    evaluation.signal.throwIfAborted();
     if (!run.deps.shutdown.stopping.aborted) return null;
     // The children were ended with this program. That is no fault of the run: the next owner evaluates again.
     run.lease.lose();
     throw new LeaseLostError('the program ends');
+  } finally {
+    run.evaluation = null;
   }
 }

@@ -14,7 +14,7 @@ import { memberships } from './memberships.ts';
 import { orgMails } from './org-mails.ts';
 import { deletedOrganizations, organizations } from './organizations.ts';
 import { roles } from './roles.ts';
-import { workflowRunSteps, workflowRuns } from './runs.ts';
+import { workflowRunEvents, workflowRunSignals, workflowRunSteps, workflowRuns } from './runs.ts';
 import { users } from './users.ts';
 import { organizationVariables } from './variables.ts';
 import { workflowPins, workflows, workflowVersions } from './workflows.ts';
@@ -40,6 +40,8 @@ const TABLES = [
   roles,
   users,
   workflowPins,
+  workflowRunEvents,
+  workflowRunSignals,
   workflowRunSteps,
   workflowRuns,
   workflowVersions,
