@@ -44,7 +44,7 @@ const Retry = z.strictObject({
     .optional(),
 });
 
-const Node = z.strictObject({
+export const Node = z.strictObject({
   id: z.string().regex(NODE_ID, { message: 'An id starts with a letter and has at most 64 letters, digits, - or _.' }),
   type: z.string(),
   name: Label.optional(),
@@ -57,7 +57,7 @@ const Node = z.strictObject({
 
 export type DefinitionNode = z.infer<typeof Node>;
 
-const Edge = z.strictObject({ from: z.string(), to: z.string(), branch: z.string().optional() });
+export const Edge = z.strictObject({ from: z.string(), to: z.string(), branch: z.string().optional() });
 
 /** The body of a loop: a small document of its own, that sees what its loop sees. */
 export const Body = z.strictObject({
