@@ -3,7 +3,7 @@ import { checkBounds } from './bounds.ts';
 import { hasExpression } from './template.ts';
 
 /** What the id of a node looks like; it becomes a step key and a name in expressions. */
-const NODE_ID = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+export const NODE_ID = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
 /** Most nodes and edges of one document. */
 export const MAX_NODES = 1000;
