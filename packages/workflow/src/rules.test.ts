@@ -308,6 +308,11 @@ test('rule 11: retry, a time limit and idempotency stand on body nodes, never on
   ]);
 });
 
+test('rule 13: a wait has no attempt to limit or to repeat, so a limit beside its config is a problem', () => {
+  const ask = { id: 'ask', type: 'approval', config: { by: 'admin' }, timeoutMs: 5, idempotency: 'none' };
+  expect(problemsOf([ask])).toEqual(['nodes[0].timeoutMs WAIT_OPTION', 'nodes[0].idempotency WAIT_OPTION']);
+});
+
 test('rule 12: a key names the way to its step, and what a step reads is found from there', () => {
   const inner = foreach('inner', [], { nodes: [give('x')] }, { as: 'line' });
   const plan = planOf(
