@@ -3,7 +3,7 @@ import { checkBounds } from './bounds.ts';
 import { hasExpression } from './template.ts';
 
 /** What the id of a node looks like; it becomes a step key and a name in expressions. */
-const NODE_ID = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+export const NODE_ID = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
 /** Most nodes and edges of one document. */
 export const MAX_NODES = 1000;
@@ -44,7 +44,7 @@ const Retry = z.strictObject({
     .optional(),
 });
 
-const Node = z.strictObject({
+export const Node = z.strictObject({
   id: z.string().regex(NODE_ID, { message: 'An id starts with a letter and has at most 64 letters, digits, - or _.' }),
   type: z.string(),
   name: Label.optional(),
@@ -57,7 +57,7 @@ const Node = z.strictObject({
 
 export type DefinitionNode = z.infer<typeof Node>;
 
-const Edge = z.strictObject({ from: z.string(), to: z.string(), branch: z.string().optional() });
+export const Edge = z.strictObject({ from: z.string(), to: z.string(), branch: z.string().optional() });
 
 /** The body of a loop: a small document of its own, that sees what its loop sees. */
 export const Body = z.strictObject({

@@ -256,7 +256,7 @@ function framesOf(state: RunState): Map<string, Frame> {
   ]);
 }
 
-test('every run ends, with every step in an end status and exactly one finish', () => {
+test('rules 5 and 15: every run ends, with every step in an end status and exactly one finish', () => {
   fc.assert(
     fc.property(plans, choices, (plan, chosen) => {
       const history = play(plan, chosen);
@@ -305,7 +305,7 @@ test('the same event twice changes nothing the second time', () => {
   );
 });
 
-test('a run that ended ignores every event', () => {
+test('rule 17: a run that ended ignores every event', () => {
   fc.assert(
     fc.property(plans, choices, fc.nat(40), (plan, chosen, cancelAt) => {
       const history = play(plan, chosen, { cancelAt });
@@ -345,7 +345,7 @@ test('late and repeated events in between change nothing in how a run goes', () 
   );
 });
 
-test('a step starts at most once per attempt, never again after it ended, and only when an edge into it was taken', () => {
+test('rules 5 and 7: a step starts at most once per attempt, never again after it ended, and only when an edge into it was taken', () => {
   fc.assert(
     fc.property(plans, choices, (plan, chosen) => {
       const { effects, states } = play(plan, chosen);
@@ -373,7 +373,7 @@ test('a step starts at most once per attempt, never again after it ended, and on
   );
 });
 
-test('an edge settles once, in every frame', () => {
+test('rule 6: an edge settles once, in every frame', () => {
   fc.assert(
     fc.property(plans, choices, (plan, chosen) => {
       const { states } = play(plan, chosen);
@@ -389,7 +389,7 @@ test('an edge settles once, in every frame', () => {
   );
 });
 
-test('a loop never has more iterations open than it may, and forgets those that ended', () => {
+test('rules 10 and 11: a loop never has more iterations open than it may, and forgets those that ended', () => {
   fc.assert(
     fc.property(plans, choices, (plan, chosen) => {
       for (const state of play(plan, chosen).states) {
@@ -407,7 +407,7 @@ test('a loop never has more iterations open than it may, and forgets those that 
   );
 });
 
-test('every scope and step of a state is found in the plan by its key, and every effect names one', () => {
+test('rule 12: every scope and step of a state is found in the plan by its key, and every effect names one', () => {
   fc.assert(
     fc.property(plans, choices, (plan, chosen) => {
       const { states, effects } = play(plan, chosen);
@@ -441,7 +441,7 @@ test('a transition leaves its arguments alone and its states are plain JSON', ()
   );
 });
 
-test('a run taken over after any event repeats no ended step and still ends', () => {
+test('rule 13: a run taken over after any event repeats no ended step and still ends', () => {
   fc.assert(
     fc.property(plans, choices, fc.nat(60), fc.boolean(), (plan, chosen, diesAfter, isLate) => {
       const { states } = play(plan, chosen);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { RunEvent } from './events.ts';
 import { locate, stepKeyFor } from './locate.ts';
 import { nextDueAt, runStatus } from './run-status.ts';
 import { planOf } from './testing.ts';
@@ -295,6 +296,28 @@ test('rule 11: no more iterations than concurrency are open, and one that ends m
   expect(host.started.at(-1)).toBe('each.2.send#1');
 });
 
+test('rule 11: a loop ends when all its values are collected, and never begins again', async () => {
+  const host = await run([foreach('each', [1, 2], { nodes: [call('send', { retry: { maxAttempts: 3 } })] })]);
+  const { state } = host;
+  const foreign: RunEvent[] = [
+    { type: 'step.succeeded', stepKey: 'each', attempt: 1, at: 1 },
+    { type: 'loop.started', stepKey: 'each', attempt: 1, total: 5, at: 1 },
+    { type: 'step.waits', stepKey: 'each', attempt: 1, for: 'timer', dueAt: 5, at: 1 },
+    { type: 'output.evaluated', scope: 'each.0', at: 1 },
+    { type: 'output.failed', scope: 'each.1', error: { code: 'X', message: 'x' }, at: 1 },
+    { type: 'until.evaluated', stepKey: 'each', index: 0, holds: true, at: 1 },
+    { type: 'loop.started', stepKey: 'each.0.send', attempt: 1, total: 5, at: 1 },
+    { type: 'step.succeeded', stepKey: 'each.1.send', attempt: 1, at: 1 },
+  ];
+  for (const event of foreign) {
+    await host.send(event);
+    expect(host.state).toBe(state);
+  }
+  const error = { code: 'X', message: 'x', retryable: true };
+  await host.send({ type: 'step.failed', stepKey: 'each', attempt: 1, error, at: 1, random: 0 });
+  expect(['each.0.send', 'each'].map((key) => host.statuses.get(key))).toEqual(['cancelled', 'failed']);
+});
+
 test('rule 11: retry, a time limit and idempotency stand on body nodes, never on the loop', () => {
   const loop = {
     ...foreach('each', [], { nodes: [call('x', { retry: { maxAttempts: 2 }, timeoutMs: 5 })] }),
@@ -306,6 +329,11 @@ test('rule 11: retry, a time limit and idempotency stand on body nodes, never on
     'nodes[0].timeoutMs LOOP_OPTION',
     'nodes[0].idempotency LOOP_OPTION',
   ]);
+});
+
+test('rule 13: a wait has no attempt to limit or to repeat, so a limit beside its config is a problem', () => {
+  const ask = { id: 'ask', type: 'approval', config: { by: 'admin' }, timeoutMs: 5, idempotency: 'none' };
+  expect(problemsOf([ask])).toEqual(['nodes[0].timeoutMs WAIT_OPTION', 'nodes[0].idempotency WAIT_OPTION']);
 });
 
 test('rule 12: a key names the way to its step, and what a step reads is found from there', () => {
@@ -519,6 +547,47 @@ test('rule 18: what only steers is no output', async () => {
   await host.send({ type: 'time.passed', at: 0 });
   expect(host.outputs.get('r')).toEqual({ status: 200, headers: {}, body: 1 });
   expect(host.output).toBeNull();
+});
+
+test('rule 19: expressions stand in values of config and output, in bodies and onFailure too, and nowhere else', () => {
+  const body = {
+    nodes: [give('x', 1, { name: '{% 1 %}' }), give('y', { '{% 1 %}': '{% 1 %}' })],
+    output: { '{% 2 %}': 1 },
+  };
+  const settings = {
+    onFailure: { nodes: [call('f', { config: { method: '{% "GET" %}', url: 'https://example.com' } })] },
+  };
+  const nodes = [foreach('each', '{% [1] %}', body, { onItemError: '{% "fail" %}' })];
+  expect(problemsOf(nodes, { settings }).sort()).toEqual([
+    'nodes[0].config.body.nodes[0].name EXPRESSION_NOT_ALLOWED',
+    'nodes[0].config.body.nodes[1].config.value["{% 1 %}"] EXPRESSION_NOT_ALLOWED',
+    'nodes[0].config.body.output["{% 2 %}"] EXPRESSION_NOT_ALLOWED',
+    'nodes[0].config.onItemError EXPRESSION_NOT_ALLOWED',
+    'settings.onFailure.nodes[0].config.method EXPRESSION_NOT_ALLOWED',
+  ]);
+});
+
+test('rule 20: a plan knows for every tree of a body which steps and names it reads', () => {
+  const inner = foreach(
+    'inner',
+    '{% $order.lines %}',
+    { nodes: [give('x', '{% $order.id & $lineIndex & $steps.a.output %}')] },
+    { as: 'line' },
+  );
+  const plan = planOf(document([give('a'), foreach('each', [], { nodes: [inner] }, { as: 'order' })]));
+  expect(locate(plan, 'each.0.inner')?.node.config).toMatchObject({ reads: [], locals: ['order'], isPlain: true });
+  expect(locate(plan, 'each.0.inner.0.x')?.node.config).toMatchObject({
+    reads: ['a'],
+    locals: ['order', 'lineIndex'],
+    isPlain: false,
+  });
+});
+
+test('rule 22: no name holds a secret', () => {
+  const names = ['secrets', 'env', 'connection', 'connections', 'credentials', 'process', 'global'];
+  expect(problemsOf(names.map((name) => give(name, `{% $${name}.x %}`)))).toEqual(
+    names.map((_name, index) => `nodes[${index}].config.value UNKNOWN_NAME`),
+  );
 });
 
 test('rule 20: $error is known in onFailure and nowhere else, and onFailure may read every step of the run', () => {

@@ -7,7 +7,7 @@ import { joinPath, type Problem } from './problem.ts';
 import { findKind, isLaterKind, isLaterPart } from './steps/registry.ts';
 import { checkExpressions } from './validate-expressions.ts';
 import { checkGraph, checkIds } from './validate-graph.ts';
-import { checkLoops } from './validate-loops.ts';
+import { checkOptions } from './validate-options.ts';
 
 export type Validation =
   | { readonly ok: true; readonly definition: WorkflowDefinition }
@@ -58,7 +58,7 @@ function findProblems(
     ...shapeProblems.filter((problem) => problem.code !== 'INVALID_VALUE' || !misplaced.has(problem.path)),
     ...checkIds(nodes),
     ...graphs.flatMap(checkGraph),
-    ...checkLoops(outline),
+    ...checkOptions(outline),
     ...expressionProblems,
   ];
 }

@@ -20,6 +20,9 @@ const KINDS = new Map(
   ].map((kind) => [kind.type, kind]),
 );
 
+/** Every kind whose config the language knows. */
+export const KIND_NAMES: readonly string[] = [...KINDS.keys()];
+
 /** Kinds the language knows and this version does not run: refused by name. Deleting a line lets a kind be published. */
 const LATER_KINDS = new Set([
   'wait.webhook',
