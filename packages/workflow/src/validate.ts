@@ -5,6 +5,7 @@ import { isRecord } from './json.ts';
 import { readOutline } from './outline.ts';
 import { joinPath, type Problem } from './problem.ts';
 import { findKind, isLaterKind } from './steps/registry.ts';
+import { isLaterTrigger } from './triggers/registry.ts';
 import { checkExpressions } from './validate-expressions.ts';
 import { checkGraph } from './validate-graph.ts';
 
@@ -16,7 +17,6 @@ export type Validation =
 const LATER_KEYS = [/^settings$/, /^trigger\.config\.inputSchema$/, /^nodes\[\d+\]\.(connection|runsOn)$/];
 /** A hostile document of 1 MiB can have 100,000 problems; no person reads more than this. */
 const MAX_PROBLEMS = 1000;
-const TRIGGER_TYPES = new Set(['trigger.webhook', 'trigger.cron', 'trigger.connector']);
 
 /**
  * Decides whether a document can be published, and names every reason why not in one go. Accepts any value, never
@@ -103,12 +103,18 @@ function toProblem(path: string, issue: z.core.$ZodIssue, value: unknown): Probl
   if (value === undefined) {
     return { path, code: 'REQUIRED', message: 'This is required.' };
   }
-  const isLaterTrigger = path === 'trigger.type' && typeof value === 'string' && TRIGGER_TYPES.has(value);
-  if (isLaterTrigger || (value === 'none' && path.endsWith('.idempotency'))) {
+  if (isLaterValue(path, value)) {
     return { path, code: 'UNSUPPORTED', message: `${JSON.stringify(value)} is not supported yet.` };
   }
   const code = issue.code === 'custom' ? issue.params?.code : undefined;
   return { path, code: typeof code === 'string' ? code : 'INVALID_VALUE', message: issue.message };
+}
+
+/** Values of the full language that this version refuses by name. */
+function isLaterValue(path: string, value: unknown): boolean {
+  if (path === 'trigger.type') return typeof value === 'string' && isLaterTrigger(value);
+  if (path === 'trigger.config.reply') return value === 'result';
+  return value === 'none' && path.endsWith('.idempotency');
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
