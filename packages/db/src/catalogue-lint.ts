@@ -23,7 +23,8 @@ const WITHOUT_ORG = `(
 
 /** Unique across organizations on purpose: the organization itself, its address, and a 256-bit hash. */
 const GLOBAL_KEYS = `(
-  'organizations_pkey', 'organizations_slug_key', 'organization_invitations_token_key', 'api_keys_hash_key')`;
+  'organizations_pkey', 'organizations_slug_key', 'organization_invitations_token_key', 'api_keys_hash_key',
+  'workflow_hooks_token_key')`;
 
 const PROGRAMS = `('app_api', 'app_worker')`;
 const OUR_ROLES = `('app_owner', 'app_resolver', 'app_api', 'app_worker')`;
@@ -31,7 +32,7 @@ const OUR_ROLES = `('app_owner', 'app_resolver', 'app_api', 'app_worker')`;
 /** Belongs to sys.advance_audit_head alone: the programs may not write it, so that nobody can tell another history. */
 const WRITTEN_BY_SYS = `('audit_heads')`;
 /** Rows that are cleared away across organizations, once they have expired and not before. */
-const PURGED = `('idempotency_keys')`;
+const PURGED = `('idempotency_keys', 'hook_deliveries')`;
 
 /** What the look-ups that hand out work may write: when a row is due again, and how often it was tried. */
 const STAMPS = `('next_sweep_at', 'attempts', 'next_attempt_at')`;
@@ -160,7 +161,8 @@ const GRANT_RULES = [
   `SELECT c.relname || ' is open to app_worker' AS problem
    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE n.nspname = 'app' AND c.relname IN ('users', 'auth_sessions', 'memberships', 'organization_invitations',
-       'account_tokens', 'account_mails', 'user_identities', 'oauth_flows', 'api_keys', 'org_mails', 'audit_log')
+       'account_tokens', 'account_mails', 'user_identities', 'oauth_flows', 'api_keys', 'org_mails', 'audit_log',
+       'workflow_hooks')
      AND (has_table_privilege('app_worker', c.oid, 'SELECT, INSERT, UPDATE, DELETE')
        OR has_any_column_privilege('app_worker', c.oid, 'SELECT, INSERT, UPDATE'))`,
   `SELECT r.rolname || ' may make temporary objects' AS problem FROM pg_roles r
