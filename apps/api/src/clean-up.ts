@@ -1,4 +1,5 @@
 import type { Database } from '@millrace/db/connect';
+import { purgeHookDeliveries } from '@millrace/db/hooks';
 import { purgeExpiredAnswers } from '@millrace/db/idempotency';
 import { purgeOldAccountTokens } from '@millrace/db/mails';
 
@@ -10,9 +11,15 @@ const BATCH = 1_000;
 /** Bounds one clean-up; what is left over is for the next. More expire a minute only beyond 300 keys a second. */
 const MOST_BATCHES = 20;
 
-/** Removes answers whose `Idempotency-Key` has expired and tokens of mailed links long dead; answers how many rows. */
+/**
+ * Removes answers whose `Idempotency-Key` has expired, tokens of mailed links long dead, and deliveries of webhooks that
+ * nobody sends again; answers how many rows.
+ */
 export async function cleanUp(db: Database): Promise<number> {
-  return (await purge(db, purgeExpiredAnswers)) + (await purge(db, purgeOldAccountTokens));
+  let purged = 0;
+  for (const purgeSome of [purgeExpiredAnswers, purgeOldAccountTokens, purgeHookDeliveries])
+    purged += await purge(db, purgeSome);
+  return purged;
 }
 
 async function purge(db: Database, purgeSome: (db: Database, limit: number) => Promise<number>): Promise<number> {

@@ -31,7 +31,7 @@ export function acceptOnlyJson(app: FastifyInstance): void {
 }
 
 /** Bounds depth and number of keys in one pass over the text, before anything recursive touches it. */
-function assertShape(text: string): void {
+export function assertShape(text: string): void {
   let depth = 0;
   let keys = 0;
   let isInString = false;
@@ -53,7 +53,7 @@ function assertShape(text: string): void {
  * Values that JSON allows and PostgreSQL cannot keep as they are: NUL and lone surrogates in text, numbers that
  * overflow to infinity. Refused here, so that nothing is silently changed on its way into a row.
  */
-function findUnstorable(root: unknown): ErrorDetail | undefined {
+export function findUnstorable(root: unknown): ErrorDetail | undefined {
   const open: [path: string, value: unknown][] = [['', root]];
   for (let next = open.pop(); next; next = open.pop()) {
     const [path, value] = next;

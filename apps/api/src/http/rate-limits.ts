@@ -12,11 +12,15 @@ import { RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible';
 import type { PublicContext } from '../context.ts';
 import { addressBucket } from './client-address.ts';
 
-/** Every class: the setting that says how many requests one address may make in the window. */
+/** `hook` counts by webhook, whoever calls it: its senders share few addresses with those of all others. */
+type LimitClass = RateLimitClass | 'hook';
+
+/** Every class: the setting that says how many requests one address, or one webhook, may make in the window. */
 const CLASSES = {
   'sign-in': { setting: 'RATE_LIMIT_SIGN_IN_PER_MIN', windowSec: 60 },
   link: { setting: 'RATE_LIMIT_LINK_PER_MIN', windowSec: 60 },
-} as const satisfies Record<RateLimitClass, { setting: keyof ApiConfig; windowSec: number }>;
+  hook: { setting: 'RATE_LIMIT_HOOK_PER_MIN', windowSec: 60 },
+} as const satisfies Record<LimitClass, { setting: keyof ApiConfig; windowSec: number }>;
 
 interface Count {
   limit: number;
@@ -27,8 +31,8 @@ interface Count {
 }
 
 export interface RateLimits {
-  /** Counts one request of this address. Never throws; waits for Redis at most as long as its link does. */
-  count(rateClass: RateLimitClass, address: string): Promise<Count>;
+  /** Counts one request under this key. Never throws; waits for Redis at most as long as its link does. */
+  count(rateClass: LimitClass, key: string): Promise<Count>;
 }
 
 /** `namespace` keeps installations apart that share one Redis. */
@@ -40,25 +44,26 @@ export function openRateLimits(link: Link, config: ApiConfig, namespace: string)
     }),
   );
   return {
-    async count(rateClass, address) {
+    async count(rateClass, key) {
       const add = counters.get(rateClass);
       if (!add) throw new Error(`no limit is known by the name ${rateClass}`);
-      return add(addressBucket(address));
+      return add(key);
     },
   };
 }
 
 /**
- * Throws 429 with the seconds to wait when the caller's address has used up the class. Writes the `RateLimit-*` headers of
+ * Throws 429 with the seconds to wait when the caller's address, or what `key` names, has used up the class. Writes the `RateLimit-*` headers of
  * draft-ietf-httpapi-ratelimit-headers-06, the ones that clients read today, into every answer.
  */
 export async function spendRequest(
   context: PublicContext,
-  rateClass: RateLimitClass,
+  rateClass: LimitClass,
   reply: FastifyReply,
+  key = addressBucket(context.client.ipAddress),
 ): Promise<void> {
   const { requestId, log, path, method, client, deps } = context;
-  const { limit, used, resetMs } = await deps.rateLimits.count(rateClass, client.ipAddress);
+  const { limit, used, resetMs } = await deps.rateLimits.count(rateClass, key);
   const resetSec = Math.max(Math.ceil(resetMs / 1000), 1);
   reply
     .header('ratelimit-limit', limit)
