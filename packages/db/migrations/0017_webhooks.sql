@@ -36,6 +36,7 @@ CREATE TABLE app.hook_deliveries (
   PRIMARY KEY (org_id, id),
   UNIQUE (org_id, run_id),
   UNIQUE (org_id, workflow_id, dedupe_hash),
+  FOREIGN KEY (org_id, workflow_id) REFERENCES app.workflows (org_id, id) ON DELETE CASCADE,
   FOREIGN KEY (org_id, workflow_id, version)
     REFERENCES app.workflow_versions (org_id, workflow_id, version) ON DELETE CASCADE,
   CHECK ((next_sweep_at IS NULL) = (expires_at IS NOT NULL)),

@@ -1,6 +1,7 @@
 import { putHookSecret, rotateHook } from '@millrace/shared/contracts/hooks';
 import { createRun } from '@millrace/shared/contracts/runs';
 import {
+  deleteWorkflow,
   disableWorkflow,
   enableWorkflow,
   getWorkflow,
@@ -163,7 +164,7 @@ describe('a workflow with a webhook', () => {
     expect((await send(hook, '{}')).status).toBe(202);
   });
 
-  it('stores the hash of its token only', async () => {
+  it('W2: stores the hash of its token only', async () => {
     const hook = await publishHook(api);
     const token = hook.url.split('/').at(-1) ?? '';
     const rows = await queryAsAdmin<{ text: string }>(
@@ -196,6 +197,20 @@ describe('a workflow with a webhook', () => {
     expect(await runsOf(api, hook)).toHaveLength(1);
   });
 
+  it('cannot be deleted while a request that was accepted waits for its run', async () => {
+    const hook = await publishHook(api);
+    await queryAsAdmin(
+      api,
+      `INSERT INTO app.hook_deliveries (org_id, id, workflow_id, version, run_id, input, max_attempts)
+       VALUES ($1, gen_random_uuid(), $2, 1, gen_random_uuid(), '{}', 1)`,
+      [hook.orgId, hook.workflowId],
+    );
+    expect((await call(api, deleteWorkflow, ofHook(hook))).status).toBe(409);
+    await queryAsAdmin(api, 'DELETE FROM app.hook_deliveries WHERE workflow_id = $1', [hook.workflowId]);
+    expect((await call(api, deleteWorkflow, ofHook(hook))).status).toBe(200);
+    expect((await send(hook, '{}')).status).toBe(404);
+  });
+
   it('can still be run by hand', async () => {
     const hook = await publishHook(api);
     const { status, body } = await call(api, createRun, { ...ofHook(hook), body: { input: { body: 1 } } });
@@ -216,7 +231,7 @@ describe('a workflow with a webhook', () => {
 describe.each(SCHEMES)('signed as %s', (scheme) => {
   const body = `{"id":"evt_1","event_id":"Ev1"}`;
 
-  it('is accepted, and sent again makes no second run and gets the same answer', async () => {
+  it('W1: is accepted, and sent again makes no second run and gets the same answer', async () => {
     const hook = await publishHook(api, { signature: { scheme } });
     const headers = signAs(scheme, hook.secret, body);
     const [first, again] = [await send(hook, body, headers), await send(hook, body, headers)];
@@ -230,7 +245,7 @@ describe.each(SCHEMES)('signed as %s', (scheme) => {
     }
   });
 
-  it('is refused with one answer when it is signed wrong, not at all, or no secret is set; the log says why', async () => {
+  it('W1: is refused with one answer when it is signed wrong, not at all, or no secret is set; the log says why', async () => {
     const hook = await publishHook(api, { signature: { scheme } });
     const wrong = signAs(scheme, `${hook.secret.slice(0, -4)}AAAA`, body);
     const answers = [await send(hook, body, wrong), await send(hook, body)];
@@ -249,7 +264,7 @@ describe.each(SCHEMES)('signed as %s', (scheme) => {
     expect(await runsOf(api, hook)).toEqual([]);
   });
 
-  it('is refused with the secret of another workflow, also when its sealed form is copied', async () => {
+  it('W2: is refused with the secret of another workflow, also when its sealed form is copied', async () => {
     const [mine, theirs] = [
       await publishHook(api, { signature: { scheme } }),
       await publishHook(api, { signature: { scheme } }),
@@ -268,7 +283,7 @@ describe.each(SCHEMES)('signed as %s', (scheme) => {
 describe.each(TIMED)('signed as %s', (scheme) => {
   const body = '{}';
 
-  it('is refused when it is too old or too new for the tolerance, also when it was accepted before', async () => {
+  it('W1: is refused when it is too old or too new for the tolerance, also when it was accepted before', async () => {
     const hook = await publishHook(api, { signature: { scheme, toleranceSec: 60 } });
     for (const at of [nowSec() - 70, nowSec() + 70])
       expect((await send(hook, body, signAs(scheme, hook.secret, body, { at }))).status).toBe(401);
@@ -317,7 +332,7 @@ it('Slack hears the word it asks a new address to repeat, if it signed the quest
   expect(await runsOf(api, hook)).toEqual([]);
 });
 
-it('a new secret counts at the next request, and no answer shows one', async () => {
+it('W2: a new secret counts at the next request, and no answer shows one', async () => {
   const hook = await publishHook(api, { signature: { scheme: 'github' } });
   const secret = `canary-${newId()}`;
   const answer = await call(api, putHookSecret, { ...ofHook(hook), body: { secret } });

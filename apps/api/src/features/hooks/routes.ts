@@ -26,9 +26,10 @@ const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 const BODY_LIMIT_BYTES = 1024 * 1024;
 
 const schema = {
+  operationId: 'receiveHook',
   summary: 'Start a run of the workflow with this address; 202 only when the request is stored',
   description:
-    'Takes any body of at most 1 MiB and the methods and signature that the workflow asks for. The token is the credential.',
+    'Takes a body of any type, at most 1 MiB, with the signature that the workflow asks for; also by GET, PUT, PATCH and DELETE where the workflow names them. The token is the credential.',
   tags: ['Runs'],
   params: z.strictObject({ token: z.string() }),
   response: {
@@ -54,7 +55,7 @@ export async function serveHookAddresses(app: FastifyInstance, deps: Deps): Prom
         url: '/v1/hooks/:token',
         exposeHeadRoute: false,
         bodyLimit: BODY_LIMIT_BYTES,
-        schema: { ...schema, operationId: `receiveHookBy${method}` } as object,
+        schema: { ...schema, hide: method !== 'POST' } as object,
         onRequest: async (request, reply) => {
           const { token } = request.params as { token: string };
           request.hook = await openHook(openContext(deps, request), token, reply);
