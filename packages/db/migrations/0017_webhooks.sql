@@ -48,7 +48,7 @@ ALTER TABLE app.hook_deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.hook_deliveries FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON app.hook_deliveries FOR ALL TO app_api, app_worker
   USING (org_id = (SELECT app.current_org_id())) WITH CHECK (org_id = (SELECT app.current_org_id()));
-GRANT SELECT, INSERT ON app.hook_deliveries TO app_api;
+GRANT SELECT, INSERT, DELETE ON app.hook_deliveries TO app_api;
 GRANT SELECT ON app.hook_deliveries TO app_worker;
 GRANT UPDATE (input, next_sweep_at, expires_at) ON app.hook_deliveries TO app_api, app_worker;
 GRANT INSERT (org_id, id, workflow_id, version, trigger_type, input, max_attempts) ON app.workflow_runs TO app_worker;

@@ -20,8 +20,10 @@ beforeAll(async () => {
        IF (SELECT count(*) FROM gone) > ${MOST_AT_ONCE} THEN RAISE EXCEPTION 'too many at once'; END IF;
        RETURN NULL;
      END $$`,
-    `CREATE TRIGGER not_many AFTER DELETE ON app.workflow_runs REFERENCING OLD TABLE AS gone
-     FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_many()`,
+    ...['workflow_runs', 'hook_deliveries'].map(
+      (table) => `CREATE TRIGGER not_many AFTER DELETE ON app.${table} REFERENCING OLD TABLE AS gone
+        FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_many()`,
+    ),
   ])
     await queryAsAdmin(api, statement, []);
 });
@@ -34,6 +36,7 @@ it('deletes an organization with 200,000 runs without a long statement, counts t
   const [large, small] = [await addOrganization(api), await addOrganization(api)];
   await addRuns(large.orgId, RUNS);
   await addRuns(small.orgId, 10);
+  for (const { orgId } of [large, small]) await addDeliveries(orgId, 3 * MOST_AT_ONCE);
   const started = performance.now();
   const { status, body, text } = await call(api, deleteOrganization, {
     token: large.owner.token,
@@ -57,6 +60,8 @@ it('deletes an organization with 200,000 runs without a long statement, counts t
     [],
   );
   expect(left).toEqual([{ org: small.orgId, runs: 10 }]);
+  const [deliveries] = await queryAsAdmin(api, 'SELECT count(*)::integer AS count FROM app.hook_deliveries', []);
+  expect(deliveries).toEqual({ count: 3 * MOST_AT_ONCE });
   reportFigure(
     'Delete an organization',
     `${RUNS} runs with a step each in ${seconds.toFixed(1)} s, at most ${MOST_AT_ONCE} in one statement`,
@@ -94,4 +99,16 @@ async function addRuns(orgId: string, count: number): Promise<void> {
         RETURNING org_id, id)
       INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status)
       SELECT org_id, id, 'one', 'transform', 'succeeded' FROM runs`);
+}
+
+/** Accepted requests to the organization's workflow, whose runs were made. */
+async function addDeliveries(orgId: string, count: number): Promise<void> {
+  await queryAsAdmin(
+    api,
+    `INSERT INTO app.hook_deliveries
+       (org_id, id, workflow_id, version, run_id, max_attempts, next_sweep_at, expires_at)
+     SELECT org_id, gen_random_uuid(), id, 1, gen_random_uuid(), 1, NULL, now() + interval '1 day'
+     FROM app.workflows, generate_series(1, $2) WHERE org_id = $1`,
+    [orgId, count],
+  );
 }
