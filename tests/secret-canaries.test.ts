@@ -249,9 +249,10 @@ it('lives through an API key and the secret of a webhook, shown once each', asyn
   await http.send('GET', `/v1/orgs/${orgId}/workflows`, { token: key, orgId, status: 401 });
 
   const notices = `/v1/orgs/${orgId}/failure-notices`;
+  const urlSecret = make('webhook URL');
   const chosen = await http.send('PUT', notices, {
     ...base,
-    body: { channel: 'webhook', url: `${echoUrl()}/bad` },
+    body: { channel: 'webhook', url: `${echoUrl()}/bad?token=${urlSecret}` },
     status: 200,
   });
   take('webhook secret', chosen.body.secret ?? '');

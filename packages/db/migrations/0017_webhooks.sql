@@ -42,6 +42,7 @@ CREATE TABLE app.hook_deliveries (
   CHECK ((next_sweep_at IS NULL) = (expires_at IS NOT NULL)),
   CHECK ((next_sweep_at IS NULL) = (input IS NULL))
 );
+CREATE INDEX hook_deliveries_of_workflow ON app.hook_deliveries (org_id, workflow_id, id);
 CREATE INDEX hook_deliveries_sweep ON app.hook_deliveries (next_sweep_at) WHERE next_sweep_at IS NOT NULL;
 CREATE INDEX hook_deliveries_expiry ON app.hook_deliveries (expires_at) WHERE expires_at IS NOT NULL;
 ALTER TABLE app.hook_deliveries ENABLE ROW LEVEL SECURITY;

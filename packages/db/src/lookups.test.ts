@@ -113,6 +113,7 @@ describe('the look-up functions', () => {
         answer: 'TABLE(org_id uuid, id uuid, user_id uuid, role_key text, permissions text[], is_use_stale boolean)',
         callers: ['app_api'],
       },
+      { name: 'bury_organization', answer: 'trigger', callers: [] },
       { name: 'invitation_by_token', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api'] },
       {
         name: 'orgs_of_user',
@@ -121,6 +122,7 @@ describe('the look-up functions', () => {
       },
       { name: 'purge_hook_deliveries', answer: 'integer', callers: ['app_api'] },
       { name: 'purge_idempotency_keys', answer: 'integer', callers: ['app_api'] },
+      { name: 'refuse_deleted_organization', answer: 'trigger', callers: [] },
       { name: 'stuck_hook_deliveries', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api', 'app_worker'] },
       { name: 'stuck_runs', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api', 'app_worker'] },
       { name: 'take_failure_notices', answer: 'TABLE(org_id uuid, workflow_id uuid)', callers: ['app_api'] },
@@ -140,7 +142,7 @@ describe('the look-up functions', () => {
       `sys.workflow_by_hook('\\x00')`,
       'sys.purge_hook_deliveries(1)',
       'sys.purge_idempotency_keys(1)',
-      'sys.take_org_mails(1, 1)',
+      `sys.take_org_mails(1, 1, '{}')`,
       `sys.take_failure_notices(1, 1, '{}')`,
     ]) {
       const refused = await worker.query(`SELECT * FROM ${call}`).catch((error: unknown) => error);
@@ -160,6 +162,9 @@ describe('the look-up functions', () => {
       'SELECT response FROM app.idempotency_keys',
       'SELECT action FROM app.audit_log',
       'DELETE FROM app.audit_heads',
+      'SELECT hash FROM app.deleted_organizations',
+      'DELETE FROM app.deleted_organizations',
+      'SELECT name FROM app.workflows',
       'SELECT name FROM app.api_keys',
       'SELECT last_error FROM app.failure_notices',
       'SELECT input FROM app.workflow_runs',

@@ -37,10 +37,10 @@ export async function openHook(context: PublicContext, token: string, reply: Fas
   const hash = hashOfToken(token);
   const found = hash && (await findWorkflowByHook(deps.db, hash));
   if (!hash || !found) {
-    await spendRequest(context, 'link', reply);
+    await spendRequest(context, 'link', context.client.ipAddress, reply);
     throw new AppError('NOT_FOUND');
   }
-  await spendRequest(context, 'hook', reply, hash.toString('hex'));
+  await spendRequest(context, 'hook', hash.toString('hex'), reply);
   const hook = await withOrg(deps.db, found.orgId, (tx) => readHook(tx, found.workflowId));
   const methods: string[] = hook.config.methods ?? ['POST'];
   if (methods.includes(method)) return hook;

@@ -3,6 +3,7 @@ import { Id } from '@millrace/shared/ids';
 import type { FastifyBodyParser, FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Deps } from '../../deps.ts';
+import { MAX_BODY_BYTES } from '../../http/body-limit.ts';
 import { envelopeStatuses } from '../../http/errors.ts';
 import { openContext, route } from '../../http/route.ts';
 import { type OpenHook, openHook, receiveHook } from './receive.ts';
@@ -23,7 +24,6 @@ declare module 'fastify' {
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
-const BODY_LIMIT_BYTES = 1024 * 1024;
 
 const schema = {
   operationId: 'receiveHook',
@@ -54,7 +54,7 @@ export async function serveHookAddresses(app: FastifyInstance, deps: Deps): Prom
         method,
         url: '/v1/hooks/:token',
         exposeHeadRoute: false,
-        bodyLimit: BODY_LIMIT_BYTES,
+        bodyLimit: MAX_BODY_BYTES,
         schema: { ...schema, hide: method !== 'POST' } as object,
         onRequest: async (request, reply) => {
           const { token } = request.params as { token: string };

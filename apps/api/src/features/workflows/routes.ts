@@ -2,9 +2,9 @@ import * as contracts from '@millrace/shared/contracts/workflows';
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
 import { route } from '../../http/route.ts';
+import { deleteWorkflow } from './delete.ts';
 import {
   createWorkflow,
-  deleteWorkflow,
   duplicateWorkflow,
   getWorkflow,
   listWorkflows,
