@@ -134,13 +134,24 @@ it('a delivery whose API was killed before its run is made into one by the sweep
   await worker.kill('SIGKILL');
 }, 60_000);
 
-it('a delivery that was accepted runs though its workflow is disabled in the same moment', async () => {
+it('R5: a delivery runs the version that accepted it, though its workflow is changed and disabled in the same moment', async () => {
   await api.kill('SIGKILL');
   await dieBeforeTheRun(13);
   api = await platform.startApi({ SWEEP_INTERVAL_MS: '60000' });
-  const headers = client.headers;
-  const disabled = await fetch(`${api.url}${client.orgPath}${workflowPath}/disable`, { method: 'POST', headers });
-  expect([disabled.status, (await deliver(api.url, 14)).status]).toEqual([200, 409]);
+  const call = (method: string, path: string, body?: object) =>
+    fetch(`${api.url}${client.orgPath}${workflowPath}${path}`, {
+      method,
+      headers: client.headers,
+      body: JSON.stringify(body ?? {}),
+    });
+  const nodes = [{ id: 'one', type: 'transform', config: { value: 'changed' } }];
+  const changes = [
+    await call('PATCH', '', { dsl: { ...DSL, nodes }, revision: 1 }),
+    await call('POST', '/publish'),
+    await call('POST', '/disable'),
+    await deliver(api.url, 14),
+  ];
+  expect(changes.map(({ status }) => status)).toEqual([200, 200, 200, 409]);
   const worker = await platform.startWorker();
   await eventually('the run to end', () => allSucceeded(1), 20_000);
   expect((await readRuns()).map(({ output }) => output)).toEqual([13]);
