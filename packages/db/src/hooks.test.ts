@@ -137,6 +137,15 @@ it('a delivery whose run cannot be made holds up no other, and is tried again', 
   await admin.query('DELETE FROM app.hook_deliveries WHERE id = $1', [bad.id]);
 });
 
+it('makes every run though nobody can be woken, and says so at the end', async () => {
+  const deliveries = await Promise.all(Array.from({ length: 3 }, () => store()));
+  const ids = deliveries.map(({ id }) => id);
+  await age(ids);
+  const refused = Object.assign(new Error('no Redis'), { code: 'ECONNREFUSED' });
+  await expect(makeStuckHookRuns(worker, 100, () => Promise.reject(refused))).rejects.toBe(refused);
+  for (const id of ids) expect(await rowOf(id)).toMatchObject({ next_sweep_at: null });
+});
+
 it('removes what has expired, a bounded number at a time, and nothing that waits for its run', async () => {
   const [waiting, fresh, ...old] = await Promise.all(Array.from({ length: 5 }, () => store()));
   for (const { id } of [fresh, ...old].filter((one) => one !== undefined)) await makeHookRun(api, tenant.orgId, id);

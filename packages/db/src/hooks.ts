@@ -67,8 +67,8 @@ export async function makeHookRun(db: Database, orgId: string, deliveryId: strin
 
 /**
  * Makes the runs of at most `limit` deliveries that were stored 3 s ago or earlier and have none: their API died, or lost
- * the database. Of several callers one does the work. `onMade` hears of each. One that fails holds up no other; its error
- * is thrown at the end.
+ * the database. Of several callers one does the work. `onMade` hears of each. Neither a run that cannot be
+ * made nor a worker that cannot be woken holds up the others; the first error is thrown at the end.
  */
 export async function makeStuckHookRuns(
   db: Database,
@@ -80,14 +80,14 @@ export async function makeStuckHookRuns(
     [limit],
   );
   const failures: unknown[] = [];
+  const note = (error: unknown) => void failures.push(error);
   for (const { orgId, id } of rows) {
-    try {
-      const run = await makeHookRun(db, orgId, id);
-      if (run) await onMade(run);
-    } catch (error) {
+    const run = await makeHookRun(db, orgId, id).catch((error: unknown) => {
       if (isDatabaseUnavailable(error)) throw error;
-      failures.push(error);
-    }
+      note(error);
+      return null;
+    });
+    if (run) await onMade(run).catch(note);
   }
   if (failures.length > 0) throw failures[0];
 }
