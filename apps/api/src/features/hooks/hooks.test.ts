@@ -311,6 +311,13 @@ describe.each(TIMED)('signed as %s', (scheme) => {
   });
 });
 
+it('T10: the header that a trigger names for its proof is not shown to the run either', async () => {
+  const hook = await publishHook(api, { signature: { scheme: 'hmac', header: 'X-Shop-Hmac' } });
+  const { 'x-signature': proof = '' } = signAs('hmac', hook.secret, '{}');
+  expect((await send(hook, '{}', { 'X-Shop-Hmac': proof })).status).toBe(202);
+  expect(JSON.stringify(await runsOf(api, hook))).not.toMatch(/x-shop-hmac/i);
+});
+
 it('a delivery that Stripe or Slack signs anew is known by the id in its body', async () => {
   for (const [scheme, body] of [['stripe', '{"id":"evt_9"}'] as const, ['slack', '{"event_id":"Ev9"}'] as const]) {
     const hook = await publishHook(api, { signature: { scheme } });
