@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertRestrictedRole } from '@millrace/db/connect';
+import { makeStuckHookRuns } from '@millrace/db/hooks';
 import { findStuckRuns } from '@millrace/db/runs';
 import type { RunConsumer } from '@millrace/queue/consumer';
 import { checkRedis } from '@millrace/queue/redis';
@@ -12,6 +13,7 @@ import {
   programStopping,
   programWarning,
   runsSwept,
+  workflowRunEnqueued,
 } from '@millrace/shared/events';
 import { createLog } from '@millrace/shared/log';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
@@ -90,6 +92,11 @@ async function assertRedis(config: WorkerConfig): Promise<void> {
 function sweep(deps: Deps) {
   return startSweeper({
     intervalMs: deps.config.SWEEP_INTERVAL_MS,
+    makeRuns: (limit) =>
+      makeStuckHookRuns(deps.db, limit, async (run) => {
+        workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
+        await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
+      }),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
     wakeRun: (wake) => deps.queue.wakeRun(wake),

@@ -120,11 +120,14 @@ describe('the look-up functions', () => {
         answer: 'TABLE(id uuid, slug text, name text, created_at timestamp with time zone, role_key text)',
         callers: ['app_api'],
       },
+      { name: 'purge_hook_deliveries', answer: 'integer', callers: ['app_api'] },
       { name: 'purge_idempotency_keys', answer: 'integer', callers: ['app_api'] },
       { name: 'refuse_deleted_organization', answer: 'trigger', callers: [] },
+      { name: 'stuck_hook_deliveries', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api', 'app_worker'] },
       { name: 'stuck_runs', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api', 'app_worker'] },
       { name: 'take_failure_notices', answer: 'TABLE(org_id uuid, workflow_id uuid)', callers: ['app_api'] },
       { name: 'take_org_mails', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api'] },
+      { name: 'workflow_by_hook', answer: 'TABLE(org_id uuid, workflow_id uuid)', callers: ['app_api'] },
     ]);
   });
 
@@ -136,6 +139,8 @@ describe('the look-up functions', () => {
       `sys.orgs_of_user('${tenant.userId}')`,
       `sys.invitation_by_token('\\x00')`,
       `sys.authorize_api_key('\\x00')`,
+      `sys.workflow_by_hook('\\x00')`,
+      'sys.purge_hook_deliveries(1)',
       'sys.purge_idempotency_keys(1)',
       `sys.take_org_mails(1, 1, '{}')`,
       `sys.take_failure_notices(1, 1, '{}')`,
@@ -163,6 +168,9 @@ describe('the look-up functions', () => {
       'SELECT name FROM app.api_keys',
       'SELECT last_error FROM app.failure_notices',
       'SELECT input FROM app.workflow_runs',
+      'SELECT input FROM app.hook_deliveries',
+      'SELECT secret_sealed FROM app.workflow_hooks',
+      `UPDATE app.hook_deliveries SET input = '1'`,
       'SELECT count(*) FROM app.workflow_versions',
       `UPDATE app.workflow_runs SET status = 'queued'`,
       `UPDATE app.memberships SET role_key = 'owner'`,

@@ -1,6 +1,7 @@
 import { and, asc, eq, inArray, isNotNull, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Database } from './connect.ts';
+import { hookDeliveries } from './schema/hooks.ts';
 import { idempotencyKeys } from './schema/idempotency-keys.ts';
 import { workflowRunEvents, workflowRunSteps, workflowRuns } from './schema/runs.ts';
 import { type OrgTx, withOrg } from './tenant.ts';
@@ -50,6 +51,20 @@ export async function deleteMostRuns(
     weigh: (tx, after) => weighRuns(tx, workflowId, after),
     remove: (tx, ids) =>
       tx.delete(workflowRuns).where(and(eq(workflowRuns.orgId, tx.orgId), inArray(workflowRuns.id, ids))),
+  });
+}
+
+/** The same with deliveries of webhooks: those of an organization, or the ones of one workflow whose run was made. */
+export async function deleteMostHookDeliveries(
+  db: Database,
+  orgId: string,
+  deletion: PortionedDeletion,
+  workflowId?: string,
+): Promise<number> {
+  const { id } = hookDeliveries;
+  return deletePile(db, orgId, deletion, {
+    weigh: (tx, after) => weighHookDeliveries(tx, workflowId, after),
+    remove: (tx, ids) => tx.delete(hookDeliveries).where(and(eq(hookDeliveries.orgId, tx.orgId), inArray(id, ids))),
   });
 }
 
@@ -142,6 +157,20 @@ function timelineBytes(tx: OrgTx, runId: SQLWrapper): SQL {
   const { orgId, entries } = workflowRunEvents;
   const isOfRun = and(eq(orgId, tx.orgId), eq(workflowRunEvents.runId, runId));
   return sql`(SELECT coalesce(sum(${storedBytes(entries)}), 0) FROM ${workflowRunEvents} WHERE ${isOfRun})`;
+}
+
+async function weighHookDeliveries(tx: OrgTx, ofWorkflow: string | undefined, after: SQL | undefined) {
+  const { orgId, workflowId, id, input, expiresAt } = hookDeliveries;
+  const isOfWorkflow = and(eq(workflowId, ofWorkflow ?? ''), isNotNull(expiresAt));
+  const found = await tx
+    .select({ id, bytes: storedBytes(input).mapWith(Number) })
+    .from(hookDeliveries)
+    .where(
+      and(eq(orgId, tx.orgId), ofWorkflow === undefined ? undefined : isOfWorkflow, after && sql`${id} > ${after}`),
+    )
+    .orderBy(asc(id))
+    .limit(PAGE);
+  return found.map((row) => ({ ...row, rows: 1, place: sql`${row.id}::uuid` }));
 }
 
 async function weighIdempotencyKeys(tx: OrgTx, after: SQL | undefined): Promise<Weighed[]> {

@@ -93,7 +93,8 @@ export const rateLimited = event<Request & { class: string; ipAddress: string; p
   'warn',
 );
 
-export const workflowRunEnqueued = event<RunRef & { requestId: string; userId: string }>(
+/** `userId` is null when a trigger started it, `requestId` when a sweeper made the run of what an earlier request brought. */
+export const workflowRunEnqueued = event<RunRef & { requestId: string | null; userId: string | null }>(
   'workflow_run_enqueued',
   'info',
 );
@@ -111,7 +112,16 @@ export const workflowRunFailed = event<RunStep & { durationMs: number; errorCode
   'warn',
 );
 
-export const queueUnavailable = event<Partial<RunRef> & { requestId?: string; userId?: string; error: string }>(
+/** A request to a webhook that could not prove where it comes from; its sender hears one answer for all of these. */
+export const hookRefused = event<
+  Request & {
+    orgId: string;
+    workflowId: string;
+    reasonCode: 'no_secret' | 'no_signature' | 'wrong_signature' | 'wrong_time';
+  }
+>('hook_refused', 'warn');
+
+export const queueUnavailable = event<Partial<RunRef> & { requestId?: string; userId?: string | null; error: string }>(
   'queue_unavailable',
   'error',
 );

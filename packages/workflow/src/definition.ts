@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { checkBounds } from './bounds.ts';
 import { hasExpression } from './template.ts';
+import { Trigger } from './triggers/registry.ts';
 
 /** What the id of a node looks like; it becomes a step key and a name in expressions. */
 export const NODE_ID = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
@@ -78,9 +79,6 @@ const Settings = z.strictObject({
     })
     .optional(),
 });
-
-/** Starts a run by hand or through the API. */
-const Trigger = z.strictObject({ type: z.literal('trigger.manual'), config: z.strictObject({}).optional() });
 
 /**
  * The shape of a document, version 2 of the language. The shape alone does not make a document valid: see

@@ -201,7 +201,7 @@ test.each<[string, object, string[]]>([
 });
 
 test.each([
-  ['foreach', 'repeat', 'delay', 'wait.webhook', 'approval', 'subworkflow', 'respond'],
+  ['wait.webhook', 'subworkflow', 'respond'],
   ['connector.action', 'code.javascript', 'agent.execute'],
 ])('kinds that come later are refused by name: %s ...', (...types) => {
   for (const type of types) {
@@ -213,15 +213,10 @@ test.each([
 
 test('keys and triggers that come later are refused by name', () => {
   const settings = { timeoutMs: 1000, onFailure: { nodes: [node('b')] }, concurrency: { limit: 1, whenFull: 'skip' } };
-  expect(problemsOf(document({ settings }))).toEqual([
-    'settings.timeoutMs UNSUPPORTED',
-    'settings.onFailure UNSUPPORTED',
-    'settings.concurrency UNSUPPORTED',
-  ]);
-  expect(problemsOf(document({ nodes: [node('a', { connection: 'x', runsOn: 'y', idempotency: 'none' })] }))).toEqual([
+  expect(problemsOf(document({ settings }))).toEqual(['settings.concurrency UNSUPPORTED']);
+  expect(problemsOf(document({ nodes: [node('a', { connection: 'x', runsOn: 'y' })] }))).toEqual([
     'nodes[0].connection UNSUPPORTED',
     'nodes[0].runsOn UNSUPPORTED',
-    'nodes[0].idempotency UNSUPPORTED',
   ]);
   expect(problemsOf(document({ trigger: { type: 'trigger.cron' } }))).toEqual(['trigger.type UNSUPPORTED']);
   expect(problemsOf(document({ trigger: { type: 'trigger.manual', config: { inputSchema: {} } } }))).toEqual([

@@ -1,7 +1,7 @@
 import type { Effect } from '@millrace/workflow/effects';
 import type { StepError } from '@millrace/workflow/events';
 import { resume } from '@millrace/workflow/resume';
-import { nextDueAt, runStatus } from '@millrace/workflow/run-status';
+import { countAttempts, nextDueAt, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded } from '@millrace/workflow/state';
 import { act } from './act.ts';
 import { startWaiting } from './attempts.ts';
@@ -48,6 +48,7 @@ function begin(run: Execution): readonly Effect[] {
   const [state, effects] = resume(run.plan, previous, run.clock());
   if (state !== previous) run.changes.isDirty = true;
   run.state = state;
+  run.attemptCount = Math.max(run.attemptCount, countAttempts(state));
   logStarted(run, previous);
   return effects;
 }

@@ -7,6 +7,7 @@ import { apiKeys } from './api-keys.ts';
 import { auditHeads, auditLog } from './audit-log.ts';
 import { authSessions } from './auth-sessions.ts';
 import { failureNoticeSettings, failureNotices } from './failure-notices.ts';
+import { hookDeliveries, workflowHooks } from './hooks.ts';
 import { idempotencyKeys } from './idempotency-keys.ts';
 import { oauthFlows, userIdentities } from './identities.ts';
 import { organizationInvitations } from './invitations.ts';
@@ -27,6 +28,8 @@ const TABLES = [
   deletedOrganizations,
   failureNoticeSettings,
   failureNotices,
+  hookDeliveries,
+  workflowHooks,
   oauthFlows,
   organizationVariables,
   orgMails,

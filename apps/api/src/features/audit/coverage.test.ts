@@ -1,4 +1,5 @@
 import type { Contract } from '@millrace/shared/contracts/contract';
+import { putHookSecret } from '@millrace/shared/contracts/hooks';
 import { createInvitation } from '@millrace/shared/contracts/invitations';
 import { putPin } from '@millrace/shared/contracts/steps';
 import { createWorkflow, publishWorkflow } from '@millrace/shared/contracts/workflows';
@@ -106,11 +107,12 @@ async function openScene(): Promise<Scene> {
     params: { ...ofWorkflow, stepId: 'fetch' },
     body: { output: 1 },
   });
+  const secured = await call(api, putHookSecret, { ...input, params: ofWorkflow, body: { secret: 'to sign with' } });
   const invited = await call(api, createInvitation, {
     ...input,
     body: { email: 'guest@example.com', roleKey: 'member' },
   });
-  expect([published.status, pinned.status, invited.status]).toEqual([200, 200, 201]);
+  expect([published.status, pinned.status, secured.status, invited.status]).toEqual([200, 200, 200, 201]);
   const [apiKeyId, name] = [newId(), 'region'];
   await queryAsAdmin(
     api,

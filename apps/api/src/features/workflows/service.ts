@@ -48,11 +48,13 @@ export async function listWorkflows(
   );
   const positions = rows.map((row) => ({ ...row, createdAt: row.workflow.createdAt, id: row.workflow.id }));
   const { page, nextCursor } = splitPage(positions, limit);
-  return { workflows: page.map(toWorkflow), nextCursor };
+  return { workflows: page.map((row) => toWorkflow(context.deps.config, row)), nextCursor };
 }
 
 export async function getWorkflow(context: OrgContext, workflowId: string) {
-  return withOrg(context.deps.db, context.orgId, async (tx) => ({ workflow: await readWorkflow(tx, workflowId) }));
+  return withOrg(context.deps.db, context.orgId, async (tx) => ({
+    workflow: await readWorkflow(context, tx, workflowId),
+  }));
 }
 
 /** Saves name, draft or both. Throws 409 unless `revision` is the newest: somebody else saved in between. */
@@ -82,7 +84,7 @@ export async function updateWorkflow(
       })
       .where(isWorkflow(tx, workflowId));
     await auditChange(context, tx, 'workflow.update', workflowId, { revision });
-    return { workflow: await readWorkflow(tx, workflowId) };
+    return { workflow: await readWorkflow(context, tx, workflowId) };
   });
 }
 
@@ -92,13 +94,13 @@ export async function setWorkflowEnabled(context: OrgContext, workflowId: string
     await lockWorkflow(tx, workflowId);
     await tx.update(workflows).set({ isEnabled, updatedAt: sql`now()` }).where(isWorkflow(tx, workflowId));
     await auditChange(context, tx, isEnabled ? 'workflow.enable' : 'workflow.disable', workflowId, {});
-    return { workflow: await readWorkflow(tx, workflowId) };
+    return { workflow: await readWorkflow(context, tx, workflowId) };
   });
 }
 
 export async function duplicateWorkflow(context: OrgContext, workflowId: string) {
   return withOrg(context.deps.db, context.orgId, async (tx) => {
-    const source = await readWorkflow(tx, workflowId);
+    const source = await readWorkflow(context, tx, workflowId);
     const name = `${source.name.slice(0, 113)} (copy)`; // within the 120 characters of a name
     const answer = { workflow: await insertDraft(context, tx, { name, dsl: source.dsl, duplicateOf: workflowId }) };
     await keepAnswer(context, tx, answer);
@@ -113,5 +115,5 @@ async function insertDraft(context: OrgContext, tx: OrgTx, draft: { name: string
     .insert(workflows)
     .values({ orgId: tx.orgId, id, name: draft.name, draftDefinition: dsl, createdByUserId: context.userId });
   await auditChange(context, tx, 'workflow.create', id, told);
-  return readWorkflow(tx, id);
+  return readWorkflow(context, tx, id);
 }

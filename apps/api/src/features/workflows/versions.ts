@@ -6,6 +6,7 @@ import { validateDefinition } from '@millrace/workflow/validate';
 import { and, desc, eq, lt, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
+import { writeHook } from '../hooks/rows.ts';
 import { isWorkflow, lockWorkflow, readWorkflow } from './rows.ts';
 
 /** Checks the draft and freezes it as the next version. Throws 422 with every problem and its path. */
@@ -33,8 +34,9 @@ export async function publishWorkflow(context: OrgContext, workflowId: string, n
         updatedAt: sql`now()`,
       })
       .where(isWorkflow(tx, workflowId));
+    if (checked.definition.trigger.type === 'trigger.webhook') await writeHook(context, tx, workflowId);
     await auditChange(context, tx, 'workflow.publish', workflowId, { version });
-    return { workflow: await readWorkflow(tx, workflowId) };
+    return { workflow: await readWorkflow(context, tx, workflowId) };
   });
 }
 
@@ -46,7 +48,7 @@ export async function listVersions(
   const limit = query.limit ?? DEFAULT_PAGE_SIZE;
   const before = query.cursor === undefined ? undefined : readVersionCursor(query.cursor);
   const rows = await withOrg(context.deps.db, context.orgId, async (tx) => {
-    await readWorkflow(tx, workflowId); // 404 before an empty list
+    await readWorkflow(context, tx, workflowId); // 404 before an empty list
     return tx
       .select()
       .from(workflowVersions)
@@ -80,7 +82,7 @@ export async function restoreVersion(context: OrgContext, workflowId: string, ve
       .set({ draftDefinition: definition, revision: revision + 1, updatedAt: sql`now()` })
       .where(isWorkflow(tx, workflowId));
     await auditChange(context, tx, 'workflow.restore', workflowId, { version });
-    return { workflow: await readWorkflow(tx, workflowId) };
+    return { workflow: await readWorkflow(context, tx, workflowId) };
   });
 }
 

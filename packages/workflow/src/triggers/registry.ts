@@ -1,0 +1,6 @@
+import { z } from 'zod';
+import { manual } from './manual.ts';
+import { webhook } from './webhook.ts';
+
+/** What starts a run: one of the kinds, told apart by `type`. */
+export const Trigger = z.discriminatedUnion('type', [manual.schema, webhook.schema]);
