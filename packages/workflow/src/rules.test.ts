@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import type { RunEvent } from './events.ts';
 import { locate, stepKeyFor } from './locate.ts';
+import { resume } from './resume.ts';
 import { nextDueAt, runStatus } from './run-status.ts';
 import { planOf } from './testing.ts';
 import { startRun } from './testing-host.ts';
+import { transition } from './transition.ts';
 import { validateDefinition } from './validate.ts';
 
 const trigger = { type: 'trigger.manual' };
@@ -296,6 +298,25 @@ test('rule 11: no more iterations than concurrency are open, and one that ends m
   expect(host.started.at(-1)).toBe('each.2.send#1');
 });
 
+test('rule 11: iterations that fail in the same moment fail the loop once', async () => {
+  const ask = { id: 'ask', type: 'approval', config: { by: 'admin', timeoutMs: 5 } };
+  const loop = { ...foreach('each', [1, 2], { nodes: [ask] }, { concurrency: 2 }), onError: 'continue' };
+  const plan = planOf(document([loop, give('after')]));
+  const { state } = await startRun(plan);
+  const [, effects] = transition(plan, state, { type: 'time.passed', at: 5 });
+  expect(
+    effects.map((effect) =>
+      'scope' in effect ? [effect.type, effect.scope] : [effect.type, 'stepKey' in effect ? effect.stepKey : ''],
+    ),
+  ).toEqual([
+    ['failStep', 'each.0.ask'],
+    ['failStep', 'each.1.ask'],
+    ['finishIteration', 'each.0'],
+    ['failStep', 'each'],
+    ['startStep', 'after'],
+  ]);
+});
+
 test('rule 11: a loop ends when all its values are collected, and never begins again', async () => {
   const host = await run([foreach('each', [1, 2], { nodes: [call('send', { retry: { maxAttempts: 3 } })] })]);
   const { state } = host;
@@ -385,6 +406,9 @@ test('rule 13: an outcome nobody knows waits for a decision: retry, skip with a 
   const again = await start();
   await again.send(decision('retry'));
   expect(again.started.at(-1)).toBe('pay#2');
+  await again.send({ type: 'step.unknown', stepKey: 'pay', attempt: 2, at: 3 });
+  await again.send(decision('retry'));
+  expect(again.state.steps.pay).toMatchObject({ status: 'waiting', for: 'decision', attempt: 2 });
   const skipped = await start();
   await skipped.send(decision('skip'));
   expect(skipped.output).toBe('ok');
@@ -533,7 +557,24 @@ test('rule 16: a run that takes too long fails with RUN_TIMEOUT, and onFailure s
   await host.send({ type: 'time.passed', at: 1000 });
   expect(['slow', 'a'].map((key) => host.statuses.get(key))).toEqual(['cancelled', 'skipped']);
   expect(host.outputs.get('onFailure.b')).toBe('RUN_TIMEOUT');
+  expect(nextDueAt(host.state)).toBeNull();
   expect(host.error).toEqual({ code: 'RUN_TIMEOUT', message: 'The run took longer than its workflow allows.' });
+});
+
+test('rule 16: whoever takes over a run whose time is over begins nothing in it again, and no limit holds onFailure', async () => {
+  const plan = planOf(
+    document([call('slow')], { settings: { timeoutMs: 1000, onFailure: { nodes: [call('mail')] } } }),
+  );
+  const { state } = await startRun(plan);
+  const [taken, effects] = resume(plan, state, 1000);
+  expect(effects).toEqual([
+    { type: 'abortStep', stepKey: 'slow' },
+    { type: 'startStep', stepKey: 'onFailure.mail', attempt: 1, collect: null },
+  ]);
+  expect([taken.status, nextDueAt(taken)]).toEqual(['failing', null]);
+  expect(resume(plan, taken, 2000)[1]).toEqual([
+    { type: 'startStep', stepKey: 'onFailure.mail', attempt: 1, collect: null },
+  ]);
 });
 
 test('rule 18: what only steers is no output', async () => {
