@@ -107,7 +107,7 @@ describe.concurrent('rules 8 to 12: paths and loops', () => {
 
   test('a repeat runs its body until its condition holds, and each turn sees the value of the one before', async () => {
     const body = {
-      nodes: [{ id: 'more', type: 'transform', config: { value: '{% $itemIndex = 0 ? 3 : $item + 3 %}' } }],
+      nodes: [{ id: 'more', type: 'transform', config: { value: '{% ($item ?? 0) + 3 %}' } }],
     };
     const config = { until: '{% $steps.more.output > 8 %}', maxTimes: 10, body };
     const run = await platform.run(document([{ id: 'again', type: 'repeat', config }]));

@@ -44,20 +44,26 @@ async function bindLocals(run: Execution, scope: string, names: readonly string[
   if (names.includes('error')) setOwn(locals, 'error', { ...run.state.failure });
   for (const { stepKey, node, index } of locateScope(run.plan, scope)?.loops ?? []) {
     const name = node.loop?.as ?? '';
-    if (names.includes(name)) setOwn(locals, name, await itemOf(run, node, stepKey, index));
+    const item = names.includes(name) ? await itemOf(run, node, stepKey, index) : undefined;
+    if (item !== undefined) setOwn(locals, name, item);
     if (names.includes(`${name}Index`)) setOwn(locals, `${name}Index`, index);
   }
   return locals;
 }
 
-/** The item of a foreach stands in its input; that of a repeat's turn is the value of the turn before. */
-async function itemOf(run: Execution, { loop }: PlannedNode, stepKey: string, index: number): Promise<Json> {
+/** The item of a foreach stands in its input; that of a repeat's turn is the value of the turn before, if there was one. */
+async function itemOf(
+  run: Execution,
+  { loop }: PlannedNode,
+  stepKey: string,
+  index: number,
+): Promise<Json | undefined> {
   if (loop?.until == null) {
     const config = run.inputs.get(stepKey);
     const items = isRecord(config) ? config.items : null;
     return (Array.isArray(items) ? items[index] : null) ?? null;
   }
-  if (index === 0) return null;
+  if (index === 0) return undefined;
   const before = iterationScope(stepKey, index - 1);
   await loadIterations(run, [before]);
   return run.outputs.get(before) ?? null;

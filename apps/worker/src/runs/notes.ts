@@ -88,6 +88,12 @@ function finishIteration(run: Execution, effect: Extract<Effect, { type: 'finish
   const { scope } = effect;
   if (effect.status === 'failed') run.outputs.set(scope, { error: { ...effect.error } });
   noteStep(run, { stepKey: scope, status: 'succeeded', attempt: 1, output: run.outputs.get(scope) ?? null });
+  // Whether this turn of a repeat was the last is asked next, and may depend on its steps.
+  if (locateScope(run.plan, scope)?.loops.at(-1)?.node.loop?.until === null) forgetIteration(run, scope);
+}
+
+/** What the steps of an iteration said is read no more. */
+export function forgetIteration(run: Execution, scope: string): void {
   for (const id of locateScope(run.plan, scope)?.graph.nodes.keys() ?? []) {
     for (const values of [run.inputs, run.outputs, run.errors]) values.delete(stepKeyIn(scope, id));
   }

@@ -7,7 +7,7 @@ import { hasEnded } from '@millrace/workflow/state';
 import { iterationScope } from '@millrace/workflow/step-keys';
 import { isTruthy } from '@millrace/workflow/steps/truth';
 import type { Execution } from './execution.ts';
-import { noteSuccess, stepFailed } from './notes.ts';
+import { forgetIteration, noteSuccess, stepFailed } from './notes.ts';
 import { type Evaluated, evaluateTree, toStorable } from './step-values.ts';
 import { loadIterations, loadValues } from './stored-values.ts';
 
@@ -38,6 +38,7 @@ export async function evaluateUntil(run: Execution, effect: EffectOf<'evaluateUn
   const scope = iterationScope(stepKey, index);
   const place = { scope, path: 'config.until', seed: `${run.claim.runId}:${scope}.until` };
   const result: Evaluated = until === null ? { ok: true, value: true } : await evaluateTree(run, until, place);
+  forgetIteration(run, scope);
   const at = run.clock();
   if (!result.ok) return { type: 'until.failed', stepKey, index, error: result.error, at };
   return { type: 'until.evaluated', stepKey, index, holds: isTruthy(result.value), at };
