@@ -55,8 +55,8 @@ const Node = z.strictObject({
 
 const Edge = z.strictObject({ from: z.string(), to: z.string(), branch: z.string().optional() });
 
-/** Starts a run by hand or through the API. */
-const Trigger = z.strictObject({ type: z.literal('trigger.manual'), config: z.strictObject({}).optional() });
+/** What starts a run. Its kind judges `config`, see `triggers/registry.ts`. */
+const Trigger = z.strictObject({ type: z.string(), config: z.record(z.string(), z.unknown()).optional() });
 
 /**
  * The shape of a document, version 2 of the language. The shape alone does not make a document valid: see
