@@ -20,6 +20,7 @@ const TENANT_TABLES = [
   'workflow_pins',
   'workflow_run_steps',
   'workflow_runs',
+  'workflow_schedules',
   'workflow_versions',
   'workflows',
 ];

@@ -113,7 +113,9 @@ describe('the look-up functions', () => {
         answer: 'TABLE(org_id uuid, id uuid, user_id uuid, role_key text, permissions text[], is_use_stale boolean)',
         callers: ['app_api'],
       },
+      { name: 'due_schedules', answer: 'TABLE(org_id uuid)', callers: ['app_api', 'app_worker'] },
       { name: 'invitation_by_token', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api'] },
+      { name: 'next_tick_in', answer: 'double precision', callers: ['app_api', 'app_worker'] },
       {
         name: 'orgs_of_user',
         answer: 'TABLE(id uuid, slug text, name text, created_at timestamp with time zone, role_key text)',
@@ -158,6 +160,8 @@ describe('the look-up functions', () => {
       'SELECT name FROM app.api_keys',
       'SELECT last_error FROM app.failure_notices',
       'SELECT input FROM app.workflow_runs',
+      'SELECT expression FROM app.workflow_schedules',
+      'UPDATE app.workflow_schedules SET next_fire_at = now()',
       'SELECT count(*) FROM app.workflow_versions',
       `UPDATE app.workflow_runs SET status = 'queued'`,
       `UPDATE app.memberships SET role_key = 'owner'`,

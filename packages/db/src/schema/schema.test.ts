@@ -15,6 +15,7 @@ import { orgMails } from './org-mails.ts';
 import { organizations } from './organizations.ts';
 import { roles } from './roles.ts';
 import { workflowRunSteps, workflowRuns } from './runs.ts';
+import { workflowSchedules } from './schedules.ts';
 import { users } from './users.ts';
 import { organizationVariables } from './variables.ts';
 import { workflowPins, workflows, workflowVersions } from './workflows.ts';
@@ -41,6 +42,7 @@ const TABLES = [
   workflowPins,
   workflowRunSteps,
   workflowRuns,
+  workflowSchedules,
   workflowVersions,
   workflows,
 ].map((table) => getTableConfig(table));
