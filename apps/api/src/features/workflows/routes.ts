@@ -2,6 +2,7 @@ import * as contracts from '@millrace/shared/contracts/workflows';
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
 import { route } from '../../http/route.ts';
+import { listNextFires } from './schedule.ts';
 import {
   createWorkflow,
   deleteWorkflow,
@@ -31,6 +32,9 @@ export function serveWorkflows(app: FastifyInstance, deps: Deps): void {
     setWorkflowEnabled(context, params.workflowId, false),
   );
   route(app, deps, contracts.duplicateWorkflow, (context, { params }) => duplicateWorkflow(context, params.workflowId));
+  route(app, deps, contracts.listNextFires, (context, { params, query }) =>
+    listNextFires(context, params.workflowId, query.count),
+  );
   route(app, deps, contracts.listVersions, (context, { params, query }) =>
     listVersions(context, params.workflowId, query),
   );

@@ -1,3 +1,4 @@
+import { workflowSchedules } from '@millrace/db/schema/schedules';
 import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
 import type { OrgTx } from '@millrace/db/tenant';
 import type { Workflow } from '@millrace/shared/contracts/workflows';
@@ -7,10 +8,15 @@ import { and, eq } from 'drizzle-orm';
 type Row = typeof workflows.$inferSelect;
 type Document = Record<string, unknown>;
 
-/** Workflows with the document of their newest version, as a query to add conditions to. */
+/** Workflows with the document of their newest version and their next tick, as a query to add conditions to. */
 export function selectWorkflows(tx: OrgTx) {
   return tx
-    .select({ workflow: workflows, publishedDefinition: workflowVersions.definition })
+
+    .select({
+      workflow: workflows,
+      publishedDefinition: workflowVersions.definition,
+      nextFireAt: workflowSchedules.nextFireAt,
+    })
     .from(workflows)
     .leftJoin(
       workflowVersions,
@@ -19,6 +25,10 @@ export function selectWorkflows(tx: OrgTx) {
         eq(workflowVersions.workflowId, workflows.id),
         eq(workflowVersions.version, workflows.version),
       ),
+    )
+    .leftJoin(
+      workflowSchedules,
+      and(eq(workflowSchedules.orgId, workflows.orgId), eq(workflowSchedules.workflowId, workflows.id)),
     )
     .$dynamic();
 }
@@ -30,9 +40,16 @@ export async function readWorkflow(tx: OrgTx, workflowId: string): Promise<Workf
   return toWorkflow(row);
 }
 
-/** Locks the workflow's row until the transaction ends, so that saves and publishes of it take turns. */
-export async function lockWorkflow(tx: OrgTx, workflowId: string): Promise<Row> {
-  const [row] = await tx.select().from(workflows).where(isWorkflow(tx, workflowId)).for('update');
+/**
+ * Locks the workflow's row until the transaction ends, so that saves and publishes of it take turns. New runs refer to
+ * the row and go on meanwhile; only `update` makes them wait.
+ */
+export async function lockWorkflow(
+  tx: OrgTx,
+  workflowId: string,
+  strength: 'no key update' | 'update' = 'no key update',
+): Promise<Row> {
+  const [row] = await tx.select().from(workflows).where(isWorkflow(tx, workflowId)).for(strength);
   if (!row) throw new AppError('NOT_FOUND');
   return row;
 }
@@ -41,8 +58,8 @@ export function isWorkflow(tx: OrgTx, workflowId: string) {
   return and(eq(workflows.orgId, tx.orgId), eq(workflows.id, workflowId));
 }
 
-export function toWorkflow(row: { workflow: Row; publishedDefinition: unknown }): Workflow {
-  const { workflow, publishedDefinition } = row;
+export function toWorkflow(row: { workflow: Row; publishedDefinition: unknown; nextFireAt: Date | null }): Workflow {
+  const { workflow, publishedDefinition, nextFireAt } = row;
   return {
     id: workflow.id,
     organizationId: workflow.orgId,
@@ -55,6 +72,7 @@ export function toWorkflow(row: { workflow: Row; publishedDefinition: unknown })
     publishedDsl: (publishedDefinition ?? null) as Document | null,
     hasUnpublishedChanges: workflow.publishedRevision !== workflow.revision,
     hookUrl: null,
+    nextFireAt: nextFireAt?.toISOString() ?? null,
     createdByUserId: workflow.createdByUserId,
     publishedAt: workflow.publishedAt?.toISOString() ?? null,
     createdAt: workflow.createdAt.toISOString(),

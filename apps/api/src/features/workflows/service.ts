@@ -10,6 +10,7 @@ import { readPage, splitPage } from '../../http/page.ts';
 import { escapeLike } from '../../http/search-text.ts';
 import { auditChange } from '../audit/service.ts';
 import { isWorkflow, lockWorkflow, readWorkflow, selectWorkflows, toWorkflow } from './rows.ts';
+import { keepSchedule } from './schedule.ts';
 
 type Draft = Record<string, unknown>;
 
@@ -90,7 +91,7 @@ export async function updateWorkflow(
 /** Deletes the workflow with its versions and ended runs. Throws 409 while one of its runs has not ended. */
 export async function deleteWorkflow(context: OrgContext, workflowId: string) {
   return withOrg(context.deps.db, context.orgId, async (tx) => {
-    const { name } = await lockWorkflow(tx, workflowId); // new runs refer to this row and wait for the lock
+    const { name } = await lockWorkflow(tx, workflowId, 'update'); // new runs refer to this row and wait for the lock
     const open = await tx
       .select({ id: workflowRuns.id })
       .from(workflowRuns)
@@ -110,14 +111,17 @@ export async function deleteWorkflow(context: OrgContext, workflowId: string) {
   });
 }
 
-/** A disabled workflow accepts no new runs; those under way go on. */
+/** A disabled workflow accepts no new runs; those under way go on. Its schedule stops, and starts anew from now. */
 export async function setWorkflowEnabled(context: OrgContext, workflowId: string, isEnabled: boolean) {
-  return withOrg(context.deps.db, context.orgId, async (tx) => {
+  const answer = await withOrg(context.deps.db, context.orgId, async (tx) => {
     await lockWorkflow(tx, workflowId);
     await tx.update(workflows).set({ isEnabled, updatedAt: sql`now()` }).where(isWorkflow(tx, workflowId));
+    await keepSchedule(context, tx, workflowId);
     await auditChange(context, tx, isEnabled ? 'workflow.enable' : 'workflow.disable', workflowId, {});
     return { workflow: await readWorkflow(tx, workflowId) };
   });
+  if (answer.workflow.nextFireAt !== null) context.deps.scheduler.poke();
+  return answer;
 }
 
 export async function duplicateWorkflow(context: OrgContext, workflowId: string) {

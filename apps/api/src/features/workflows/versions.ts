@@ -7,10 +7,11 @@ import { and, desc, eq, lt, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
 import { isWorkflow, lockWorkflow, readWorkflow } from './rows.ts';
+import { keepSchedule } from './schedule.ts';
 
 /** Checks the draft and freezes it as the next version. Throws 422 with every problem and its path. */
 export async function publishWorkflow(context: OrgContext, workflowId: string, note: string | undefined) {
-  return withOrg(context.deps.db, context.orgId, async (tx) => {
+  const answer = await withOrg(context.deps.db, context.orgId, async (tx) => {
     const draft = await lockWorkflow(tx, workflowId);
     const checked = validateDefinition(draft.draftDefinition);
     if (!checked.ok) throw new AppError('WORKFLOW_INVALID', undefined, { details: checked.problems });
@@ -33,9 +34,12 @@ export async function publishWorkflow(context: OrgContext, workflowId: string, n
         updatedAt: sql`now()`,
       })
       .where(isWorkflow(tx, workflowId));
+    await keepSchedule(context, tx, workflowId);
     await auditChange(context, tx, 'workflow.publish', workflowId, { version });
     return { workflow: await readWorkflow(tx, workflowId) };
   });
+  if (answer.workflow.nextFireAt !== null) context.deps.scheduler.poke();
+  return answer;
 }
 
 export async function listVersions(
