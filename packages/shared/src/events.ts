@@ -90,8 +90,8 @@ export const rateLimited = event<Request & { class: string; ipAddress: string; p
   'warn',
 );
 
-/** `userId` is null and `requestId` absent when a trigger started the run and no person. */
-export const workflowRunEnqueued = event<RunRef & { requestId?: string; userId: string | null }>(
+/** `userId` is null when a trigger started it, `requestId` when no request did. */
+export const workflowRunEnqueued = event<RunRef & { requestId: string | null; userId: string | null }>(
   'workflow_run_enqueued',
   'info',
 );
@@ -127,7 +127,7 @@ interface FiredSchedules {
 
 /** Tells what the firing of schedules brought, one event each. */
 export function tellFiredSchedules(log: EventLog, { runs, dropped, broken }: FiredSchedules): void {
-  for (const run of runs) workflowRunEnqueued(log, { userId: null, ...run });
+  for (const run of runs) workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
   for (const schedule of dropped) scheduleTicksDropped(log, schedule);
   for (const schedule of broken) scheduleFailed(log, schedule);
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { checkBounds } from './bounds.ts';
 import { hasExpression } from './template.ts';
+import { Trigger } from './triggers/registry.ts';
 
 /** What the id of a node looks like; it becomes a step key and a name in expressions. */
 const NODE_ID = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
@@ -54,9 +55,6 @@ const Node = z.strictObject({
 });
 
 const Edge = z.strictObject({ from: z.string(), to: z.string(), branch: z.string().optional() });
-
-/** What starts a run. Its kind judges `config`, see `triggers/registry.ts`. */
-const Trigger = z.strictObject({ type: z.string(), config: z.record(z.string(), z.unknown()).optional() });
 
 /**
  * The shape of a document, version 2 of the language. The shape alone does not make a document valid: see

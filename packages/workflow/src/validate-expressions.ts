@@ -27,7 +27,6 @@ export function checkExpressions(input: unknown): Problem[] {
   }
   const known = new Set(outline.nodes.flatMap((node) => node.id ?? []));
   return [
-    ...listStrings(document.trigger, 'trigger').flatMap(({ path, text }) => refuse(path, text)),
     ...refuseInKeys(document.constants, 'constants'),
     ...listStrings(document.constants, 'constants').flatMap(({ path, text }) => refuse(path, text)),
     ...checkNodes(outline, known),

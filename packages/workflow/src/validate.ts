@@ -5,7 +5,7 @@ import { isRecord } from './json.ts';
 import { readOutline } from './outline.ts';
 import { joinPath, type Problem } from './problem.ts';
 import { findKind, isLaterKind } from './steps/registry.ts';
-import { findTrigger, isLaterTrigger } from './triggers/registry.ts';
+import { isLaterTrigger } from './triggers/registry.ts';
 import { checkExpressions } from './validate-expressions.ts';
 import { checkGraph } from './validate-graph.ts';
 
@@ -34,7 +34,7 @@ export function validateDefinition(input: unknown): Validation {
   const parsed = WorkflowDefinition.safeParse(input);
   const expressionProblems = checkExpressions(input);
   const misplaced = new Set(expressionProblems.map((problem) => problem.path));
-  const shapeProblems = [...issuesOf(parsed, '', input), ...checkTrigger(input), ...checkKinds(input)];
+  const shapeProblems = [...issuesOf(parsed, '', input), ...checkKinds(input)];
   const problems = [
     ...bounds.problems,
     ...shapeProblems.filter((problem) => problem.code !== 'INVALID_VALUE' || !misplaced.has(problem.path)),
@@ -64,26 +64,6 @@ function limit(problems: readonly Problem[]): readonly Problem[] {
   }
   const message = `Only the first ${MAX_PROBLEMS} of ${problems.length} problems are listed.`;
   return [...problems.slice(0, MAX_PROBLEMS), { path: '', code: 'MORE_PROBLEMS', message }];
-}
-
-function checkTrigger(input: unknown): Problem[] {
-  const trigger = isRecord(input) ? input.trigger : undefined;
-  if (!isRecord(trigger) || typeof trigger.type !== 'string') {
-    return [];
-  }
-  const kind = findTrigger(trigger.type);
-  if (kind === undefined) {
-    return [unknownTrigger(trigger.type)];
-  }
-  const config = trigger.config ?? {};
-  return isRecord(config) ? issuesOf(kind.config.safeParse(config), 'trigger.config', config) : [];
-}
-
-function unknownTrigger(type: string): Problem {
-  const shown = JSON.stringify(type.slice(0, 80));
-  return isLaterTrigger(type)
-    ? { path: 'trigger.type', code: 'UNSUPPORTED', message: `The trigger ${shown} is not supported yet.` }
-    : { path: 'trigger.type', code: 'UNKNOWN_TYPE', message: `There is no trigger of type ${shown}.` };
 }
 
 function checkKinds(input: unknown): Problem[] {
@@ -123,11 +103,17 @@ function toProblem(path: string, issue: z.core.$ZodIssue, value: unknown): Probl
   if (value === undefined) {
     return { path, code: 'REQUIRED', message: 'This is required.' };
   }
-  if (value === 'none' && path.endsWith('.idempotency')) {
+  if (isLaterValue(path, value)) {
     return { path, code: 'UNSUPPORTED', message: `${JSON.stringify(value)} is not supported yet.` };
   }
   const code = issue.code === 'custom' ? issue.params?.code : undefined;
   return { path, code: typeof code === 'string' ? code : 'INVALID_VALUE', message: issue.message };
+}
+
+/** Values of the full language that this version refuses by name. */
+function isLaterValue(path: string, value: unknown): boolean {
+  if (path === 'trigger.type') return typeof value === 'string' && isLaterTrigger(value);
+  return value === 'none' && path.endsWith('.idempotency');
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {

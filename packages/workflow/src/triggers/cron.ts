@@ -40,12 +40,14 @@ const Config = z.strictObject({
 });
 
 /** Starts a run whenever a cron expression says so, by the clock of PostgreSQL. */
-export const cron: TriggerKind = { type: 'trigger.cron', config: Config };
+export const cron = {
+  schema: z.strictObject({ type: z.literal('trigger.cron'), config: Config }),
+} satisfies TriggerKind;
 
 /** The schedule of a published document, null when something else starts its runs. */
 export function scheduleOf(definition: unknown): Schedule | null {
-  const trigger = isRecord(definition) ? definition.trigger : null;
-  return isRecord(trigger) && trigger.type === cron.type ? Config.parse(trigger.config) : null;
+  const trigger = cron.schema.safeParse(isRecord(definition) ? definition.trigger : null);
+  return trigger.data?.config ?? null;
 }
 
 /** The first `count` ticks after `afterMs` (epoch milliseconds), in order; fewer when there are no more. */
