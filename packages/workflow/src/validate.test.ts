@@ -220,9 +220,6 @@ test('keys and triggers that come later are refused by name', () => {
   ]);
   expect(problemsOf(document({ trigger: { type: 'trigger.connector' } }))).toEqual(['trigger.type UNSUPPORTED']);
   expect(problemsOf(document({ trigger: { type: 'trigger.moon' } }))).toEqual(['trigger.type INVALID_VALUE']);
-  expect(problemsOf(document({ trigger: { type: 'trigger.manual', config: { inputSchema: {} } } }))).toEqual([
-    'trigger.config.inputSchema UNSUPPORTED',
-  ]);
 });
 
 // Expressions

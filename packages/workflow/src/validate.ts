@@ -14,7 +14,7 @@ export type Validation =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** Keys of the full language that this version refuses by name, by the shape of their path. */
-const LATER_KEYS = [/^settings$/, /^trigger\.config\.inputSchema$/, /^nodes\[\d+\]\.(connection|runsOn)$/];
+const LATER_KEYS = [/^settings$/, /^nodes\[\d+\]\.(connection|runsOn)$/];
 /** A hostile document of 1 MiB can have 100,000 problems; no person reads more than this. */
 const MAX_PROBLEMS = 1000;
 
