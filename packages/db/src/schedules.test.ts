@@ -99,15 +99,21 @@ describe('a tick', () => {
     expect(await nextFireAt()).toEqual(hour(1));
   });
 
-  it('stays due when nothing of its firing was committed', async () => {
+  it('stays due when its process dies in the middle of firing it', async () => {
     await startSchedule(0);
-    const failing = withOrg(worker, tenant.orgId, async () => {
-      expect((await fireSchedules(worker, tenant.orgId)).runs).toHaveLength(1);
-      throw new Error('the process dies here');
-    });
-    await expect(failing).rejects.toThrow('dies here');
+    const client = await admin.connect();
+    await client.query('BEGIN');
+    await client.query('SELECT FROM app.workflows WHERE org_id = $1 FOR UPDATE', [tenant.orgId]);
+    const firing = fireSchedules(worker, tenant.orgId).catch((error: unknown) => error);
+    await untilWaiting();
+    await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app_worker'
+      AND wait_event_type = 'Lock' AND datname = current_database()`);
+    expect(await firing).toBeInstanceOf(Error);
+    await client.query('COMMIT');
+    client.release();
     expect(await ticksFired()).toEqual([]);
     expect((await fireSchedules(worker, tenant.orgId)).runs).toHaveLength(1);
+    expect(await ticksFired()).toEqual([hour(0)]);
   });
 
   it('is not fired before its time', async () => {

@@ -104,7 +104,7 @@ describe('a schema', () => {
       [`${AT}.properties.a.items.not.typ UNKNOWN_KEY`],
     ],
     [
-      'holds no regular expression',
+      'T9: holds no regular expression',
       { properties: { a: { pattern: '(a+)+$' } }, patternProperties: { a: true } },
       [...[`${AT}.properties.a.pattern UNSUPPORTED`, `${AT}.patternProperties UNSUPPORTED`]],
     ],
