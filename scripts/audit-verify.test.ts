@@ -145,15 +145,44 @@ describe('--heads', () => {
     expect(readFileSync(file, 'utf8')).toBe(noted);
   });
 
-  test('move on with the chains, and say which organizations are gone', async () => {
+  test('move on with the chains', async () => {
     const file = join(folder, newId());
     expect((await verify(['--heads', file])).code).toBe(0);
     await append(two, 2);
     expect((await verify(['--heads', file, '--org', two])).code).toBe(0);
     expect(readFileSync(file, 'utf8')).toMatch(new RegExp(`^${one} 30 [0-9a-f]{64}\n${two} 7 [0-9a-f]{64}\n$`));
-    await superuser.pool.query('DELETE FROM app.organizations WHERE id = $1', [one]);
+  });
+
+  test('of an organization that was deleted stay, and are compared with its tombstone every time (S3)', async () => {
+    const file = join(folder, newId());
+    expect((await verify(['--heads', file])).code).toBe(0);
+    const noted = readFileSync(file, 'utf8');
+    await append(one, 3);
+    for (const id of [one, two]) await withOrg(api, id, (tx) => tx.delete(organizations));
+    for (let round = 0; round < 2; round += 1) {
+      const { code, text } = await verify(['--heads', file]);
+      expect(code, text).toBe(0);
+      expect(text).toMatch(new RegExp(`- ${one} was deleted on [-0-9T:.Z]+ after entry 33`));
+      expect(text).toMatch(new RegExp(`- ${two} was deleted on [-0-9T:.Z]+ after entry 5`));
+      expect(readFileSync(file, 'utf8')).toBe(noted);
+    }
+  });
+
+  test.each<[what: string, statement: string, told: string]>([
+    ['none', 'DELETE FROM app.deleted_organizations WHERE id = $1', 'is gone without a tombstone'],
+    ['one that ends earlier', 'UPDATE app.deleted_organizations SET seq = 29 WHERE id = $1', 'noted entry 30'],
+    ['another end', `UPDATE app.deleted_organizations SET hash = sha256(hash) WHERE id = $1`, 'noted entry 30'],
+  ])('of an organization that is gone with %s make it a broken one (S3)', async (_what, statement, told) => {
+    const file = join(folder, newId());
+    expect((await verify(['--heads', file])).code).toBe(0);
+    const noted = readFileSync(file, 'utf8');
+    await withOrg(api, one, (tx) => tx.delete(organizations));
+    await tamper([[statement, [one]]]);
     const { code, text } = await verify(['--heads', file]);
-    expect([code, text]).toEqual([0, expect.stringContaining(`! ${one} was noted and is gone`)]);
+    expect(code, text).toBe(1);
+    expect(text).toMatch(new RegExp(`✗ ${one} .*${told}`));
+    expect(text).toContain('1 of 1 organizations have a whole audit log.');
+    expect(readFileSync(file, 'utf8')).toBe(noted);
   });
 
   test('of another kind of file are refused, and the file stays as it is', async () => {
@@ -162,6 +191,15 @@ describe('--heads', () => {
     await expect(verify(['--heads', file])).rejects.toThrow('does not hold heads');
     expect(readFileSync(file, 'utf8')).toBe('my notes\n');
   });
+});
+
+test('an organization that was deleted and is back is a broken one, whatever its log (S3)', async () => {
+  await withOrg(api, one, (tx) => tx.delete(organizations));
+  await tamper([[`INSERT INTO app.organizations (id, slug, name) VALUES ($1, 'one', 'Org')`, [one]]]);
+  await append(one, 30);
+  const { code, text } = await verify();
+  expect(code, text).toBe(1);
+  expect(text).toMatch(new RegExp(`✗ one \\(${one}\\): was deleted on .* and is back`));
 });
 
 test('the owner of the database needs no superuser', async () => {

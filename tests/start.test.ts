@@ -305,6 +305,9 @@ function createBrowser() {
 test.each([
   ['in production', { NODE_ENV: 'production' }, 'not in production'],
   ['beside a real google', { GOOGLE_CLIENT_ID: 'x', GOOGLE_CLIENT_SECRET: 'y' }, 'unset GOOGLE_CLIENT_ID'],
+  ['with an API that listens for everybody', { API_HOST: '0.0.0.0' }, 'leave API_HOST unset'],
+  ['with an API that listens for everybody by IPv6', { API_HOST: '::' }, 'leave API_HOST unset'],
+  ['with an API on an address of the network', { API_HOST: '192.0.2.7' }, 'leave API_HOST unset'],
 ])('--demo-idp is refused %s', async (_name, settings, words) => {
   const dataDir = newDataDir();
   dataDirs.add(dataDir);

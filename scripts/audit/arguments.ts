@@ -10,11 +10,11 @@ Options:
   --org <id>      only this organization
   --heads <file>  also compare with the ends of the chains noted in this file by an earlier check, then note the present
                   ones there. Keep the file where whoever may write the database cannot: only it shows that a whole
-                  chain was written anew.
+                  chain was written anew, or that an organization is gone without a trace.
   --help          this text
 
 The database is DATABASE_URL, also read from a file .env in the clone, or the one that npm start is running.
-Exit code: 0 every chain is whole, 1 a chain is broken, 2 it could not be checked.`;
+Exit code: 0 every chain is whole, 1 a chain is broken or gone without a fitting tombstone, 2 it could not be checked.`;
 
 export interface VerifyArguments {
   orgId: string | undefined;

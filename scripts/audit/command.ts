@@ -14,7 +14,7 @@ interface Command {
   say: (line: string) => void;
 }
 
-/** Answers the exit code: 0 when every chain is whole, 1 when one is broken. Throws SetupError when it cannot tell. */
+/** Answers the exit code: 0 when every chain is whole, 1 when one is broken or gone. Throws SetupError when it cannot tell. */
 export async function runAuditVerify({ args, cloneDir, env, say }: Command): Promise<0 | 1> {
   const { orgId, headsFile, help } = parseVerifyArguments(args);
   if (help !== undefined) {

@@ -7,6 +7,13 @@ export interface Organization {
   slug: string;
 }
 
+/** When an organization was deleted, and where its audit log ended; 0 and null when it had no entry. */
+export interface Tombstone {
+  deletedAt: Date;
+  seq: number;
+  hash: Buffer | null;
+}
+
 /** Connects as the owner, to read only, and calls `use`. Throws SetupError for what the person can put right. */
 export async function withOwner<T>(url: string, use: (db: Database) => Promise<T>): Promise<T> {
   const db = connectDatabase({
@@ -33,6 +40,15 @@ export async function listOrganizations(db: Database, orgId: string | undefined)
   );
   if (orgId !== undefined && rows.length === 0) throw new SetupError(`There is no organization ${orgId}.`);
   return rows;
+}
+
+/** What is left of an organization that was deleted; undefined when nothing is. */
+export async function findTombstone(db: Database, orgId: string): Promise<Tombstone | undefined> {
+  const { rows } = await db.pool.query<{ deletedAt: Date; seq: string; hash: Buffer | null }>(
+    'SELECT deleted_at AS "deletedAt", seq, hash FROM app.deleted_organizations WHERE id = $1',
+    [orgId],
+  );
+  return rows[0] && { ...rows[0], seq: Number(rows[0].seq) };
 }
 
 function readOnly(url: string): string {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SetupError } from '../services/failure.ts';
@@ -26,6 +27,13 @@ export function assertDemoIdpFits(env: NodeJS.ProcessEnv): void {
   if (env.NODE_ENV === 'production') throw new SetupError('--demo-idp believes every address: not in production.');
   if (env.GOOGLE_CLIENT_ID)
     throw new SetupError('--demo-idp takes the place of google: unset GOOGLE_CLIENT_ID to use it.');
+  if (env.API_HOST && !isLoopback(env.API_HOST))
+    throw new SetupError('--demo-idp needs an API that this machine alone reaches: leave API_HOST unset.');
+}
+
+/** Of the address that is listened on, not of one it is reached by: 0.0.0.0 is reached at 127.0.0.1, and by everybody. */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
 /** Starts the demo provider as a program of its own and waits until it answers. */
@@ -43,8 +51,6 @@ export async function launchDemoIdp(context: StartContext): Promise<DemoIdp> {
 
 /** What the API is told instead of the settings for google. */
 export function settingsForDemoIdp({ issuer, clientId, clientSecret }: DemoIdp, apiUrl: string): NodeJS.ProcessEnv {
-  if (!/^http:\/\/(127\.0\.0\.1|\[::1\]|localhost):/.test(apiUrl))
-    throw new SetupError('--demo-idp needs the API on this machine: leave API_HOST unset.');
   return {
     OAUTH_GOOGLE_ISSUER: issuer,
     GOOGLE_CLIENT_ID: clientId,

@@ -21,6 +21,7 @@ import { serveRuns } from './features/runs/routes.ts';
 import { serveSteps } from './features/steps/routes.ts';
 import { serveVariables } from './features/variables/routes.ts';
 import { serveWorkflows } from './features/workflows/routes.ts';
+import { MAX_BODY_BYTES } from './http/body-limit.ts';
 import { answerError } from './http/errors.ts';
 import { setHeaders } from './http/headers.ts';
 import { serveHealth } from './http/health.ts';
@@ -30,7 +31,6 @@ import { serveOpenApi, serveOpenApiDocument } from './http/openapi.ts';
 import { answerUnreadable } from './http/unreadable.ts';
 import { compileValidator } from './http/validate.ts';
 
-const BODY_LIMIT_BYTES = 1024 * 1024;
 /** To receive a whole request: a body that trickles in must not hold one open for ever. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
@@ -40,7 +40,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
     // Only our events tell what happens; of the framework's own lines, only its errors.
     loggerInstance: deps.log.child({}, { level: 'error' }) as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }), // the events say what matters
-    bodyLimit: BODY_LIMIT_BYTES,
+    bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     trustProxy: trustedProxies(deps.config.TRUST_PROXY),
     genReqId: () => newId(), // never the client's: an id in our logs must be ours

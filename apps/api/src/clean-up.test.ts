@@ -1,7 +1,7 @@
 import { newId } from '@millrace/shared/ids';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { cleanUp } from './clean-up.ts';
-import { addOrganization, queryAsAdmin } from './features/organizations/testing.ts';
+import { addOrganization, addPerson, queryAsAdmin } from './features/organizations/testing.ts';
 import { openTestApi, type TestApi } from './testing.ts';
 
 let api: TestApi;
@@ -47,6 +47,29 @@ it('removes the expired keys of every organization and no living one', async () 
   expect(await cleanUp(api.deps.db)).toBe(6);
   expect(await countKeys()).toBe(4);
   expect(await cleanUp(api.deps.db)).toBe(0);
+});
+
+it('removes sessions that ended 30 days ago, revoked or unused, and no other', async () => {
+  const change = async (change: string) => {
+    const { sessionId } = await addPerson(api);
+    await queryAsAdmin(api, `UPDATE app.auth_sessions SET ${change} WHERE id = $1`, [sessionId]);
+    return sessionId;
+  };
+  const gone = [
+    await change(`revoked_at = now() - interval '31 days'`),
+    await change(`idle_expires_at = now() - interval '31 days'`),
+    await change(`revoked_at = now() - interval '31 days', idle_expires_at = now() - interval '2 days'`),
+  ];
+  const kept = [
+    await change(`revoked_at = now() - interval '29 days'`),
+    await change(`idle_expires_at = now() - interval '29 days'`),
+    await change(`created_at = now() - interval '60 days'`),
+  ];
+  expect(await cleanUp(api.deps.db)).toBe(3);
+  const rows = await queryAsAdmin<{ id: string }>(api, 'SELECT id FROM app.auth_sessions WHERE id = ANY ($1)', [
+    [...gone, ...kept],
+  ]);
+  expect(rows.map(({ id }) => id).toSorted()).toEqual(kept.toSorted());
 });
 
 it('works a backlog off in bounded parts: 20,000 at once, the rest next time', async () => {

@@ -1,6 +1,7 @@
 import type { Database } from '@millrace/db/connect';
 import { purgeExpiredAnswers } from '@millrace/db/idempotency';
 import { purgeOldAccountTokens } from '@millrace/db/mails';
+import { purgeEndedSessions } from '@millrace/db/sessions';
 
 /** How often an API process removes what has expired, at most. */
 export const CLEAN_UP_MS = 60_000;
@@ -10,9 +11,15 @@ const BATCH = 1_000;
 /** Bounds one clean-up; what is left over is for the next. More expire a minute only beyond 300 keys a second. */
 const MOST_BATCHES = 20;
 
-/** Removes answers whose `Idempotency-Key` has expired and tokens of mailed links long dead; answers how many rows. */
+/**
+ * Removes answers whose `Idempotency-Key` has expired, tokens of mailed links long dead and sessions that ended long ago;
+ * answers how many rows.
+ */
 export async function cleanUp(db: Database): Promise<number> {
-  return (await purge(db, purgeExpiredAnswers)) + (await purge(db, purgeOldAccountTokens));
+  let purged = 0;
+  for (const purgeSome of [purgeExpiredAnswers, purgeOldAccountTokens, purgeEndedSessions])
+    purged += await purge(db, purgeSome);
+  return purged;
 }
 
 async function purge(db: Database, purgeSome: (db: Database, limit: number) => Promise<number>): Promise<number> {

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 /** A loop over rows that are due: taken under a lease, handled side by side, looked for again and again. */
 
 export interface DueLoop {
@@ -52,14 +54,18 @@ export function openDueLoop<T>(options: DueLoopOptions<T>): DueLoop {
       const items = free > 0 ? await options.take(free).catch(nothing(options)) : [];
       for (const item of items) begin(item);
     }
+  };
+  // Not at the end of `fill`: one that finds no place free ends before its promise is known here, and would stay for ever.
+  const rest = () => {
     filling = undefined;
-    if (state === 'running') timer = setTimeout(wake, options.pollMs).unref();
+    if (isPoked) wake();
+    else if (state === 'running') timer = setTimeout(wake, options.pollMs).unref();
   };
   const wake = () => {
     if (state !== 'running') return;
     clearTimeout(timer);
     isPoked = true;
-    filling ??= fill();
+    filling ??= fill().finally(rest);
   };
   return {
     start: () => {
@@ -70,9 +76,8 @@ export function openDueLoop<T>(options: DueLoopOptions<T>): DueLoop {
     stop: async () => {
       state = 'stopped';
       clearTimeout(timer);
-      const grace = new Promise<void>((resolve) => setTimeout(resolve, STOP_GRACE_MS).unref());
       const ended = Promise.resolve(filling).then(() => Promise.all(underWay.values()));
-      await Promise.race([ended, grace]);
+      await Promise.race([ended, delay(STOP_GRACE_MS, undefined, { ref: false })]);
     },
   };
 }

@@ -656,6 +656,27 @@ describe('the body of an answer', () => {
     expect((await actionErrorOf(get(chunked))).code).toBe('RESPONSE_TOO_LARGE');
   });
 
+  test('that nobody wants is not read: the answer is there at once and the connection ends', async () => {
+    let written = 0;
+    let hasEnded = false;
+    const server = await serve((_request, response) => {
+      response.writeHead(200, { 'x-kept': 'yes' });
+      const fill = () => {
+        do written += 64 * 1024;
+        while (response.write(Buffer.alloc(64 * 1024)));
+      };
+      response.on('drain', fill).on('close', () => {
+        hasEnded = true;
+      });
+      fill();
+    });
+    const url = `http://127.0.0.1:${server.port}/`;
+    const { status, headers, body } = await clientFor(server)({ method: 'POST', url, discardBody: true });
+    expect([status, headers['x-kept'], body.length]).toEqual([200, 'yes', 0]);
+    await expect.poll(() => hasEnded).toBe(true);
+    expect(written).toBeLessThan(10 * MIB);
+  });
+
   test('without end is cut off at the limit', async () => {
     const server = await serve((_request, response) => {
       const write = () => {

@@ -54,7 +54,13 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_REDIRECTS = 5;
 const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
 
-type Hop = { method: HttpMethod; url: URL; headers: Record<string, string>; body: string | Uint8Array | null };
+type Hop = {
+  method: HttpMethod;
+  url: URL;
+  headers: Record<string, string>;
+  body: string | Uint8Array | null;
+  discardBody: boolean;
+};
 type HopAnswer = { response: HttpResponse } | { location: string; status: number };
 
 function firstHop(request: HttpRequest): Hop {
@@ -64,6 +70,7 @@ function firstHop(request: HttpRequest): Hop {
     url: checkedUrl(request.url),
     headers: { ...defaults, ...checkHeaders(request.headers ?? {}) },
     body: request.body ?? null,
+    discardBody: request.discardBody ?? false,
   };
 }
 
@@ -105,7 +112,7 @@ function nextHop(hop: Hop, status: number, url: URL): Hop {
   const headers = url.origin === hop.url.origin ? hop.headers : withoutCredentials(hop.headers);
   const wasPost = hop.method === 'POST' && (status === 301 || status === 302);
   const seeOther = status === 303 && hop.method !== 'GET' && hop.method !== 'HEAD';
-  if (wasPost || seeOther) return { method: 'GET', url, headers: withoutContent(headers), body: null };
+  if (wasPost || seeOther) return { ...hop, method: 'GET', url, headers: withoutContent(headers), body: null };
   return { ...hop, url, headers };
 }
 
@@ -154,10 +161,12 @@ async function exchange(client: Client, hop: Hop, signal: AbortSignal): Promise<
   body.on('error', () => {});
   const location = headers.location;
   if (REDIRECT_STATUSES.has(statusCode) && typeof location === 'string') return { location, status: statusCode };
+  const answer = { status: statusCode, headers: plainHeaders(headers) };
+  if (hop.discardBody) return { response: { ...answer, body: new Uint8Array() } };
   const isHead = hop.method === 'HEAD';
   if (!isHead && Number(headers['content-length']) > MAX_RESPONSE_BYTES) throw tooLarge();
   const bytes = await untilAborted(readBody(body, String(headers['content-encoding'] ?? '')), signal);
-  return { response: { status: statusCode, headers: plainHeaders(headers), body: bytes } };
+  return { response: { ...answer, body: bytes } };
 }
 
 function plainHeaders(headers: Dispatcher.ResponseData['headers']): HttpResponse['headers'] {

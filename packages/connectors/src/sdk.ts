@@ -37,6 +37,8 @@ export type HttpRequest = {
   /** For the whole exchange, redirects and body included. Default 30 s. */
   timeoutMs?: number;
   signal?: AbortSignal;
+  /** The caller wants the status and headers: the body is left unread, however large, and answered as empty. */
+  discardBody?: true;
 };
 
 /** `headers` have lower-case names; `set-cookie` is a list, every other value one string. `body` is already decompressed. */

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { newId } from '@millrace/shared/ids';
-import { asc, eq, sql } from 'drizzle-orm';
+import { asc, sql } from 'drizzle-orm';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appendAudit, hashAuditEntry } from './audit.ts';
@@ -10,6 +10,7 @@ import { auditHeads, auditLog } from './schema/audit-log.ts';
 import { organizations } from './schema/organizations.ts';
 import { withOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
+import { seedTenant } from './testing-rows.ts';
 
 let database: TestDatabase;
 let admin: pg.Pool;
@@ -185,18 +186,107 @@ describe('the database itself', () => {
     }
   });
 
-  it('lets entries and head go with their organization', async () => {
+  it('lets entries and head go with their organization, and keeps where they ended (S3)', async () => {
     const orgId = await newOrganization();
     await append(orgId);
-    await withOrg(db, orgId, (tx) => tx.delete(organizations).where(eq(organizations.id, orgId)));
+    await append(orgId);
+    const [last] = (await entriesOf(orgId)).slice(-1);
+    await deleteOrganization(orgId);
     const { rows } = await admin.query(
       `SELECT (SELECT count(*)::integer FROM app.audit_log WHERE org_id = $1) AS entries,
          (SELECT count(*)::integer FROM app.audit_heads WHERE org_id = $1) AS heads`,
       [orgId],
     );
     expect(rows).toEqual([{ entries: 0, heads: 0 }]);
+    expect(await tombstonesOf(orgId)).toEqual([{ seq: '2', hash: last?.hash, members: 0, workflows: 0, runs: 0 }]);
+  });
+
+  it('counts what goes with an organization, whoever deletes it (S3)', async () => {
+    const { orgId } = await seedTenant(admin);
+    await admin.query('DELETE FROM app.organizations WHERE id = $1', [orgId]);
+    expect(await tombstonesOf(orgId)).toMatchObject([{ seq: '1', members: 1, workflows: 1, runs: 1 }]);
+  });
+
+  it('gives the id of a deleted organization to no other, and lets none take another id (S3)', async () => {
+    const [orgId, other] = [await newOrganization(), await newOrganization()];
+    await deleteOrganization(orgId);
+    const values = { id: orgId, slug: orgId, name: 'Org' };
+    const again = withOrg(db, orgId, (tx) => tx.insert(organizations).values(values));
+    expect(sqlStateOf(await again.catch((error: unknown) => error))).toBe('WF004');
+    // The policy asks for the context, which a program that was taken over sets as it likes, even within a statement.
+    const moved = withOrg(db, other, (tx) =>
+      tx.execute(sql`update app.organizations set id = set_config('app.current_org_id', ${orgId}, true)::uuid`),
+    );
+    expect(sqlStateOf(await moved.catch((error: unknown) => error))).toBe('WF002');
+    const atOnce = withOrg(db, other, async (tx) => {
+      await tx.delete(organizations);
+      await tx.insert(organizations).values({ ...values, id: other });
+    });
+    expect(sqlStateOf(await atOnce.catch((error: unknown) => error))).toBe('WF004');
+    expect(await tombstonesOf(other)).toEqual([]);
+  });
+
+  it('gives it to none that waits for the deletion, nor to one that looks at an older state (S3)', async () => {
+    const [orgId, other] = [await newOrganization(), await newOrganization()];
+    let waiting: Promise<unknown> = Promise.resolve();
+    await withOrg(db, orgId, async (tx) => {
+      await tx.delete(organizations);
+      const { rows } = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`);
+      waiting = insertElsewhere(orgId);
+      const isBlocked = 'SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))';
+      await expect.poll(async () => (await admin.query(isBlocked, [rows[0]?.pid])).rows.length).toBe(1);
+    });
+    expect(sqlStateOf(await waiting)).toBe('WF004');
+    const old = db.drizzle.transaction(
+      async (tx) => {
+        await tx.execute(sql`select set_config('app.current_org_id', ${other}, true)`);
+        await tx.execute(sql`select from app.organizations`);
+        await deleteElsewhere(other);
+        await tx.insert(organizations).values({ id: other, slug: other, name: 'Org' });
+      },
+      { isolationLevel: 'repeatable read' },
+    );
+    expect(sqlStateOf(await old.catch((error: unknown) => error))).toBe('WF004');
+  });
+
+  it('lets no program near a tombstone, and nobody change or remove one (S3)', async () => {
+    const orgId = await newOrganization();
+    await deleteOrganization(orgId);
+    for (const text of [
+      'SELECT FROM app.deleted_organizations',
+      'UPDATE app.deleted_organizations SET seq = 1',
+      'DELETE FROM app.deleted_organizations',
+      `INSERT INTO app.deleted_organizations (id, deleted_at, seq) VALUES (gen_random_uuid(), now(), 0)`,
+    ])
+      expect([text, sqlStateOf(await db.pool.query(text).catch((error: unknown) => error))]).toEqual([text, '42501']);
+    for (const text of [
+      'UPDATE app.deleted_organizations SET run_count = 7 WHERE id = $1',
+      'DELETE FROM app.deleted_organizations WHERE id = $1',
+    ])
+      expect([text, sqlStateOf(await superuser(text, [orgId]))]).toEqual([text, 'WF002']);
+    for (const table of ['deleted_organizations', 'organizations CASCADE'])
+      expect(sqlStateOf(await superuser(`TRUNCATE app.${table}`, []))).toBe('WF002');
   });
 });
+
+const deleteOrganization = (orgId: string) => withOrg(db, orgId, (tx) => tx.delete(organizations));
+
+const deleteElsewhere = (orgId: string) => admin.query('DELETE FROM app.organizations WHERE id = $1', [orgId]);
+
+/** On a connection of its own; answers the error, if any. */
+const insertElsewhere = (id: string): Promise<unknown> =>
+  admin
+    .query(`INSERT INTO app.organizations (id, slug, name) VALUES ($1::uuid, $1::text, 'Org')`, [id])
+    .catch((error: unknown) => error);
+
+async function tombstonesOf(orgId: string): Promise<unknown[]> {
+  const { rows } = await admin.query(
+    `SELECT seq, hash, member_count AS members, workflow_count AS workflows, run_count AS runs
+     FROM app.deleted_organizations WHERE id = $1`,
+    [orgId],
+  );
+  return rows;
+}
 
 it('refuses an organization that does not exist', async () => {
   await expect(append(newId())).rejects.toThrow('no such organization');

@@ -183,6 +183,31 @@ const FAULTS: [fault: string, plant: string, problem: RegExp][] = [
   ['a grant to PUBLIC', 'GRANT SELECT ON app.roles TO PUBLIC', /^roles: SELECT is granted to PUBLIC/],
   ['people in the worker’s reach', 'GRANT SELECT (email) ON app.users TO app_worker', /^users is open to app_worker/],
   [
+    'ends of audit logs in the worker’s reach',
+    'GRANT SELECT ON app.audit_heads TO app_worker',
+    /^audit_heads is open to app_worker/,
+  ],
+  [
+    'kept answers in the worker’s reach',
+    'GRANT SELECT (response) ON app.idempotency_keys TO app_worker',
+    /^idempotency_keys is open to app_worker/,
+  ],
+  [
+    'a new table in the worker’s reach',
+    `${GOOD_TABLE} GRANT SELECT ON app.things TO app_worker`,
+    /^things is open to app_worker/,
+  ],
+  [
+    'a program that writes tombstones',
+    'GRANT INSERT (id) ON app.deleted_organizations TO app_api',
+    /^deleted_organizations may be written by app_api/,
+  ],
+  [
+    'a program that writes the ends of audit logs',
+    'GRANT UPDATE ON app.audit_heads TO app_api',
+    /^audit_heads may be written by app_api/,
+  ],
+  [
     'a column for everybody',
     'GRANT SELECT (email) ON app.users TO PUBLIC',
     /^users\.email: SELECT is granted to PUBLIC/,
@@ -211,6 +236,39 @@ const FAULTS: [fault: string, plant: string, problem: RegExp][] = [
     /^objects to come are granted to app_worker/,
   ],
   ['temporary objects', 'GRANT TEMPORARY ON DATABASE %database% TO PUBLIC', /^app_api may make temporary objects/],
+  [
+    'audit entries that may be changed',
+    'DROP TRIGGER never_changed ON app.audit_log',
+    /^missing.* never_changed BEFORE UPDATE ON app\.audit_log/,
+  ],
+  [
+    'an audit log without a chain',
+    'ALTER TABLE app.audit_log DISABLE TRIGGER continues_chain',
+    /^missing.* continues_chain/,
+  ],
+  [
+    'a head that goes back when nobody replicates',
+    'ALTER TABLE app.audit_heads ENABLE REPLICA TRIGGER only_forward',
+    /^missing.* only_forward/,
+  ],
+  [
+    'audit entries that some may remove',
+    `DROP TRIGGER never_removed ON app.audit_log;
+     CREATE TRIGGER never_removed BEFORE DELETE ON app.audit_log FOR EACH ROW WHEN (OLD.seq > 100)
+       EXECUTE FUNCTION app.refuse_change()`,
+    /^missing.* never_removed BEFORE DELETE ON app\.audit_log/,
+  ],
+  [
+    'organizations that go without a tombstone',
+    'ALTER TABLE app.organizations DISABLE TRIGGER leaves_tombstone',
+    /^missing.* leaves_tombstone/,
+  ],
+  ['organizations that come back', 'ALTER TABLE app.organizations DISABLE TRIGGER USER', /^missing.* never_again/],
+  [
+    'tombstones that may be removed',
+    'DROP TRIGGER never_removed ON app.deleted_organizations',
+    /^missing.* never_removed BEFORE DELETE ON app\.deleted_organizations/,
+  ],
   ['a schema to create in', 'GRANT CREATE ON SCHEMA app TO app_api', /^app_api may create objects in schema app/],
 ];
 

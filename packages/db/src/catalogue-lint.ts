@@ -1,3 +1,5 @@
+import { TRIGGER_RULES } from './catalogue-triggers.ts';
+
 /**
  * Reads the system catalogues and names everything that would weaken the separation of organizations. A new table,
  * policy, key or function that forgets one of the rules fails the test that calls this.
@@ -17,9 +19,10 @@ export async function lintCatalogue(client: Queryable): Promise<string[]> {
   return problems.sort();
 }
 
-/** Tables of schema app that belong to nobody's organization: people, their sessions, and the list of roles. */
+/** Tables of schema app that belong to nobody's organization: people, their sessions, the list of roles, tombstones. */
 const WITHOUT_ORG = `(
-  'users', 'auth_sessions', 'roles', 'account_tokens', 'account_mails', 'user_identities', 'oauth_flows')`;
+  'users', 'auth_sessions', 'roles', 'account_tokens', 'account_mails', 'user_identities', 'oauth_flows',
+  'deleted_organizations')`;
 
 /** Unique across organizations on purpose: the organization itself, its address, and a 256-bit hash. */
 const GLOBAL_KEYS = `(
@@ -28,8 +31,11 @@ const GLOBAL_KEYS = `(
 const PROGRAMS = `('app_api', 'app_worker')`;
 const OUR_ROLES = `('app_owner', 'app_resolver', 'app_api', 'app_worker')`;
 
-/** Belongs to sys.advance_audit_head alone: the programs may not write it, so that nobody can tell another history. */
-const WRITTEN_BY_SYS = `('audit_heads')`;
+/** Written by functions of sys alone: the programs may not, so that nobody can tell another history. */
+const WRITTEN_BY_SYS = `('audit_heads', 'deleted_organizations')`;
+/** All that a worker may reach of what there is; a new table is closed to it until it is named here. */
+const OF_WORKERS = `('workflow_runs', 'workflow_run_steps', 'workflow_versions', 'organization_variables',
+  'failure_notices', 'failure_notice_settings', 'workflow_schedules')`;
 /** Rows that are cleared away across organizations, once they have expired and not before. */
 const PURGED = `('idempotency_keys')`;
 
@@ -159,10 +165,14 @@ const GRANT_RULES = [
      AND has_column_privilege('app_resolver', c.oid, a.attnum, 'INSERT, UPDATE')`,
   `SELECT c.relname || ' is open to app_worker' AS problem
    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE n.nspname = 'app' AND c.relname IN ('users', 'auth_sessions', 'memberships', 'organization_invitations',
-       'account_tokens', 'account_mails', 'user_identities', 'oauth_flows', 'api_keys', 'org_mails', 'audit_log')
+   WHERE n.nspname IN ('app', 'sys') AND c.relkind IN ('r', 'p', 'v') AND c.relname NOT IN ${OF_WORKERS}
      AND (has_table_privilege('app_worker', c.oid, 'SELECT, INSERT, UPDATE, DELETE')
        OR has_any_column_privilege('app_worker', c.oid, 'SELECT, INSERT, UPDATE'))`,
+  `SELECT c.relname || ' may be written by ' || r.rolname AS problem
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, pg_roles r
+   WHERE n.nspname = 'app' AND c.relname IN ${WRITTEN_BY_SYS} AND r.rolname IN ${PROGRAMS}
+     AND (has_table_privilege(r.rolname, c.oid, 'INSERT, UPDATE, DELETE')
+       OR has_any_column_privilege(r.rolname, c.oid, 'INSERT, UPDATE'))`,
   `SELECT r.rolname || ' may make temporary objects' AS problem FROM pg_roles r
    WHERE r.rolname IN ${PROGRAMS} AND has_database_privilege(r.rolname, current_database(), 'TEMPORARY')`,
   `SELECT r.rolname || ' may create objects in schema ' || n.nspname AS problem FROM pg_roles r, pg_namespace n
@@ -179,4 +189,5 @@ export const RULES = [
   ...ROLE_RULES,
   ...DEFAULT_RULES,
   ...GRANT_RULES,
+  ...TRIGGER_RULES,
 ];

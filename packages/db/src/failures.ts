@@ -15,7 +15,12 @@ export function violatedUniqueKey(error: unknown): string | null {
 export function isCollision(error: unknown): boolean {
   const found = findDatabaseError(error);
   if (found?.code === '23503') return KEY_TO_WHAT_MAY_VANISH.test(found.constraint ?? '');
-  return found?.code === '40001' || found?.code === '40P01';
+  return isRolledBackByOthers(error);
+}
+
+/** Whether PostgreSQL rolled the transaction back for the sake of others: serialization failure or deadlock. */
+export function isRolledBackByOthers(error: unknown): boolean {
+  return ['40001', '40P01'].includes(sqlStateOf(error) ?? '');
 }
 
 /**

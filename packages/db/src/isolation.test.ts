@@ -115,7 +115,7 @@ it('covers every table that belongs to an organization', async () => {
   const { rows } = await admin.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind = 'r'
        AND relname NOT IN ('users', 'auth_sessions', 'roles', 'account_tokens', 'account_mails', 'user_identities',
-         'oauth_flows')
+         'oauth_flows', 'deleted_organizations')
        ORDER BY 1`,
   );
   expect(rows.map((row) => row.name)).toEqual(TENANT_TABLES);

@@ -4,7 +4,10 @@ import type { accountMails } from './schema/account-mail.ts';
 /** Taking due mails off the two outboxes. Each stays its taker's for `leaseSec`; after that anybody may take it again. */
 
 type Row = typeof accountMails.$inferSelect;
-export type TakenAccountMail = Pick<Row, 'id' | 'template' | 'recipient' | 'attempts' | 'createdAt'> & {
+export type TakenAccountMail = Pick<
+  Row,
+  'id' | 'userId' | 'template' | 'recipient' | 'data' | 'attempts' | 'createdAt'
+> & {
   ageSec: number;
 };
 
@@ -14,15 +17,17 @@ export async function takeAccountMails(db: Database, limit: number, leaseSec: nu
   return rows;
 }
 
-/** The same for what organizations send; the caller reads the rows inside `withOrg`. */
+/**
+ * The same for what organizations send, which take turns; the caller reads the rows inside `withOrg`. `busyOrgIds` names the
+ * organization of each mail that the caller has under way.
+ */
 export async function takeOrgMails(
   db: Database,
-  limit: number,
-  leaseSec: number,
+  options: { limit: number; leaseSec: number; busyOrgIds: readonly string[] },
 ): Promise<{ orgId: string; id: string }[]> {
   const { rows } = await db.pool.query<{ orgId: string; id: string }>(
-    'SELECT org_id AS "orgId", id FROM sys.take_org_mails($1, $2)',
-    [limit, leaseSec],
+    'SELECT org_id AS "orgId", id FROM sys.take_org_mails($1, $2, $3)',
+    [options.limit, options.leaseSec, options.busyOrgIds],
   );
   return rows;
 }
@@ -43,5 +48,5 @@ const TAKE_ACCOUNT_MAILS = `
     ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
   UPDATE app.account_mails m SET attempts = m.attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
   FROM due WHERE m.id = due.id
-  RETURNING m.id, m.template, m.recipient, m.attempts, m.created_at AS "createdAt",
+  RETURNING m.id, m.user_id AS "userId", m.template, m.recipient, m.data, m.attempts, m.created_at AS "createdAt",
     extract(epoch FROM now() - m.created_at)::float8 AS "ageSec"`;

@@ -1,5 +1,5 @@
 import { newId } from '@millrace/shared/ids';
-import { eq } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { closeDatabase, connectDatabase, type Database } from './connect.ts';
@@ -7,7 +7,7 @@ import { sqlStateOf } from './failures.ts';
 import { claimRun, heartbeatRun, loadSteps } from './runs.ts';
 import { users } from './schema/users.ts';
 import { workflows } from './schema/workflows.ts';
-import { withOrg, withoutOrg } from './tenant.ts';
+import { type OrgTx, type PlainTx, withOrg, withoutOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { type SeededTenant, seedQueuedRun, seedTenant } from './testing-rows.ts';
 
@@ -82,6 +82,67 @@ it('commits what it resolves with and rolls back when it throws', async () => {
     ].toSorted((a, b) => (a.org_id < b.org_id ? -1 : 1)),
   );
 });
+
+it('calls a transaction that lost a deadlock a second time, and both of two that met are done', async () => {
+  let calls = 0;
+  const names: string[] = [];
+  const met = barrier(2);
+  const lock = (tx: OrgTx | PlainTx, id: string) => tx.execute(sql`select from app.users where id = ${id} for update`);
+  const inOrder = (from: string, to: string) => async (tx: OrgTx | PlainTx) => {
+    calls += 1;
+    await lock(tx, from);
+    await met();
+    await lock(tx, to);
+    await tx.update(users).set({ displayName: sql`coalesce(display_name, '') || 'x'` }).where(eq(users.id, to));
+  };
+  await Promise.all([
+    withOrg(db, first.orgId, inOrder(first.userId, second.userId)).then(() => names.push('in an organization')),
+    withoutOrg(db, inOrder(second.userId, first.userId)).then(() => names.push('without one')),
+  ]);
+  expect(names).toHaveLength(2);
+  expect(calls).toBe(3);
+  const { rows } = await admin.query('SELECT display_name AS name FROM app.users WHERE id = ANY ($1)', [
+    [first.userId, second.userId],
+  ]);
+  expect(rows).toEqual([{ name: 'x' }, { name: 'x' }]);
+});
+
+it('calls it twice and no more, and for no other failure twice', async () => {
+  for (const [state, expected] of [
+    ['40001', 2],
+    ['40P01', 2],
+    ['23505', 1],
+    ['57014', 1],
+  ] as const) {
+    const raise = sql.raw(`DO $$ BEGIN RAISE 'refused' USING ERRCODE = '${state}'; END $$`);
+    for (const door of [
+      (fn: (tx: OrgTx | PlainTx) => Promise<unknown>) => withOrg(db, first.orgId, fn),
+      (fn: (tx: OrgTx | PlainTx) => Promise<unknown>) => withoutOrg(db, fn),
+    ]) {
+      let calls = 0;
+      const failed = door((tx) => {
+        calls += 1;
+        return tx.execute(raise);
+      });
+      expect(sqlStateOf(await failed.catch((error: unknown) => error))).toBe(state);
+      expect(calls).toBe(expected);
+    }
+  }
+});
+
+/** A function that the first `count` callers wait in for each other; later ones pass. */
+function barrier(count: number): () => Promise<void> {
+  let left = count;
+  let open = () => {};
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return () => {
+    left -= 1;
+    if (left <= 0) open();
+    return gate;
+  };
+}
 
 it('refuses an id that is not a UUID before it opens a transaction', async () => {
   for (const orgId of ['', 'garbage', `${first.orgId} `, `${first.orgId}' --`, '{}']) {

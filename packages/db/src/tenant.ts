@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { sql } from 'drizzle-orm';
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type { Database } from './connect.ts';
+import { isRolledBackByOthers } from './failures.ts';
 import { assertUuid } from './uuid.ts';
 
 type Transaction = Parameters<Parameters<NodePgDatabase['transaction']>[0]>[0];
@@ -27,6 +28,10 @@ const current = new AsyncLocalStorage<OpenTransaction>();
  * back when it throws. A call inside another one joins its transaction when the organization is the same. Throws a
  * TypeError for an id that is not a UUID, and an Error for a call inside another organization's transaction: there a
  * second context would silently switch the tenant. It does not check membership; authorize first.
+ *
+ * `fn` must be repeatable: it acts through `tx` alone. When PostgreSQL rolls the transaction back because of a deadlock or
+ * a serialization failure, which leaves nothing of it, it is called a second time in a new one. What must happen once
+ * (a log line, a wake-up, a mail) belongs after the call.
  */
 export async function withOrg<T>(db: Database, orgId: string, fn: (tx: OrgTx) => Promise<T>): Promise<T> {
   assertUuid(orgId, 'orgId');
@@ -35,23 +40,38 @@ export async function withOrg<T>(db: Database, orgId: string, fn: (tx: OrgTx) =>
     if (outer.orgTx?.orgId === orgId) return await fn(outer.orgTx);
     throw new Error('withOrg was called inside a transaction of another organization or of none');
   }
-  return await db.drizzle.transaction(async (tx) => {
-    await tx.execute(sql`select set_config('app.current_org_id', ${orgId}, true)`);
-    const orgTx = Object.assign(tx, { orgId }) as OrgTx;
-    return await runInside({ isOpen: true, orgTx }, () => fn(orgTx));
-  });
+  return await againWhenRolledBack(() =>
+    db.drizzle.transaction(async (tx) => {
+      await tx.execute(sql`select set_config('app.current_org_id', ${orgId}, true)`);
+      const orgTx = Object.assign(tx, { orgId }) as OrgTx;
+      return await runInside({ isOpen: true, orgTx }, () => fn(orgTx));
+    }),
+  );
 }
 
 /**
  * A transaction for the tables that belong to no organization. Throws inside another transaction of this module: it
- * would hold a second connection, and a full pool of such calls waits for itself.
+ * would hold a second connection, and a full pool of such calls waits for itself. `fn` must be repeatable, as for
+ * `withOrg`.
  */
 export async function withoutOrg<T>(db: Database, fn: (tx: PlainTx) => Promise<T>): Promise<T> {
   if (current.getStore()?.isOpen) throw new Error('withoutOrg was called inside another transaction');
-  return await db.drizzle.transaction((tx) => {
-    const plainTx = tx as PlainTx;
-    return runInside({ isOpen: true, orgTx: null }, () => fn(plainTx));
-  });
+  return await againWhenRolledBack(() =>
+    db.drizzle.transaction((tx) => {
+      const plainTx = tx as PlainTx;
+      return runInside({ isOpen: true, orgTx: null }, () => fn(plainTx));
+    }),
+  );
+}
+
+/** Once: two that met have passed each other by then, and whoever still loses hears of it. */
+async function againWhenRolledBack<T>(transact: () => Promise<T>): Promise<T> {
+  try {
+    return await transact();
+  } catch (error) {
+    if (!isRolledBackByOthers(error)) throw error;
+    return await transact();
+  }
 }
 
 /** Work that `fn` started and did not wait for keeps the store; once closed, it counts as outside. */

@@ -1,10 +1,10 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openMailer } from './mailer.ts';
-import { describeSendError } from './send-error.ts';
+import { describeSendError, isRefusedForGood } from './send-error.ts';
 import { demandsTls } from './smtp.ts';
 import { readMailbox, startTestSmtp, type TestSmtpServer } from './testing.ts';
 
@@ -54,6 +54,22 @@ describe('without an SMTP server', () => {
       'message-id': '<0190-id@example.com>',
       'auto-submitted': 'auto-generated',
     });
+  });
+
+  it('the newest 500 mails stay, and so does whatever else lies in the folder', async () => {
+    const folder = join(dir, 'mailbox');
+    await mkdir(folder);
+    const old = Array.from(
+      { length: 502 },
+      (_, index) => `2020-01-01T00-00-00.000Z-${String(index).padStart(6, '0')}.eml`,
+    );
+    await Promise.all([...old, 'notes.txt'].map((name) => writeFile(join(folder, name), 'old')));
+    const mailer = mailerFor(undefined);
+    await mailer.send({ ...mail, subject: 'First' });
+    await mailer.send({ ...mail, subject: 'Second' });
+    const names = (await readdir(folder)).sort();
+    expect(names).toHaveLength(501);
+    expect(names).toEqual(expect.arrayContaining([...old.slice(4), 'notes.txt']));
   });
 
   it('fails, and leaves nothing half written under a mail’s name, when the folder cannot be', async () => {
@@ -111,6 +127,31 @@ describe('by SMTP', () => {
     expect(error).toBeInstanceOf(Error);
     expect(String(error)).toContain(mail.to);
     expect(describeSendError(error)).toBe('EENVELOPE 550 at RCPT TO');
+  });
+
+  const refuse = (responseCode: number) => Object.assign(new Error('no'), { responseCode });
+  it.each<[string, Parameters<typeof startTestSmtp>[0], boolean]>([
+    ['the recipient with 550', { onRcptTo: (_address, _session, done) => done(refuse(550)) }, true],
+    [
+      'the message with 554',
+      { onData: (stream, _session, done) => void stream.resume().on('end', () => done(refuse(554))) },
+      true,
+    ],
+    ['the recipient with 450', { onRcptTo: (_address, _session, done) => done(refuse(450)) }, false],
+    [
+      'the message with 451',
+      { onData: (stream, _session, done) => void stream.resume().on('end', () => done(refuse(451))) },
+      false,
+    ],
+    ['the sender with 550', { onMailFrom: (_address, _session, done) => done(refuse(550)) }, false],
+    ['the connection with 554', { onConnect: (_session, done) => done(refuse(554)) }, false],
+  ])('knows whether another try makes sense: a server that refuses %s', async (_what, options, isForGood) => {
+    const server = await smtp(options);
+    const error = await mailerFor(server.url)
+      .send(mail)
+      .catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(Error);
+    expect(isRefusedForGood(error)).toBe(isForGood);
   });
 
   it('throws when nobody listens, and says so', async () => {

@@ -122,6 +122,23 @@ it('takes a redirect URI without a query or fragment only', () => {
   }
 });
 
+it('A9: takes a web app over plain http outside production, and there on this machine only', () => {
+  const production = { ...API, NODE_ENV: 'production' };
+  expect(problemsOf({ ...API, WEB_BASE_URL: 'http://millrace.internal' }).names).toEqual([]);
+  for (const good of ['https://millrace.example', 'http://localhost:3000', 'http://127.0.0.1:3000', 'http://[::1]'])
+    expect(problemsOf({ ...production, WEB_BASE_URL: good }).names, good).toEqual([]);
+  for (const bad of [
+    'http://millrace.example',
+    'http://192.168.1.5:3000',
+    'http://localhost.example',
+    'http://0.0.0.0',
+  ])
+    expect(problemsOf({ ...production, WEB_BASE_URL: bad }), bad).toMatchObject({
+      names: ['WEB_BASE_URL'],
+      message: expect.stringContaining('https in production'),
+    });
+});
+
 it('O2: takes sign-in providers over plain http outside production, and there on this machine only', () => {
   for (const name of ['OAUTH_GOOGLE_ISSUER', 'OAUTH_GITHUB_BASE_URL']) {
     const production = { ...API, NODE_ENV: 'production' };

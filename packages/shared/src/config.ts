@@ -97,6 +97,8 @@ const RateLimits = {
   RATE_LIMIT_LOGIN_FAILURES: wholeNumber(1, 1_000_000).default(10),
   /** Mails with a link to one account an hour: so many to reset the password, and so many to confirm the address. */
   RATE_LIMIT_MAILS_PER_HOUR: wholeNumber(1, 1_000_000).default(5),
+  /** Password changes of one signed-in user an hour, failed ones included: each is two hashes and may be a mail. */
+  RATE_LIMIT_PASSWORD_CHANGES_PER_HOUR: wholeNumber(1, 1_000_000).default(10),
 };
 
 export const ApiConfig = z
@@ -137,13 +139,17 @@ export const ApiConfig = z
         message: `is required with ${config[id] ? id : secret}`,
       });
     }
-    for (const name of ['OAUTH_GOOGLE_ISSUER', 'OAUTH_GITHUB_BASE_URL'] as const)
+    for (const name of ['WEB_BASE_URL', 'OAUTH_GOOGLE_ISSUER', 'OAUTH_GITHUB_BASE_URL'] as const)
       if (config.NODE_ENV === 'production' && isOpenToTampering(config[name]))
-        context.addIssue({ code: 'custom', path: [name], message: 'must be https in production' });
+        context.addIssue({
+          code: 'custom',
+          path: [name],
+          message: 'must be https in production, except on this machine',
+        });
   });
 export type ApiConfig = z.infer<typeof ApiConfig>;
 
-/** Plain http to another machine: whoever sits on the way could sign in as anybody. */
+/** Plain http to another machine: whoever sits on the way could sign in as anybody, or read the links and cookies. */
 function isOpenToTampering(address: string): boolean {
   const { protocol, hostname } = new URL(address);
   return protocol === 'http:' && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);

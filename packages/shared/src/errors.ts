@@ -23,7 +23,10 @@ export const ERROR_CATALOG = {
   METHOD_NOT_ALLOWED: { status: 405, message: 'This address does not answer that method; see the Allow header.' },
   CONFLICT: { status: 409, message: 'The request does not fit the current state.' },
   LAST_OWNER: { status: 409, message: 'An organization keeps at least one owner; make somebody else owner first.' },
-  PAYLOAD_TOO_LARGE: { status: 413, message: 'The body is larger than 1 MiB.' },
+  PAYLOAD_TOO_LARGE: {
+    status: 413,
+    message: 'The body is too large: 1 MiB at most, 16 KiB before signing in, 1 KiB where none is expected.',
+  },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, message: 'Send the body as application/json.' },
   WORKFLOW_INVALID: { status: 422, message: 'The workflow cannot be published yet; see details for each problem.' },
   RATE_LIMITED: { status: 429, message: 'Too many requests; wait as long as Retry-After says.' },

@@ -62,8 +62,11 @@ export const passwordChanged = event<Request & { userId: string; by: 'change' | 
 
 type MailAttempt = { template: string; mailId: string; attempts: number };
 export const mailSent = event<MailAttempt>('mail_sent', 'info');
-/** `retryInSec` is null when it was given up for good. */
-export const mailFailed = event<MailAttempt & { error: string; retryInSec: number | null }>('mail_failed', 'warn');
+/** `retryInSec` is null when it was given up for good: at once when the receiving server refused it for good. */
+export const mailFailed = event<MailAttempt & { error: string; isRefused: boolean; retryInSec: number | null }>(
+  'mail_failed',
+  'warn',
+);
 
 type FailureNotice = { orgId: string; workflowId: string; channel: 'email' | 'webhook'; count: number };
 /** An organization was told that `count` runs of a workflow failed. */

@@ -18,7 +18,7 @@ const CREDENTIALS = ['access token', 'key with this permission', 'key with all o
 type Role = (typeof ROLES)[number];
 
 /** Open to everybody on purpose. A contract that becomes public is written here, where somebody asks why. */
-const PUBLIC = ['finishOAuth', 'forgotPassword', 'logIn', 'resetPassword', 'signUp', 'startOAuth', 'verifyEmail'];
+const PUBLIC = ['finishOAuth', 'forgotPassword', 'logIn', 'resetPassword', 'signUp', 'startOAuth'];
 const BY_COOKIE = ['logOut', 'logOutAll', 'refreshSession'];
 /** Served without a contract, so without a caller: these show nothing of anybody. */
 const OPEN_PATHS = /^\/(healthz|readyz|v1\/openapi\.json|docs(\/.*)?)$/;

@@ -15,10 +15,17 @@ const PROTOTYPES = [Object.prototype, Array.prototype, Function.prototype, Strin
 const describePrototypes = () =>
   JSON.stringify(PROTOTYPES.map((prototype) => Reflect.ownKeys(prototype).map(String).toSorted()));
 const CLEAN = describePrototypes();
-const ONE_MIB = 1024 * 1024;
 const JSON_TYPE = { 'content-type': 'application/json' };
 const LEAK =
   /node_modules|\.ts:\d|\bat \w+ \(|SELECT |INSERT |UPDATE |violates|constraint|syntax error|postgres|FST_|ECONN/i;
+
+/** In bytes: 1 MiB for a caller who is known, 16 KiB for a stranger, 1 KiB where no body belongs. */
+const largestBody = ({ auth, body }: Contract) => {
+  if (!body) return 1024;
+  return auth === 'bearer' || auth === 'session' ? 1024 * 1024 : 16 * 1024;
+};
+const statusFor = (contract: Contract, body: string) =>
+  Buffer.byteLength(body) > largestBody(contract) ? [413] : [400];
 
 let api: TestApi;
 let owner: Person;
@@ -85,11 +92,11 @@ describe.each(withBody.map((contract) => [contract.id, contract] as const))('%s 
       const arrays = `${'['.repeat(depth)}${']'.repeat(depth)}`;
       const objects = `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
       for (const body of [arrays, objects, '['.repeat(depth), '{"a":'.repeat(depth), '[{"a":'.repeat(depth)])
-        expectRefusal(await sendJson(contract, body), body.length > ONE_MIB ? [413] : [400]);
+        expectRefusal(await sendJson(contract, body), statusFor(contract, body));
       if (depth > 10_000) continue;
       for (const deep of [arrays, objects])
         for (const body of plantKey(JSON.stringify(sample), `"deep":${deep}`))
-          expectRefusal(await sendJson(contract, body), [400]);
+          expectRefusal(await sendJson(contract, body), statusFor(contract, body));
     }
   });
 
@@ -116,7 +123,7 @@ describe.each(withBody.map((contract) => [contract.id, contract] as const))('%s 
       `${' '.repeat(500_000)}[]${' '.repeat(500_000)}`,
     ];
     for (const body of wide) {
-      expectRefusal(await sendJson(contract, body), [400]);
+      expectRefusal(await sendJson(contract, body), statusFor(contract, body));
       if (body.length > 300_000) continue;
       // Where free JSON may stand some of these are welcome.
       for (const planted of plantKey(JSON.stringify(sample), `"wide":${body}`))
@@ -194,8 +201,14 @@ describe.each(withBody.map((contract) => [contract.id, contract] as const))('%s 
     for (const body of bodies) {
       const parsed: unknown = JSON.parse(body);
       if (schema ? schema.safeParse(parsed).success : JSON.stringify(parsed) === '{}') continue;
-      expectRefusal(await sendJson(contract, body), [400]);
+      expectRefusal(await sendJson(contract, body), statusFor(contract, body));
     }
+  });
+
+  it('T7: one byte more than it may take, and reads all that it may', async () => {
+    const ofSize = (bytes: number) => `["${'x'.repeat(bytes - 4)}"]`;
+    expectRefusal(await sendJson(contract, ofSize(largestBody(contract))), [400]);
+    expectRefusal(await sendJson(contract, ofSize(largestBody(contract) + 1)), [413]);
   });
 });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { addressBucket, readAddress } from './client-address.ts';
+import { addressBucket, addressNetwork, readAddress } from './client-address.ts';
 
 it.each([
   ['203.0.113.7', '203.0.113.7'],
@@ -15,6 +15,17 @@ it.each([
   ['::', '0:0:0:0::/64'],
 ])('A4: counts %s as %s', (address, bucket) => {
   expect(addressBucket(address)).toBe(bucket);
+});
+
+it.each([
+  ['203.0.113.7:51234', '203.0.113.7'],
+  ['::ffff:203.0.113.7', '203.0.113.7'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1::/48'],
+  ['[2001:DB8:0001::9]:443', '2001:db8:1::/48'],
+  ['::1', '0:0:0::/48'],
+  ['unknown', 'unreadable'],
+])('A4: takes %s for part of the network %s', (address, network) => {
+  expect(addressNetwork(address)).toBe(network);
 });
 
 it('A4: counts every address of one /64 as one caller, and no other with it', () => {

@@ -29,6 +29,13 @@ export function addressBucket(text: string): string {
   return isIPv4(address) ? address : `${expand(address).slice(0, 4).join(':')}::/64`;
 }
 
+/** The IPv4 address, or the IPv6 /48, which is what one site is given: whoever has one has 65,536 of the buckets above. */
+export function addressNetwork(text: string): string {
+  const address = readAddress(text);
+  if (address === undefined) return UNREADABLE;
+  return isIPv4(address) ? address : `${expand(address).slice(0, 3).join(':')}::/48`;
+}
+
 /** The eight groups of an address as URLs write it: lower case, without leading zeros, `::` for a row of them. */
 function expand(address: string): string[] {
   const [head = [], tail = []] = address.split('::').map((part) => part.split(':').filter((group) => group !== ''));

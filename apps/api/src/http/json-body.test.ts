@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { answerError } from './errors.ts';
-import { acceptOnlyJson, isStorableText } from './json-body.ts';
+import { acceptOnlyJson, findUnstorable, isStorableText } from './json-body.ts';
 
 const MAX_DEPTH = 64;
 const MAX_KEYS = 10_000;
@@ -84,6 +84,25 @@ it('T7: judges 1 MiB of the worst shapes in well under a second of the processor
     expect(process.cpuUsage(before).user / 1_000).toBeLessThan(1_000);
   }
 });
+
+it('T7: looks at 1 MiB of small values in little more than the time it takes to parse them', () => {
+  for (const item of ['1', '""', '[]', 'null']) {
+    const text = `[${`${item},`.repeat(Math.floor((1024 * 1024 - 8) / (item.length + 1)))}${item}]`;
+    const value = JSON.parse(text);
+    const ratios = Array.from(
+      { length: 9 },
+      () => timeOf(() => findUnstorable(value)) / timeOf(() => JSON.parse(text)),
+    );
+    const median = ratios.toSorted((a, b) => a - b)[4];
+    expect({ item, median }).toEqual({ item, median: expect.toSatisfy((ratio: number) => ratio < 2) });
+  }
+});
+
+function timeOf(work: () => unknown): number {
+  const before = performance.now();
+  work();
+  return performance.now() - before;
+}
 
 function post(payload: string) {
   return app.inject({ method: 'POST', url: '/echo', payload, headers: { 'content-type': 'application/json' } });

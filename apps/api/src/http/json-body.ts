@@ -51,22 +51,36 @@ function assertShape(text: string): void {
 
 /**
  * Values that JSON allows and PostgreSQL cannot keep as they are: NUL and lone surrogates in text, numbers that
- * overflow to infinity. Refused here, so that nothing is silently changed on its way into a row.
+ * overflow to infinity. Refused here, so that nothing is silently changed on its way into a row. The path is put together
+ * on the way back from a fault alone: one for each value would hold up every other request. Recurses as deep as the value
+ * is nested, which `assertShape` bounds.
  */
-function findUnstorable(root: unknown): ErrorDetail | undefined {
-  const open: [path: string, value: unknown][] = [['', root]];
-  for (let next = open.pop(); next; next = open.pop()) {
-    const [path, value] = next;
-    if (typeof value === 'string' && !isStorableText(value)) return unstorableText(path);
-    if (typeof value === 'number' && !Number.isFinite(value))
-      return { path, code: 'NUMBER_TOO_LARGE', message: 'is too large for a number' };
-    if (typeof value !== 'object' || value === null) continue;
-    for (const [key, item] of Object.entries(value)) {
-      if (!isStorableText(key)) return unstorableText(path);
-      open.push([path === '' ? key : `${path}.${key}`, item]);
-    }
+export function findUnstorable(value: unknown): ErrorDetail | undefined {
+  if (typeof value === 'string') return isStorableText(value) ? undefined : unstorableText();
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : tooLargeNumber();
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Array.isArray(value) ? findInList(value) : findInRecord(value as Record<string, unknown>);
+}
+
+function findInList(items: readonly unknown[]): ErrorDetail | undefined {
+  for (let index = 0; index < items.length; index++) {
+    const problem = findUnstorable(items[index]);
+    if (problem) return within(String(index), problem);
   }
   return undefined;
+}
+
+function findInRecord(record: Record<string, unknown>): ErrorDetail | undefined {
+  for (const key of Object.keys(record)) {
+    if (!isStorableText(key)) return unstorableText();
+    const problem = findUnstorable(record[key]);
+    if (problem) return within(key, problem);
+  }
+  return undefined;
+}
+
+function within(key: string, problem: ErrorDetail): ErrorDetail {
+  return { ...problem, path: problem.path === '' ? key : `${key}.${problem.path}` };
 }
 
 /** Whether PostgreSQL can store the text: well-formed Unicode without NUL. */
@@ -74,8 +88,12 @@ export function isStorableText(text: string): boolean {
   return text.isWellFormed() && !text.includes('\u0000');
 }
 
-function unstorableText(path: string): ErrorDetail {
-  return { path, code: 'TEXT_NOT_STORABLE', message: 'must be well-formed Unicode without NUL characters' };
+function unstorableText(): ErrorDetail {
+  return { path: '', code: 'TEXT_NOT_STORABLE', message: 'must be well-formed Unicode without NUL characters' };
+}
+
+function tooLargeNumber(): ErrorDetail {
+  return { path: '', code: 'NUMBER_TOO_LARGE', message: 'is too large for a number' };
 }
 
 function badRequest(detail: ErrorDetail): AppError {

@@ -91,6 +91,18 @@ it('A4: counts the addresses of one IPv6 /64 together, and an IPv4 address howev
   expect(await statuses(mapped)).toEqual(expected(LIMIT, 20 - LIMIT));
 });
 
+it('A4: lets a whole IPv6 /48 send what ten of its /64 may, however it spreads that, and holds no refusal against it', async () => {
+  const api = await open();
+  const flooded = Array.from({ length: 20 * LIMIT }, (_, index) => attempt(api, `2001:db8:9:1::${index}`));
+  expect(await statuses(flooded)).toEqual(expected(LIMIT, 19 * LIMIT));
+  const spread = Array.from({ length: 20 * LIMIT }, (_, index) => attempt(api, `2001:db8:9:${index + 2}::1`));
+  expect(await statuses(spread)).toEqual(expected(9 * LIMIT, 11 * LIMIT));
+  const { statusCode, headers } = await attempt(api, '2001:db8:9:ffff::1');
+  expect([statusCode, headers['ratelimit-limit']]).toEqual([429, String(10 * LIMIT)]);
+  expect(headers['retry-after']).toMatch(/^([1-9]|[1-5]\d|60)$/);
+  expect((await attempt(api, '2001:db8:a:1::1')).statusCode).toBe(400);
+});
+
 it('A4: keeps a budget for links apart from the one for signing in', async () => {
   const api = await open();
   const token = 'x'.repeat(43);

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import type { Client, OrgContext, PublicContext, SessionContext, UserContext } from '../context.ts';
 import type { Deps } from '../deps.ts';
 import { type AuthorizePerson, authenticateMember, authenticateSession, authenticateUser } from './authenticate.ts';
+import { bodyLimitOf } from './body-limit.ts';
 import { readAddress } from './client-address.ts';
 import { answerError, envelopeStatuses } from './errors.ts';
 import { answerIdempotently, readIdempotencyKey } from './idempotency.ts';
@@ -72,6 +73,7 @@ export function route<C extends Contract>(
     method: contract.method,
     url: contract.path,
     config: { contract },
+    bodyLimit: bodyLimitOf(contract),
     errorHandler: options.answerFailure ?? answerError,
     schema: {
       operationId: contract.id,
@@ -84,9 +86,7 @@ export function route<C extends Contract>(
       ...(isBearer(contract) && { security: [{ bearer: [] }] }),
     } as object,
     onRequest: async (request, reply) => {
-      const context = openContext(deps, request);
-      if (contract.rateLimit) await spendRequest(context, contract.rateLimit, reply);
-      request.actor = await findActor(context, contract, request, reply, options.authorizePerson);
+      request.actor = await admit(openContext(deps, request), contract, request, reply, options.authorizePerson);
     },
     preValidation: async (request) => refuseUnstorableText(request),
     handler: async (request, reply) => {
@@ -112,6 +112,25 @@ function openContext(deps: Deps, request: FastifyRequest): PublicContext {
     method: request.method,
     client: readClient(request),
   };
+}
+
+/** Who calls, once the limits of their address and then of themselves are held. */
+async function admit(
+  context: PublicContext,
+  contract: Contract,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  authorizePerson?: AuthorizePerson,
+) {
+  const { rateLimit, userRateLimit } = contract;
+  if (rateLimit) await spendRequest(context, rateLimit, context.client.ipAddress, reply);
+  const actor = await findActor(context, contract, request, reply, authorizePerson);
+  if (userRateLimit && isUser(actor)) await spendRequest(context, userRateLimit, actor.userId, reply);
+  return actor;
+}
+
+function isUser(actor: PublicContext | UserContext): actor is UserContext {
+  return 'userId' in actor;
 }
 
 async function findActor(
@@ -160,7 +179,7 @@ function refuseUnstorableText(request: FastifyRequest): void {
 
 function possibleErrors(contract: Contract): ErrorCode[] {
   const codes: ErrorCode[] = ['BAD_REQUEST', 'DATABASE_UNAVAILABLE', ...(contract.errors ?? [])];
-  if (contract.rateLimit) codes.push('RATE_LIMITED');
+  if (contract.rateLimit || contract.userRateLimit) codes.push('RATE_LIMITED');
   if (contract.auth !== 'public') codes.push('UNAUTHORIZED');
   if (contract.permission) codes.push('ORG_ACCESS_DENIED', 'NOT_FOUND');
   if (contract.auth === 'session') codes.push('FORBIDDEN');

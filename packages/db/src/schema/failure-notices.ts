@@ -1,5 +1,5 @@
 import { integer, jsonb, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
-import { app, instant, orgId } from './columns.ts';
+import { app, bytea, instant, orgId } from './columns.ts';
 
 export type NoticeChannel = 'none' | 'email' | 'webhook';
 
@@ -21,7 +21,9 @@ export const failureNoticeSettings = app.table('failure_notice_settings', {
   orgId: orgId().primaryKey(),
   channel: text('channel').$type<NoticeChannel>().notNull(),
   emails: text('emails').array().notNull().default([]),
+  /** In the clear, from before URLs were sealed; null in every row written since. */
   webhookUrl: text('webhook_url'),
+  webhookUrlSealed: bytea('webhook_url_sealed'),
   webhookGeneration: integer('webhook_generation').notNull().default(0),
   testedAt: instant('tested_at'),
   updatedAt: instant('updated_at').notNull().defaultNow(),

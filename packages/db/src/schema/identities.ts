@@ -38,5 +38,7 @@ export const oauthFlows = app.table('oauth_flows', {
   /** The session they linked from: the link counts only while it lives. */
   sessionId: uuid('session_id').references(() => authSessions.id, { onDelete: 'cascade' }),
   createdAt: instant('created_at').notNull().defaultNow(),
+  /** The IPv4 address or IPv6 /48 it was begun from. */
+  network: text('network'),
   expiresAt: instant('expires_at').notNull(),
 });

@@ -12,7 +12,7 @@ import { oauthFlows, userIdentities } from './identities.ts';
 import { organizationInvitations } from './invitations.ts';
 import { memberships } from './memberships.ts';
 import { orgMails } from './org-mails.ts';
-import { organizations } from './organizations.ts';
+import { deletedOrganizations, organizations } from './organizations.ts';
 import { roles } from './roles.ts';
 import { workflowRunSteps, workflowRuns } from './runs.ts';
 import { workflowSchedules } from './schedules.ts';
@@ -25,6 +25,7 @@ const TABLES = [
   accountTokens,
   apiKeys,
   auditHeads,
+  deletedOrganizations,
   failureNoticeSettings,
   failureNotices,
   oauthFlows,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { MailContent } from '../mailer.ts';
+import { identityLinkedMail } from './identity-linked.ts';
 import { invitationMail } from './invitation.ts';
 import { passwordChangedMail } from './password-changed.ts';
 import { resetPasswordMail } from './reset-password.ts';
@@ -16,7 +17,10 @@ const templates: Record<string, (name: string) => MailContent> = {
     invitationMail({ organizationName: name, inviter: name, roleKey: 'member', email: 'a@b.co', expiresAt: date, url }),
   'verify-email': () => verifyEmailMail({ email: 'a@b.co', expiresAt: date, url }),
   'reset-password': () => resetPasswordMail({ email: 'a@b.co', expiresAt: date, url }),
-  'password-changed': () => passwordChangedMail({ email: 'a@b.co', changedAt: date, url }),
+  'password-changed': () =>
+    passwordChangedMail({ email: 'a@b.co', changedAt: date, providers: ['Google', 'GitHub'], url }),
+  'identity-linked': () =>
+    identityLinkedMail({ email: 'a@b.co', provider: 'GitHub', providerEmail: 'b@b.co', linkedAt: date, url }),
   'run-failed': (name) =>
     runFailedMail({
       organizationName: name,
@@ -58,6 +62,15 @@ it('cuts a subject and a message that are far too long', () => {
   expect([...subject].length).toBeLessThanOrEqual(150);
   expect(text.length).toBeLessThan(16_000);
   expect(text).toContain('x…');
+});
+
+it('names who can sign in without the password that was changed, and says nothing when nobody can', () => {
+  const write = (providers: string[]) =>
+    passwordChangedMail({ email: 'a@b.co', changedAt: date, providers, url }).text.match(/Signing in with .*/)?.[0];
+  expect(write(['Google', 'GitHub'])).toBe(
+    'Signing in with Google and GitHub still works; unlink what you do not know.',
+  );
+  expect(write([])).toBeUndefined();
 });
 
 it('counts failed runs in words', () => {

@@ -12,7 +12,7 @@ export function verifyEmailMail({ email, expiresAt, url }: VerifyEmailMail): Mai
   return composeMail({
     subject: 'Confirm your e-mail address',
     paragraphs: [
-      `Somebody signed up for Millrace with ${email}. If that was you, confirm that the address is yours.`,
+      `Somebody signed up for Millrace with ${email}. If that was you, sign in and confirm that the address is yours.`,
       `The link works once, until ${expiresAt.toUTCString()}.`,
     ],
     action: { label: 'Confirm the address', url },

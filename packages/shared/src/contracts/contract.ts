@@ -9,6 +9,9 @@ import type { Permission } from '../permissions.ts';
  */
 export type RateLimitClass = 'sign-in' | 'link';
 
+/** How often one user may call, from whatever addresses. */
+export type UserRateLimitClass = 'password-change';
+
 /**
  * One endpoint as data. The API serves it, OpenAPI is printed from it, clients and tests call it: nothing about an
  * endpoint is written twice.
@@ -38,6 +41,8 @@ export interface Contract {
   errors?: readonly ErrorCode[];
   /** Set on every route that strangers may try secrets on; answers 429 beyond the class's limit. */
   rateLimit?: RateLimitClass;
+  /** Set where even somebody signed in costs others something; needs `auth: 'session'`. Answers 429 beyond it. */
+  userRateLimit?: UserRateLimitClass;
   /** Answers a repeated `Idempotency-Key` with the first answer. */
   isIdempotent?: true;
 }

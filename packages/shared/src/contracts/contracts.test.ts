@@ -39,6 +39,10 @@ describe.each(contracts.map((contract) => [contract.id, contract] as const))('%s
     expect(contract.auth).toBe(isKeyPermission(contract.permission) ? 'bearer' : 'session');
   });
 
+  it('limits a user only where it asks for a person', () => {
+    if (contract.userRateLimit) expect(contract.auth).toBe('session');
+  });
+
   it('declares every parameter of its path and no other', () => {
     const named = [...contract.path.matchAll(/:(\w+)/g)].map((match) => match[1]);
     expect(Object.keys(contract.params?.shape ?? {}).toSorted()).toEqual(named.toSorted());

@@ -11,12 +11,15 @@ const WebhookUrl = z
   .refine((value) => {
     const url = URL.canParse(value) ? new URL(value) : undefined;
     return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
-  }, 'must be a http or https URL without a user name');
+  }, 'must be a http or https URL without a user name')
+  .refine((value) => !value.endsWith('/***'), 'must be the whole URL, not the masked one of an answer');
 
 const Settings = z
   .object({
     channel: Channel,
+    /** Who is told: addresses that belong to no member any more, or are not confirmed, are left out. */
     emails: z.array(z.string()),
+    /** Its origin alone, as in `https://hooks.example.com/***`: the rest often is a secret. Null if it cannot be read. */
     webhookUrl: z.string().nullable(),
     /** Null while they were never set. */
     updatedAt: Time.nullable(),
@@ -42,7 +45,7 @@ export const putFailureNotices = defineContract({
   method: 'PUT',
   path,
   summary:
-    'Choose who is told when runs fail: nobody, some addresses, or a webhook, whose signing secret is shown when it is chosen',
+    'Choose who is told when runs fail: nobody, confirmed addresses of members, or a webhook, whose signing secret is shown when it is chosen',
   permission: 'notice:write',
   body: z.discriminatedUnion('channel', [
     z.strictObject({ channel: z.literal('none') }),

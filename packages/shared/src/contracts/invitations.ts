@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Id } from '../ids.ts';
 import { Email } from './auth.ts';
-import { Done, defineContract, OrgParams, Time } from './contract.ts';
+import { Done, defineContract, NextCursor, OrgParams, PageQuery, Time } from './contract.ts';
 
 const InvitedRole = z.enum(['admin', 'member']);
 
@@ -36,13 +36,14 @@ export const listInvitations = defineContract({
   id: 'listInvitations',
   method: 'GET',
   path: '/v1/orgs/:orgId/invitations',
-  summary: 'The invitations that can still be accepted',
+  summary: 'The invitations that can still be accepted, newest first',
   tag: 'Organizations',
   auth: 'bearer',
   permission: 'invitation:read',
   params: OrgParams,
+  query: PageQuery,
   status: 200,
-  response: z.object({ invitations: z.array(Invitation) }),
+  response: z.object({ invitations: z.array(Invitation), nextCursor: NextCursor }),
 });
 
 export const revokeInvitation = defineContract({

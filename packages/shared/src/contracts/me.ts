@@ -64,6 +64,7 @@ export const changePassword = defineContract({
   summary: 'Change the password; ends every other session',
   tag: 'Me',
   auth: 'session',
+  userRateLimit: 'password-change',
   body: z.strictObject({ currentPassword: z.string().min(1).max(1024), newPassword: Password }),
   status: 200,
   response: Done.extend({ revokedCount: z.int() }),

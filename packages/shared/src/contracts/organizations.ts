@@ -109,6 +109,7 @@ export const transferOrganization = defineContract({
   body: z.strictObject({ memberId: Id }),
   status: 200,
   response: z.object({ membership: Membership, previousOwner: Membership }),
+  errors: ['LAST_OWNER'],
 });
 
 export const listMembers = defineContract({

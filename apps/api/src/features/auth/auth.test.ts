@@ -366,13 +366,6 @@ describe('refresh', () => {
     expect(maxAge).toBeGreaterThan(80);
     expect(maxAge).toBeLessThanOrEqual(100);
   });
-
-  it('forgets sessions that are over for good at the next sign-in', async () => {
-    const user = await signUpUser(api);
-    await sql(`UPDATE app.auth_sessions SET absolute_expires_at = now() WHERE id = $1`, [user.session.sessionId]);
-    await call(api, logIn, { body: { email: user.email, password: user.password } });
-    expect(await sql('SELECT FROM app.auth_sessions WHERE user_id = $1', [user.id])).toHaveLength(1);
-  });
 });
 
 describe('requests that carry the cookie', () => {

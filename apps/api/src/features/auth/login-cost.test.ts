@@ -1,13 +1,18 @@
 import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { eventually } from '@millrace/queue/testing';
 import { forgotPassword, logIn, resetPassword } from '@millrace/shared/contracts/auth';
+import { changePassword } from '@millrace/shared/contracts/me';
 import { parseOptions } from '@node-rs/argon2';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { call, openTestApi, signUpUser, type TestApi } from '../../testing.ts';
 
 /** The real library does the work; its calls are only counted, because time itself is too noisy to compare in a test. */
 const checked = vi.hoisted((): string[] => []);
 const atOnce = vi.hoisted(() => ({ now: 0, most: 0 }));
+/** Hashing begins when this is over. */
+const hold = vi.hoisted(() => ({ until: Promise.resolve() }));
 vi.mock('@node-rs/argon2', async (importOriginal) => {
   const library = await importOriginal<typeof import('@node-rs/argon2')>();
   return {
@@ -16,9 +21,11 @@ vi.mock('@node-rs/argon2', async (importOriginal) => {
       checked.push(String(input[0]));
       atOnce.now += 1;
       atOnce.most = Math.max(atOnce.most, atOnce.now);
-      return library.verify(...input).finally(() => {
-        atOnce.now -= 1;
-      });
+      return hold.until
+        .then(() => library.verify(...input))
+        .finally(() => {
+          atOnce.now -= 1;
+        });
     },
     hash: (...input: Parameters<typeof library.hash>) => {
       checked.push('made');
@@ -52,6 +59,24 @@ it('A3: one hash of the same cost is checked for a wrong password, an unknown ad
   expect(await hashesCheckedFor(disabled.email, disabled.password)).toEqual(wrong);
 });
 
+it('A3: the database is asked the same for a wrong password, whether or not the account exists', async () => {
+  const user = await signUpUser(api);
+  const idle = () => api.deps.db.pool.query('SELECT FROM app.account_mails');
+  await eventually('every mail has left', async () => (await idle()).rowCount === 0);
+  const statements = vi.spyOn(pg.Client.prototype, 'query');
+  const asked: string[][] = [];
+  for (const email of [user.email, 'nobody-at-all@example.com']) {
+    statements.mockClear();
+    await hashesCheckedFor(email);
+    const texts = statements.mock.calls.map(([query]) => (typeof query === 'string' ? query : JSON.stringify(query)));
+    // The loops that send mails and notices look for due work at moments of their own.
+    asked.push(texts.filter((text) => !/WITH due AS|sys\.take_/.test(text)).map((text) => text.replace(email, '')));
+  }
+  statements.mockRestore();
+  expect(asked[0]?.length).toBeGreaterThanOrEqual(3);
+  expect(asked[1]).toEqual(asked[0]);
+});
+
 it('A3: asking for a reset and a reset with a bad token check and make no hash at all', async () => {
   const user = await signUpUser(api);
   checked.length = 0;
@@ -60,6 +85,35 @@ it('A3: asking for a reset and a reset with a bad token check and make no hash a
   const body = { token: 'x'.repeat(43), password: 'a wholly new passphrase 7' };
   expect((await call(api, resetPassword, { body })).status).toBe(400);
   expect(checked).toEqual([]);
+});
+
+it('A2: nobody who hashes or waits for their turn holds a connection to the database', async () => {
+  const user = await signUpUser(api);
+  const { promise, resolve: letGo } = Promise.withResolvers<void>();
+  hold.until = promise;
+  try {
+    const places = Math.min(2 * availableParallelism(), 8) + 64;
+    let refused = 0;
+    const body = { currentPassword: 'wrong password', newPassword: 'a wholly new passphrase 7' };
+    const answers = Array.from({ length: places + 10 }, async (_, index) => {
+      const { status } = await (index % 2
+        ? call(api, logIn, { body: { email: user.email, password: 'wrong password' } })
+        : call(api, changePassword, { token: user.token, body }));
+      if (status === 429) refused += 1;
+      return status;
+    });
+    // Refused are those that find every place taken: by then all others have one.
+    await eventually('every place is taken', () => refused === 10);
+    const { pool } = api.deps.db;
+    await eventually('the pool is idle', () => pool.waitingCount === 0 && pool.idleCount === pool.totalCount);
+    expect(refused).toBe(10);
+    letGo();
+    const statuses = await Promise.all(answers);
+    expect(statuses.filter((status) => status === 400 || status === 401)).toHaveLength(places);
+  } finally {
+    letGo();
+    hold.until = Promise.resolve();
+  }
 });
 
 it('A2: 500 logins at once over real sockets are all answered, a bounded number is hashed at a time, and others are served', async () => {

@@ -43,6 +43,11 @@ export async function verifyPassword(
   return isMatch && storedHash !== null;
 }
 
+/** Whether these are one password, however each was typed. */
+export function isSamePassword(one: string, other: string): boolean {
+  return normalize(one) === normalize(other);
+}
+
 /** True for a hash made with less work than we ask for today: the next right password replaces it. */
 export function isHashOutdated(storedHash: string): boolean {
   const used = parseOptions(storedHash);

@@ -91,6 +91,40 @@ describe('changing the password', () => {
     expect((await logInWith(user, user.password)).status).toBe(200);
   });
 
+  it('refuses the current one as the new one at its field, however it is typed, and mails nothing', async () => {
+    const user = await signUpUser(api, `caf-${newId()}@example.com`);
+    expect((await reset(await askForReset(user), 'caf\u00e9 passphrase seven')).status).toBe(200);
+    const { session } = (await logInWith(user, 'caf\u00e9 passphrase seven')).body;
+    const { status, body } = await call(api, changePassword, {
+      token: session.token,
+      body: { currentPassword: 'cafe\u0301 passphrase seven', newPassword: 'caf\u00e9 passphrase seven' },
+    });
+    expect([status, body.code]).toEqual([400, 'BAD_REQUEST']);
+    expect(body.details).toMatchObject([{ path: 'newPassword', code: 'PASSWORD_UNCHANGED' }]);
+    expect(await mailsTo(user.email, /^Your password was changed$/)).toHaveLength(1); // of the reset
+  });
+
+  it('A4: of 40 at the same moment 10 are looked at, for one user whatever the sessions, and nobody else waits', async () => {
+    const limited = await openTestApi({ RATE_LIMIT_PASSWORD_CHANGES_PER_HOUR: 10 });
+    const [user, other] = [await signUpUser(limited), await signUpUser(limited)];
+    const second = await call(limited, logIn, { body: { email: user.email, password: user.password } });
+    const body = { currentPassword: 'not this one', newPassword: NEW_PASSWORD };
+    const change = (token: string) => call(limited, changePassword, { token, body });
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => change(index % 2 ? user.token : second.body.session.token)),
+    );
+    expect(answers.filter(({ status }) => status === 400)).toHaveLength(10);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused).toHaveLength(30);
+    for (const { body, headers } of refused) {
+      expect(body.code).toBe('RATE_LIMITED');
+      expect(Number(headers['retry-after'])).toBeGreaterThan(3500);
+      expect(Number(headers['retry-after'])).toBeLessThanOrEqual(3600);
+    }
+    expect(await change(other.token)).toMatchObject({ status: 400, headers: { 'ratelimit-remaining': '9' } });
+    await limited.close();
+  });
+
   it('answers 409 for an account that has no password', async () => {
     const user = await signUpUser(api);
     await sql('UPDATE app.users SET password_hash = NULL WHERE id = $1', [user.id]);

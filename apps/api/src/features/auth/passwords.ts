@@ -6,8 +6,8 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
 import { endAccountTokens, findUserByToken, spendAccountToken } from '../mails/account-tokens.ts';
 import { queueAccountMail } from '../mails/outbox.ts';
-import { takeLoginTry } from './login-failures.ts';
-import { hashPassword, verifyPassword } from './password.ts';
+import { guessersAt, holderOf, takeLoginTry } from './login-failures.ts';
+import { hashPassword, isSamePassword, verifyPassword } from './password.ts';
 import { assertStrongPassword } from './password-strength.ts';
 import { revokeAllSessions, revokeOtherSessions } from './sessions.ts';
 import { closeWaysIn, closeWaysIntoOrganizations } from './takeover.ts';
@@ -47,24 +47,28 @@ export async function resetPassword(context: PublicContext, body: { token: strin
     await revokeAllSessions(tx, user.id);
     await afterPasswordChange(tx, user);
   });
-  await context.deps.loginFailures.forget(user.email); // whoever guessed at the old password keeps nobody waiting
+  // Whoever guessed at the old password keeps nobody waiting who has the mailbox.
+  for (const guesser of guessersAt(user.email, context.client.ipAddress))
+    await context.deps.loginFailures.forget(guesser);
   announce(context, user.id, 'reset');
   return { ok: true as const };
 }
 
 /**
  * Replaces the caller's password and ends all their other sessions. Throws 400 when the current password is wrong or the
- * new one weak, 409 for an account without a password and when it was changed at the same moment, and 429 after too many
- * wrong ones, which count together with those of sign-ins.
+ * new one weak or the current one, 409 for an account without a password and when it was changed at the same moment, and
+ * 429 after too many wrong ones, which count apart from those of sign-ins: no stranger can make the caller wait.
  */
 export async function changePassword(context: SessionContext, body: { currentPassword: string; newPassword: string }) {
   const { db } = context.deps;
   const [user] = await withoutOrg(db, (tx) => tx.select().from(users).where(eq(users.id, context.userId)));
   const oldHash = user?.passwordHash;
   if (!user || !oldHash) throw new AppError('CONFLICT', 'This account has no password yet; ask for a link to set one.');
-  const takeTry = () => takeLoginTry(context, user.email);
+  if (isSamePassword(body.currentPassword, body.newPassword)) throw unchangedPassword();
+  const guesser = holderOf(user.id);
+  const takeTry = () => takeLoginTry(context, guesser);
   if (!(await verifyPassword(oldHash, body.currentPassword, takeTry))) throw wrongCurrentPassword();
-  await context.deps.loginFailures.forget(user.email);
+  await context.deps.loginFailures.forget(guesser);
   await assertStrongPassword(body.newPassword, user, 'newPassword');
   const passwordHash = await hashPassword(body.newPassword);
   const revokedCount = await withoutOrg(db, async (tx) => {
@@ -108,8 +112,14 @@ function announce({ deps, log, requestId }: PublicContext, userId: string, by: '
 
 /** Not 401: that would tell a client that its session is over. */
 function wrongCurrentPassword(): AppError {
-  const message = 'The current password is wrong.';
-  return new AppError('BAD_REQUEST', message, {
-    details: [{ path: 'currentPassword', code: 'PASSWORD_WRONG', message }],
-  });
+  return refuseField('currentPassword', 'PASSWORD_WRONG', 'The current password is wrong.');
+}
+
+/** It would change nothing, at the price of two hashes and a mail. */
+function unchangedPassword(): AppError {
+  return refuseField('newPassword', 'PASSWORD_UNCHANGED', 'The new password must be another one than the current one.');
+}
+
+function refuseField(path: string, code: string, message: string): AppError {
+  return new AppError('BAD_REQUEST', message, { details: [{ path, code, message }] });
 }

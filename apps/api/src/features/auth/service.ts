@@ -10,11 +10,12 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
 import type { Deps } from '../../deps.ts';
 import { queueVerification } from './email-verification.ts';
-import { takeLoginTry } from './login-failures.ts';
+import { guesserAt, takeLoginTry } from './login-failures.ts';
 import { hashPassword, isHashOutdated, verifyPassword } from './password.ts';
 import { assertStrongPassword } from './password-strength.ts';
 import {
   createSession,
+  findSignInAddresses,
   type IssuedRefresh,
   revokeAllSessions,
   revokeSession,
@@ -59,15 +60,18 @@ export async function signUp(
 
 /**
  * Starts a session. Throws 401, alike in answer and in cost, for an unknown address, a wrong password, an account without
- * a password and one that is disabled; 429 for an account with too many wrong ones, whether or not it exists.
+ * a password and one that is disabled; 429 after too many wrong ones, whether or not the account exists.
  */
 export async function logIn(context: PublicContext, body: { email: string; password: string }): Promise<SignedIn> {
   const { db, config } = context.deps;
-  const user = await withoutOrg(db, (tx) => findUserByEmail(tx, body.email));
-  const takeTry = () => takeLoginTry(context, body.email);
+  const { user, guesser } = await withoutOrg(db, async (tx) => ({
+    user: await findUserByEmail(tx, body.email),
+    guesser: guesserAt(body.email, context.client.ipAddress, await findSignInAddresses(tx, body.email)),
+  }));
+  const takeTry = () => takeLoginTry(context, guesser);
   const isRight = await verifyPassword(user?.passwordHash ?? null, body.password, takeTry);
   if (!user || !isRight || user.disabledAt) throw refuse(context, user);
-  await context.deps.loginFailures.forget(body.email);
+  await context.deps.loginFailures.forget(guesser);
   const passwordHash = await renewHash(context, user, body.password);
   const refresh = await withoutOrg(db, async (tx) => {
     if (!(await isUnchanged(tx, user.id, passwordHash))) throw refuse(context, user);

@@ -6,7 +6,7 @@ import type { ApiConfig } from '@millrace/shared/config';
 import { AppError } from '@millrace/shared/errors';
 import { refreshTokenReused } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
-import { and, eq, gt, inArray, isNull, lte, ne, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, isNull, ne, type SQL, sql } from 'drizzle-orm';
 import type { Client, PublicContext } from '../../context.ts';
 import {
   hashRefreshSecret,
@@ -15,7 +15,7 @@ import {
   readRefreshToken,
   writeRefreshToken,
 } from './refresh-token.ts';
-import { lockUser, type UserRow } from './user-rows.ts';
+import { hasEmail, lockUser, type UserRow } from './user-rows.ts';
 
 /** How long the token before the newest is still answered: parallel tabs and lost answers are no theft. */
 const GRACE_SEC = 10;
@@ -45,7 +45,6 @@ export async function createSession(
   userId: string,
   client: Client,
 ): Promise<IssuedRefresh> {
-  await deleteOutlived(tx, userId);
   const generation = { sessionId: newId(), salt: randomBytes(32), generation: 0 };
   const secret = makeRefreshSecret(config.AUTH_TOKEN_SECRET, generation);
   const absoluteExpiresAt = inSeconds(config.SESSION_MAX_SEC);
@@ -146,6 +145,24 @@ export async function isSessionAlive(tx: PlainTx | OrgTx, userId: string, sessio
   return rows.length > 0;
 }
 
+/** Far more than anybody uses; they are the newest. */
+const MAX_ADDRESSES = 200;
+
+/**
+ * The addresses that the user with this e-mail address signed in from, as far as rows of sessions are kept, ended ones
+ * included. One statement, whether or not there is such a user.
+ */
+export async function findSignInAddresses(tx: PlainTx, email: string): Promise<string[]> {
+  const rows = await tx
+    .select({ ipAddress: authSessions.ipAddress })
+    .from(authSessions)
+    .innerJoin(users, eq(users.id, authSessions.userId))
+    .where(hasEmail(email))
+    .orderBy(desc(authSessions.createdAt))
+    .limit(MAX_ADDRESSES);
+  return rows.flatMap(({ ipAddress }) => ipAddress ?? []);
+}
+
 /** Matches the sessions of this user that still count, as `authorize` does. */
 export function isLive(userId: string) {
   return and(eq(authSessions.userId, userId), isAlive);
@@ -167,16 +184,6 @@ async function revokeWhere(tx: PlainTx, where: SQL | undefined): Promise<number>
     .where(where)
     .returning({ id: authSessions.id });
   return rows.length;
-}
-
-/** Rows of sessions that nothing can bring back; those that somebody else is deleting are left to them. */
-async function deleteOutlived(tx: PlainTx, userId: string): Promise<void> {
-  const outlived = tx
-    .select({ id: authSessions.id })
-    .from(authSessions)
-    .where(and(eq(authSessions.userId, userId), lte(authSessions.absoluteExpiresAt, clockNow)))
-    .for('update', { skipLocked: true });
-  await tx.delete(authSessions).where(inArray(authSessions.id, outlived));
 }
 
 async function lockSession(tx: PlainTx, sessionId: string) {

@@ -25,7 +25,7 @@ export async function lockUserByEmail(tx: PlainTx, email: string): Promise<UserR
   return user;
 }
 
-/** The unique index is on the folded address. */
-function hasEmail(email: string) {
+/** Matches the account with this address. The unique index is on the folded one. */
+export function hasEmail(email: string) {
   return eq(sql`lower(${users.email})`, email);
 }

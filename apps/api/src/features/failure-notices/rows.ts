@@ -1,17 +1,20 @@
 import type { Database } from '@millrace/db/connect';
-import { failureNoticeSettings, failureNotices, type SendingNotice } from '@millrace/db/schema/failure-notices';
+import {
+  forgetFailureNotices,
+  type NoticeKey,
+  postponeFailureNotice,
+  prepareFailureNotice,
+  settleFailureNotice,
+} from '@millrace/db/failure-notices';
+import { failureNoticeSettings, type SendingNotice } from '@millrace/db/schema/failure-notices';
+import { memberships } from '@millrace/db/schema/memberships';
 import { organizations } from '@millrace/db/schema/organizations';
+import { users } from '@millrace/db/schema/users';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { newId } from '@millrace/shared/ids';
-import { and, eq, gt, sql } from 'drizzle-orm';
+import { and, eq, inArray, isNotNull, isNull, sql } from 'drizzle-orm';
 import type { NoticeSettings } from './deliver.ts';
-
-/** A workflow whose failures are due to be told. */
-export interface NoticeKey {
-  orgId: string;
-  workflowId: string;
-}
 
 export interface DueNotice extends NoticeKey {
   sending: SendingNotice;
@@ -30,75 +33,74 @@ const PAUSE_SEC = 300;
  * to tell any more or nobody to tell it to; failures that nobody wants to hear of are then forgotten.
  */
 export async function prepareNotice(db: Database, key: NoticeKey): Promise<DueNotice | null> {
-  return withOrg(db, key.orgId, async (tx) => {
-    const settings = await readSettings(tx);
-    if (settings === undefined || settings.channel === 'none') {
-      await tx.delete(failureNotices).where(isNotice(tx, key));
-      return null;
-    }
-    const sending = sql`coalesce(${failureNotices.sending}, jsonb_build_object('id', ${newId()}::text,
-      'count', ${failureNotices.failedCount}, 'runId', ${failureNotices.lastRunId}, 'error', ${failureNotices.lastError},
-      'at', now(), 'told', '[]'::jsonb))`;
-    const [row] = await tx
-      .update(failureNotices)
-      .set({ sending })
-      .where(and(isNotice(tx, key), gt(failureNotices.failedCount, 0)))
-      .returning({ sending: failureNotices.sending, attempts: failureNotices.attempts });
-    const [names] = await tx
-      .select({
-        organization: { id: organizations.id, name: organizations.name, slug: organizations.slug },
-        workflowName: workflows.name,
-      })
-      .from(workflows)
-      .innerJoin(organizations, eq(organizations.id, workflows.orgId))
-      .where(and(eq(workflows.orgId, tx.orgId), eq(workflows.id, key.workflowId)));
-    if (!row?.sending || !names) return null;
-    return { ...key, ...names, settings, sending: row.sending, attempts: row.attempts };
-  });
+  const { settings, names } = await withOrg(db, key.orgId, async (tx) => ({
+    settings: await readSettings(tx),
+    names: await readNames(tx, key.workflowId),
+  }));
+  if (settings === undefined || !isSomebodyTold(settings)) {
+    await forgetFailureNotices(db, key, settings?.updatedAt ?? null);
+    return null;
+  }
+  const prepared = names && (await prepareFailureNotice(db, key, newId()));
+  return prepared ? { ...key, ...names, ...prepared, settings } : null;
 }
 
-/**
- * Takes what the notice told off the count; also when it is given up. Does nothing when another sender has done so: one
- * that was slower than its lease finds a notice that is not its own any more.
- */
-export async function settleNotice(db: Database, { orgId, workflowId, sending }: DueNotice): Promise<void> {
-  await withOrg(db, orgId, (tx) =>
-    tx
-      .update(failureNotices)
-      .set({
-        failedCount: sql`${failureNotices.failedCount} - ${sending.count}`,
-        sending: null,
-        attempts: 0,
-        nextAttemptAt: sql`now() + make_interval(secs => ${PAUSE_SEC})`,
-      })
-      .where(isSending(tx, { orgId, workflowId }, sending.id)),
-  );
+/** Takes what the notice told off the count; also when it is given up. */
+export async function settleNotice(db: Database, notice: DueNotice): Promise<void> {
+  await settleFailureNotice(db, notice, notice.sending.id, PAUSE_SEC);
 }
 
 /** Keeps the notice for another try, to those who do not have it yet. */
 export async function postponeNotice(
   db: Database,
-  { orgId, workflowId, sending }: DueNotice,
+  notice: DueNotice,
   told: string[],
   retryInSec: number,
 ): Promise<void> {
-  await withOrg(db, orgId, (tx) =>
-    tx
-      .update(failureNotices)
-      .set({ sending: { ...sending, told }, nextAttemptAt: sql`now() + make_interval(secs => ${retryInSec})` })
-      .where(isSending(tx, { orgId, workflowId }, sending.id)),
-  );
+  await postponeFailureNotice(db, notice, notice.sending.id, { told, retryInSec });
 }
 
+/** What is chosen, with those addresses alone that may be told now: see `findVerifiedMembers`. */
 export async function readSettings(tx: OrgTx): Promise<NoticeSettings | undefined> {
   const [row] = await tx.select().from(failureNoticeSettings).where(eq(failureNoticeSettings.orgId, tx.orgId));
-  return row;
+  if (row?.channel !== 'email') return row;
+  const verified = await findVerifiedMembers(tx, row.emails);
+  return { ...row, emails: row.emails.filter((email) => verified.has(email)) };
 }
 
-function isNotice(tx: OrgTx, { workflowId }: NoticeKey) {
-  return and(eq(failureNotices.orgId, tx.orgId), eq(failureNotices.workflowId, workflowId));
+export function isSomebodyTold(settings: NoticeSettings): boolean {
+  return settings.channel === 'email' ? settings.emails.length > 0 : settings.channel === 'webhook';
 }
 
-function isSending(tx: OrgTx, key: NoticeKey, id: string) {
-  return and(isNotice(tx, key), eq(sql`${failureNotices.sending} ->> 'id'`, id));
+/**
+ * Which of these addresses are confirmed ones of members. Mails go to no others: anybody may make an organization and type
+ * any address, and whoever has left must not hear of it any more.
+ */
+export async function findVerifiedMembers(tx: OrgTx, emails: readonly string[]): Promise<Set<string>> {
+  const address = sql<string>`lower(${users.email})`;
+  const found = await tx
+    .select({ address })
+    .from(memberships)
+    .innerJoin(users, eq(users.id, memberships.userId))
+    .where(
+      and(
+        eq(memberships.orgId, tx.orgId),
+        inArray(address, [...emails]),
+        isNotNull(users.emailVerifiedAt),
+        isNull(users.disabledAt),
+      ),
+    );
+  return new Set(found.map((row) => row.address));
+}
+
+async function readNames(tx: OrgTx, workflowId: string) {
+  const [names] = await tx
+    .select({
+      organization: { id: organizations.id, name: organizations.name, slug: organizations.slug },
+      workflowName: workflows.name,
+    })
+    .from(workflows)
+    .innerJoin(organizations, eq(organizations.id, workflows.orgId))
+    .where(and(eq(workflows.orgId, tx.orgId), eq(workflows.id, workflowId)));
+  return names;
 }

@@ -8,6 +8,7 @@ import { closeDeps, openDeps } from '../../deps.ts';
 import { call, openTestApi, type TestApi } from '../../testing.ts';
 import { addOrganization, type Person, queryAsAdmin } from '../organizations/testing.ts';
 import {
+  addVerifiedMember,
   addWorkflow,
   connectWorker,
   failOneRun,
@@ -256,15 +257,17 @@ describe('a receiver that does not accept', () => {
 });
 
 describe('by e-mail', () => {
-  test('each address gets a mail of its own, and one that is refused is tried again alone', async () => {
-    const refused = new Set(['bad@example.com']);
+  test('each address gets a mail of its own, and one that is put off is tried again alone', async () => {
+    const busy = new Set(['bad@example.com']);
     const smtp = await startTestSmtp({
-      onRcptTo: ({ address }, _session, done) => done(refused.has(address) ? new Error('try later') : null),
+      onRcptTo: ({ address }, _session, done) =>
+        done(busy.has(address) ? Object.assign(new Error('try later'), { responseCode: 450 }) : null),
     });
     closing.push(() => smtp.stop());
     await open({ SMTP_URL: smtp.url, WEB_BASE_URL: 'https://flows.example.com' });
     const org = await addOrganization(api);
     const emails = ['a@example.com', 'bad@example.com', 'c@example.com'];
+    for (const email of emails) await addVerifiedMember(api, org.orgId, email);
     await choose(org, { channel: 'email', emails });
     const workflowId = await addWorkflow(api, org.orgId, 'Nightly import');
     const runId = await failOneRun(api, worker, org.orgId, workflowId);
@@ -277,7 +280,7 @@ describe('by e-mail', () => {
       error: expect.stringMatching(/^1 of 3/),
     });
     await eventually('it is put off', async () => Number((await rows())[0]?.waitSec) > 50);
-    refused.clear();
+    busy.clear();
     await letNoticesBeDue(api);
     await settled();
     expect(mailsTo()).toEqual(['a@example.com', 'bad@example.com', 'c@example.com']);
@@ -289,6 +292,24 @@ describe('by e-mail', () => {
     expect(new Set(smtp.mails.map(({ headers }) => headers['message-id'])).size).toBe(3);
     expect(eventsNamed('failure_notice_sent')).toMatchObject([{ channel: 'email', count: 1 }]);
     expect(JSON.stringify(api.logLines)).not.toContain('@example.com');
+  });
+
+  test('an address that the server refuses for good is given up at once, with an event', async () => {
+    const smtp = await startTestSmtp({
+      onRcptTo: ({ address }, _session, done) => done(address.startsWith('bad') ? new Error('no such user') : null),
+    });
+    closing.push(() => smtp.stop());
+    await open({ SMTP_URL: smtp.url });
+    const org = await addOrganization(api);
+    const emails = ['a@example.com', 'bad@example.com'];
+    for (const email of emails) await addVerifiedMember(api, org.orgId, email);
+    await choose(org, { channel: 'email', emails });
+    await failOneRun(api, worker, org.orgId, await addWorkflow(api, org.orgId));
+    await eventually('the notice has ended', async () => (await rows())[0]?.failedCount === 0);
+    expect(smtp.mails.map(({ to }) => to)).toEqual(['a@example.com']);
+    expect(eventsNamed('failure_notice_failed')).toMatchObject([
+      { attempts: 1, retryInSec: null, error: expect.stringMatching(/^1 of 2 .*EENVELOPE 550 at RCPT TO$/) },
+    ]);
   });
 });
 

@@ -1,10 +1,10 @@
-import { takeFailureNotices } from '@millrace/db/failure-notices';
+import { type NoticeKey, takeFailureNotices } from '@millrace/db/failure-notices';
 import { SEND_TIMEOUT_MS } from '@millrace/mail/smtp';
 import { dependencyFailed, failureNoticeFailed, failureNoticeSent } from '@millrace/shared/events';
 import { type DueLoop, openDueLoop, retryDelaySec } from '../../due-loop.ts';
 import { deliverNotice, type NoticeParts } from './deliver.ts';
 import type { NoticeContent } from './notice.ts';
-import { type DueNotice, type NoticeKey, postponeNotice, prepareNotice, settleNotice } from './rows.ts';
+import { type DueNotice, postponeNotice, prepareNotice, settleNotice } from './rows.ts';
 
 /** Notices under way at the same time, each of another organization: a slow receiver holds up nobody else. */
 const PARALLEL = 10;
@@ -39,7 +39,7 @@ export function openNoticeSender(parts: NoticeParts): DueLoop {
 async function tell(parts: NoticeParts, key: NoticeKey): Promise<void> {
   const notice = await prepareNotice(parts.db, key);
   if (notice === null) return;
-  const { told, error } = await deliverNotice(parts, notice.settings, contentOf(notice), notice.sending.told);
+  const { told, error, isFinal } = await deliverNotice(parts, notice.settings, contentOf(notice), notice.sending.told);
   const { sending, attempts, settings } = notice;
   const channel = settings.channel === 'webhook' ? 'webhook' : 'email';
   const fields = { ...key, channel, count: sending.count } as const;
@@ -47,7 +47,7 @@ async function tell(parts: NoticeParts, key: NoticeKey): Promise<void> {
     await settleNotice(parts.db, notice);
     return failureNoticeSent(parts.log, fields);
   }
-  const retryInSec = retryDelaySec(attempts);
+  const retryInSec = isFinal ? null : retryDelaySec(attempts);
   failureNoticeFailed(parts.log, { ...fields, error, attempts, retryInSec });
   if (retryInSec === null) await settleNotice(parts.db, notice);
   else await postponeNotice(parts.db, notice, told, retryInSec);

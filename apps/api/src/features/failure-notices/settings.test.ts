@@ -3,7 +3,7 @@ import * as contracts from '@millrace/shared/contracts/failure-notices';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { call, openTestApi, type TestApi } from '../../testing.ts';
 import { addMember, addOrganization, addPerson, type Person, queryAsAdmin } from '../organizations/testing.ts';
-import { isSigned, type Receiver, startReceiver } from './testing.ts';
+import { addVerifiedMember, isSigned, type Receiver, startReceiver } from './testing.ts';
 
 let api: TestApi;
 let receiver: Receiver;
@@ -27,10 +27,16 @@ const put = (org: Org, body: object) => call(api, contracts.putFailureNotices, {
 const get = async (org: Org) => (await call(api, contracts.getFailureNotices, inOrg(org))).body.settings;
 const rotate = (org: Org) => call(api, contracts.rotateFailureNoticeSecret, inOrg(org));
 const sendTest = (org: Org) => call(api, contracts.testFailureNotice, inOrg(org));
+/** As if the pause after the test before had passed. */
+const sendLaterTest = async (org: Org) => {
+  await queryAsAdmin(api, 'UPDATE app.failure_notice_settings SET tested_at = NULL WHERE org_id = $1', [org.orgId]);
+  return sendTest(org);
+};
 const webhook = (path = '/hook') => ({ channel: 'webhook', url: `${receiver.url}${path}` });
 
 test('nobody is told at first; addresses and a webhook take each other’s place', async () => {
   const org = await addOrganization(api);
+  for (const email of ['ops@example.com', 'dev@example.com']) await addVerifiedMember(api, org.orgId, email);
   const none = { channel: 'none', emails: [], webhookUrl: null };
   expect(await get(org)).toEqual({ ...none, updatedAt: null });
   const emails = ['Ops@Example.com', 'ops@example.com', 'dev@example.com'];
@@ -42,7 +48,7 @@ test('nobody is told at first; addresses and a webhook take each other’s place
   expect(byMail.body.secret).toBeUndefined();
   expect(await get(org)).toEqual(byMail.body.settings);
   await put(org, webhook());
-  expect(await get(org)).toMatchObject({ channel: 'webhook', emails: [], webhookUrl: `${receiver.url}/hook` });
+  expect(await get(org)).toMatchObject({ channel: 'webhook', emails: [], webhookUrl: `${receiver.url}/***` });
   await put(org, { channel: 'none' });
   expect(await get(org)).toMatchObject({ ...none, updatedAt: expect.any(String) });
 });
@@ -53,12 +59,12 @@ test('the signing secret is shown when a webhook is chosen and when it is replac
   const first = (await put(org, webhook())).body.secret ?? '';
   expect(first).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
   expect((await put(org, webhook('/elsewhere'))).body.secret).toBeUndefined();
-  await sendTest(org);
+  await sendLaterTest(org);
   expect(receiver.received.at(-1)).toSatisfy((webhook) => isSigned(first, webhook));
   const second = (await rotate(org)).body.secret;
   expect(second).toMatch(/^whsec_/);
   expect(second).not.toBe(first);
-  await sendTest(org);
+  await sendLaterTest(org);
   expect(receiver.received.at(-1)).toSatisfy((webhook) => isSigned(second, webhook) && !isSigned(first, webhook));
   await put(org, { channel: 'none' });
   const third = (await put(org, webhook())).body.secret;
@@ -70,6 +76,7 @@ test('the signing secret is shown when a webhook is chosen and when it is replac
 
 test('each change leaves an audit entry without a secret, an address or the path of a URL', async () => {
   const org = await addOrganization(api);
+  await addVerifiedMember(api, org.orgId, 'canary@example.com');
   await put(org, { channel: 'email', emails: ['canary@example.com'] });
   const secrets = [(await put(org, webhook('/CANARY-PATH?token=CANARY'))).body.secret, (await rotate(org)).body.secret];
   await sendTest(org);
@@ -110,6 +117,7 @@ test.each([
   [{ channel: 'webhook', url: 'ftp://example.com/' }],
   [{ channel: 'webhook', url: 'https://user:password@example.com/' }],
   [{ channel: 'webhook', url: `https://example.com/${'x'.repeat(2000)}` }],
+  [{ channel: 'webhook', url: 'https://example.com/***' }],
   [{ channel: 'webhook' }],
   [{ channel: 'pager' }],
   [{}],
@@ -120,19 +128,51 @@ test.each([
 
 test('a test notice by webhook is sent at once, signed, and says how it went', async () => {
   const org = await addOrganization(api);
-  expect(await sendTest(org)).toMatchObject({ status: 409, body: { code: 'CONFLICT' } });
+  expect(await sendLaterTest(org)).toMatchObject({ status: 409, body: { code: 'CONFLICT' } });
   await put(org, webhook('/test'));
-  expect((await sendTest(org)).body).toEqual({ sent: true, channel: 'webhook', error: null });
+  expect((await sendLaterTest(org)).body).toEqual({ sent: true, channel: 'webhook', error: null });
   expect(receiver.received.at(-1)).toMatchObject({
     path: '/test',
     body: { type: 'test', data: { organizationId: org.orgId, runId: null, error: { code: 'TEST' } } },
   });
   receiver.answerWith((response) => void response.writeHead(500).end('details'));
-  expect((await sendTest(org)).body).toEqual({ sent: false, channel: 'webhook', error: 'The webhook answered 500.' });
+  expect((await sendLaterTest(org)).body).toEqual({
+    sent: false,
+    channel: 'webhook',
+    error: 'The webhook answered 500.',
+  });
   receiver.answerWith((response) => void response.writeHead(302, { location: '/followed' }).end());
-  const redirected = await sendTest(org);
+  const redirected = await sendLaterTest(org);
   expect(redirected.body).toMatchObject({ sent: false, error: expect.stringMatching(/not followed/) });
   expect(receiver.received.map(({ path }) => path)).not.toContain('/followed');
+  receiver.answerWith((response) => void response.end());
+});
+
+test('another test has to wait a few seconds, also by webhook, while other organizations need not', async () => {
+  const [org, other] = [await addOrganization(api), await addOrganization(api)];
+  await put(org, webhook('/pause'));
+  await put(other, webhook('/pause'));
+  expect((await sendTest(org)).status).toBe(200);
+  const again = await sendTest(org);
+  expect(again).toMatchObject({ status: 429, body: { code: 'RATE_LIMITED' } });
+  expect(Number(again.headers['retry-after'])).toBeGreaterThan(0);
+  expect(Number(again.headers['retry-after'])).toBeLessThanOrEqual(5);
+  expect((await sendTest(other)).status).toBe(200);
+  expect((await sendLaterTest(org)).status).toBe(200);
+});
+
+test('the answer of a webhook is not read: one without end is accepted at once', async () => {
+  const org = await addOrganization(api);
+  await put(org, webhook('/endless'));
+  receiver.answerWith((response) => {
+    response.writeHead(200);
+    const fill = () => {
+      while (response.write(Buffer.alloc(64 * 1024)));
+    };
+    response.on('drain', fill);
+    fill();
+  });
+  expect((await sendTest(org)).body).toEqual({ sent: true, channel: 'webhook', error: null });
   receiver.answerWith((response) => void response.end());
 });
 
@@ -145,7 +185,7 @@ test('a webhook reaches no private address that the operator did not allow, and 
   ];
   for (const url of urls) {
     await put(org, { channel: 'webhook', url });
-    expect((await sendTest(org)).body).toMatchObject({ sent: false, error: expect.stringMatching(/not allowed/) });
+    expect((await sendLaterTest(org)).body).toMatchObject({ sent: false, error: expect.stringMatching(/not allowed/) });
   }
   expect(closed.received).toEqual([]);
 
@@ -163,6 +203,7 @@ test('a webhook reaches no private address that the operator did not allow, and 
 
 test('a test notice by e-mail goes to every address, and another one has to wait', async () => {
   const org = await addOrganization(api);
+  for (const email of ['one@example.com', 'two@example.com']) await addVerifiedMember(api, org.orgId, email);
   await put(org, { channel: 'email', emails: ['one@example.com', 'two@example.com'] });
   expect((await sendTest(org)).body).toEqual({ sent: true, channel: 'email', error: null });
   const mails = (await readMailbox(`${api.deps.config.MILLRACE_DATA_DIR}/mailbox`)).filter(({ text }) =>
@@ -183,6 +224,7 @@ test('a test notice by e-mail names how many addresses were not reached', async 
   try {
     const org = await addOrganization(mailing);
     const options = { token: org.owner.token, params: { orgId: org.orgId } };
+    for (const email of ['bad@example.com', 'good@example.com']) await addVerifiedMember(mailing, org.orgId, email);
     const body = { channel: 'email', emails: ['bad@example.com', 'good@example.com'] };
     await call(mailing, contracts.putFailureNotices, { ...options, body });
     const answer = (await call(mailing, contracts.testFailureNotice, options)).body;

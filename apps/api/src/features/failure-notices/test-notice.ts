@@ -7,23 +7,23 @@ import type { OrgContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
 import { lockOrganization } from '../organizations/rows.ts';
 import { deliverNotice } from './deliver.ts';
-import { readSettings } from './rows.ts';
+import { isSomebodyTold, readSettings } from './rows.ts';
 
-/** Nobody may fill a stranger's mailbox with tests. */
-const MAIL_PAUSE_SEC = 30;
+/** Nobody may fill somebody's mailbox with tests, nor hit a server of others with ours. */
+const PAUSE_SEC = { email: 30, webhook: 5 };
 
 /**
  * Sends a notice about nothing to whoever is told of failures, and answers how that went. Throws 409 when nobody is, 429
- * when a test by e-mail went out just before.
+ * when the organization sent a test just before.
  */
 export async function sendTestNotice(context: OrgContext) {
   const { deps, orgId } = context;
   const { settings, organization } = await withOrg(deps.db, orgId, async (tx) => {
     const organization = await lockOrganization(tx);
     const settings = await readSettings(tx);
-    if (settings === undefined || settings.channel === 'none')
+    if (settings === undefined || !isSomebodyTold(settings))
       throw new AppError('CONFLICT', 'Nobody is told of failures yet; set an address or a webhook first.');
-    if (settings.channel === 'email') await spendMailTest(tx);
+    await spendTest(tx, settings.channel === 'webhook' ? PAUSE_SEC.webhook : PAUSE_SEC.email);
     await auditChange(context, tx, 'notice.test', tx.orgId, { channel: settings.channel });
     return { settings, organization };
   });
@@ -41,16 +41,16 @@ export async function sendTestNotice(context: OrgContext) {
   return { sent: error === null, channel: settings.channel, error };
 }
 
-async function spendMailTest(tx: OrgTx): Promise<void> {
+async function spendTest(tx: OrgTx, pauseSec: number): Promise<void> {
   const { orgId, testedAt } = failureNoticeSettings;
-  const pauseLeft = sql`${MAIL_PAUSE_SEC} - extract(epoch FROM clock_timestamp() - ${testedAt})`;
+  const pauseLeft = sql`${pauseSec} - extract(epoch FROM clock_timestamp() - ${testedAt})`;
   const [row] = await tx
     .select({ waitSec: sql`greatest(ceil(coalesce(${pauseLeft}, 0)), 0)`.mapWith(Number) })
     .from(failureNoticeSettings)
     .where(eq(orgId, tx.orgId));
   const retryAfterSec = row?.waitSec ?? 0;
   if (retryAfterSec > 0)
-    throw new AppError('RATE_LIMITED', 'A test was just sent by e-mail; wait as long as Retry-After says.', {
+    throw new AppError('RATE_LIMITED', 'A test was just sent; wait as long as Retry-After says.', {
       retryAfterSec,
     });
   await tx.update(failureNoticeSettings).set({ testedAt: sql`clock_timestamp()` }).where(eq(orgId, tx.orgId));

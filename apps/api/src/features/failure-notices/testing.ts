@@ -8,7 +8,7 @@ import { claimRun, insertQueuedRun, recordRun } from '@millrace/db/runs';
 import { withOrg } from '@millrace/db/tenant';
 import { newId } from '@millrace/shared/ids';
 import type { TestApi } from '../../testing.ts';
-import { queryAsAdmin } from '../organizations/testing.ts';
+import { addMember, addPerson, type Person, queryAsAdmin } from '../organizations/testing.ts';
 
 export interface ReceivedWebhook {
   path: string;
@@ -106,6 +106,13 @@ export async function failOneRun(
   const outcome = await recordRun(worker, { orgId, runId, leaseToken, leaseMs: 30_000, ...ended, error });
   if (outcome !== 'recorded') throw new Error(`the end of the run was ${outcome}`);
   return runId;
+}
+
+/** A new member whose address is confirmed, so that notices may go there. */
+export async function addVerifiedMember(api: TestApi, orgId: string, email: string): Promise<Person> {
+  const member = await addMember(api, orgId, 'member', await addPerson(api, email));
+  await queryAsAdmin(api, 'UPDATE app.users SET email_verified_at = now() WHERE id = $1', [member.id]);
+  return member;
 }
 
 /** As if so much time had passed that every notice is due. */

@@ -31,6 +31,7 @@ export async function postWebhook(http: HttpClient, webhook: Webhook, now: Date)
       },
       body,
       timeoutMs: TIMEOUT_MS,
+      discardBody: true,
     });
     return status >= 200 && status < 300 ? null : `The webhook answered ${status}.`;
   } catch (error) {

@@ -58,7 +58,7 @@ describe('inviting', () => {
     expect(await readAudit()).toEqual(['organization.create', 'invitation.create']);
 
     const listed = await call(api, contracts.listInvitations, { token: owner.token, params: { orgId } });
-    expect(listed.body).toEqual({ invitations: [invitation] });
+    expect(listed.body).toEqual({ invitations: [invitation], nextCursor: null });
     expect(listed.text).not.toContain(token);
   });
 
@@ -94,6 +94,22 @@ describe('inviting', () => {
       );
     expect(await list(owner, orgId)).toEqual([open.id]);
     expect(await list(others.owner, others.orgId)).toEqual([]);
+  });
+
+  it('lists page by page, newest first, each once, and leaves out what was revoked between two pages', async () => {
+    const made: string[] = [];
+    for (let count = 0; count < 5; count += 1) made.unshift((await inviteGuest()).id);
+    const page = async (cursor?: string | null) => {
+      const query = { limit: '2', ...(cursor && { cursor }) };
+      const { body } = await call(api, contracts.listInvitations, { token: owner.token, params: { orgId }, query });
+      return { ids: body.invitations.map(({ id }) => id), nextCursor: body.nextCursor };
+    };
+    const first = await page();
+    const second = await page(first.nextCursor);
+    expect([first.ids, second.ids]).toEqual([made.slice(0, 2), made.slice(2, 4)]);
+    expect(await page(second.nextCursor)).toEqual({ ids: made.slice(4), nextCursor: null });
+    await revoke(owner, made[2] ?? '');
+    expect((await page(first.nextCursor)).ids).toEqual(made.slice(3));
   });
 });
 

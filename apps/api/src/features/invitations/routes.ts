@@ -7,7 +7,7 @@ import { createInvitation, listInvitations, resendInvitation, revokeInvitation }
 
 export function serveInvitations(app: FastifyInstance, deps: Deps): void {
   route(app, deps, contracts.createInvitation, (context, { body }) => createInvitation(context, body));
-  route(app, deps, contracts.listInvitations, (context) => listInvitations(context));
+  route(app, deps, contracts.listInvitations, (context, { query }) => listInvitations(context, query));
   route(app, deps, contracts.revokeInvitation, (context, { params }) => revokeInvitation(context, params.invitationId));
   route(app, deps, contracts.resendInvitation, (context, { params }) => resendInvitation(context, params.invitationId));
   route(app, deps, contracts.acceptInvitation, (context, { params }) => acceptInvitation(context, params.token));

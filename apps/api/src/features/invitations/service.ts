@@ -7,6 +7,7 @@ import { newId } from '@millrace/shared/ids';
 import { hasPermission, isAtLeast } from '@millrace/shared/permissions';
 import { and, desc, eq, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
+import { readPage, splitPage } from '../../http/page.ts';
 import { auditChange } from '../audit/service.ts';
 import { assertStillSignedIn } from '../auth/still-signed-in.ts';
 import { hashMailToken, makeMailToken } from '../mails/mail-token.ts';
@@ -92,16 +93,29 @@ export async function resendInvitation(context: OrgContext, invitationId: string
   return { invitation };
 }
 
-/** The invitations that can still be accepted, newest first. */
-export async function listInvitations(context: OrgContext) {
+/** The invitations that can still be accepted, newest first, one keyset page. */
+export async function listInvitations(
+  context: OrgContext,
+  query: { limit?: number | undefined; cursor?: string | undefined },
+) {
+  const { limit, after } = readPage(query);
+  const { createdAt, id } = organizationInvitations;
   const rows = await withOrg(context.deps.db, context.orgId, (tx) =>
     tx
       .select()
       .from(organizationInvitations)
-      .where(and(eq(organizationInvitations.orgId, tx.orgId), isPending()))
-      .orderBy(desc(organizationInvitations.createdAt), desc(organizationInvitations.id)),
+      .where(
+        and(
+          eq(organizationInvitations.orgId, tx.orgId),
+          isPending(),
+          after && sql`(${createdAt}, ${id}) < (${after.createdAt.toISOString()}, ${after.id})`,
+        ),
+      )
+      .orderBy(desc(createdAt), desc(id))
+      .limit(limit + 1),
   );
-  return { invitations: rows.map(toInvitation) };
+  const { page, nextCursor } = splitPage(rows, limit);
+  return { invitations: page.map(toInvitation), nextCursor };
 }
 
 /** Ends an open or expired invitation; revoking twice is fine. Throws 404 for an unknown one, 409 for an accepted one. */

@@ -1,12 +1,16 @@
 import { type TakenAccountMail, takeAccountMails } from '@millrace/db/mails';
 import { type AccountTokenPurpose, accountMails, accountTokens } from '@millrace/db/schema/account-mail';
+import { userIdentities } from '@millrace/db/schema/identities';
 import { type PlainTx, withoutOrg } from '@millrace/db/tenant';
 import type { MailContent } from '@millrace/mail/mailer';
+import { identityLinkedMail } from '@millrace/mail/templates/identity-linked';
 import { passwordChangedMail } from '@millrace/mail/templates/password-changed';
 import { resetPasswordMail } from '@millrace/mail/templates/reset-password';
 import { verifyEmailMail } from '@millrace/mail/templates/verify-email';
 import type { ApiConfig } from '@millrace/shared/config';
+import { OAuthProvider } from '@millrace/shared/contracts/auth';
 import { eq, sql } from 'drizzle-orm';
+import { z } from 'zod';
 import { lockUserByEmail, type UserRow } from '../auth/user-rows.ts';
 import { findLiveToken, issueAccountToken } from './account-tokens.ts';
 import { type DueMail, type SenderParts, unknownTemplate } from './due-mail.ts';
@@ -15,10 +19,14 @@ import { remakeMailToken, webLink } from './mail-token.ts';
 type Row = TakenAccountMail;
 type Token = typeof accountTokens.$inferSelect;
 
+const PROVIDER_NAMES: Record<OAuthProvider, string> = { google: 'Google', github: 'GitHub' };
+
+const IdentityLinkedData = z.strictObject({ provider: OAuthProvider, providerEmail: z.string() });
+
 /** Somebody who asked for a new password this long ago has asked again or given up. */
 const RESET_MAX_AGE_SEC = 3600;
 
-/** Due mails about accounts: links that prove an address, and news about a password. */
+/** Due mails about accounts: links that prove an address, and news about the ways in. */
 export async function takeDueAccountMails(parts: SenderParts, limit: number, leaseSec: number): Promise<DueMail[]> {
   const rows = await takeAccountMails(parts.db, limit, leaseSec);
   return rows.map((row) => toDueMail(parts, row));
@@ -45,7 +53,9 @@ async function write(parts: SenderParts, tx: PlainTx, row: Row): Promise<MailCon
     case 'reset-password':
       return writeReset(parts, tx, row);
     case 'password-changed':
-      return writePasswordChanged(parts, row);
+      return writePasswordChanged(parts, tx, row);
+    case 'identity-linked':
+      return writeIdentityLinked(parts, row);
     default:
       throw unknownTemplate(row.template);
   }
@@ -78,9 +88,18 @@ async function issueReset(config: ApiConfig, tx: PlainTx, user: UserRow, id: str
   return 'token' in issued ? issued.token : undefined;
 }
 
-function writePasswordChanged({ config }: SenderParts, row: Row): MailContent {
+async function writePasswordChanged({ config }: SenderParts, tx: PlainTx, row: Row): Promise<MailContent> {
+  const linked = row.userId ? await tx.select().from(userIdentities).where(eq(userIdentities.userId, row.userId)) : [];
+  const providers = linked.map(({ provider }) => PROVIDER_NAMES[provider]).toSorted();
   const url = webLink(config.WEB_BASE_URL, '/forgot-password');
-  return passwordChangedMail({ email: row.recipient, changedAt: row.createdAt, url });
+  return passwordChangedMail({ email: row.recipient, changedAt: row.createdAt, providers, url });
+}
+
+function writeIdentityLinked({ config }: SenderParts, row: Row): MailContent {
+  const { provider, providerEmail } = IdentityLinkedData.parse(row.data);
+  const url = webLink(config.WEB_BASE_URL, '/forgot-password');
+  const told = { provider: PROVIDER_NAMES[provider], providerEmail, linkedAt: row.createdAt, url };
+  return identityLinkedMail({ email: row.recipient, ...told });
 }
 
 function linkOf(config: ApiConfig, { id, tokenHash }: Token, purpose: AccountTokenPurpose, path: `/${string}`): string {

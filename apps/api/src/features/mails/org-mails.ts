@@ -14,18 +14,22 @@ import { type DueMail, type SenderParts, unknownTemplate } from './due-mail.ts';
 import { remakeMailToken, webLink } from './mail-token.ts';
 
 type Row = typeof orgMails.$inferSelect;
+type DueOrgMail = DueMail & { orgId: string };
 
 const InvitationData = z.strictObject({ invitationId: Id, generation: z.int() });
 
-/** Due mails of organizations, of any of them. */
-export async function takeDueOrgMails(parts: SenderParts, limit: number, leaseSec: number): Promise<DueMail[]> {
-  const taken = await takeOrgMails(parts.db, limit, leaseSec);
+/** Due mails of organizations, of any of them, by turns. `busyOrgIds`: one for each mail that is under way. */
+export async function takeDueOrgMails(
+  parts: SenderParts,
+  options: { limit: number; leaseSec: number; busyOrgIds: readonly string[] },
+): Promise<DueOrgMail[]> {
+  const taken = await takeOrgMails(parts.db, options);
   const mails = await Promise.all(taken.map(({ orgId, id }) => findMail(parts, orgId, id)));
   return mails.filter((mail) => mail !== undefined);
 }
 
 /** Undefined when the organization went away since the mail was taken. */
-async function findMail(parts: SenderParts, orgId: string, id: string): Promise<DueMail | undefined> {
+async function findMail(parts: SenderParts, orgId: string, id: string): Promise<DueOrgMail | undefined> {
   const within = <T>(act: (tx: OrgTx) => Promise<T>) => withOrg(parts.db, orgId, act);
   const isThis = and(eq(orgMails.orgId, orgId), eq(orgMails.id, id));
   const [row] = await within((tx) => tx.select().from(orgMails).where(isThis));

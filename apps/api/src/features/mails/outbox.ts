@@ -8,13 +8,22 @@ import { newId } from '@millrace/shared/ids';
  * A row holds no token and no link. After the commit call `deps.mailSender.poke()`, so that it leaves at once; without
  * that the sender finds it a few seconds later.
  */
-export type AccountMailTemplate = 'verify-email' | 'reset-password' | 'password-changed';
+export type AccountMailTemplate = 'verify-email' | 'reset-password' | 'password-changed' | 'identity-linked';
 export type OrgMailTemplate = 'invitation';
 
-/** A mail about an account. A token that the mail carries has the mail's id. */
+/**
+ * A mail about an account. A token that the mail carries has the mail's id; `data` is what the template's writer in
+ * `account-mails.ts` parses.
+ */
 export async function queueAccountMail(
   tx: PlainTx,
-  mail: { id?: string; userId: string | null; template: AccountMailTemplate; recipient: string },
+  mail: {
+    id?: string;
+    userId: string | null;
+    template: AccountMailTemplate;
+    recipient: string;
+    data?: Record<string, unknown>;
+  },
 ): Promise<void> {
   await tx.insert(accountMails).values({ id: newId(), ...mail });
 }

@@ -1,3 +1,4 @@
+import { takeOrgMails } from '@millrace/db/mails';
 import { withoutOrg } from '@millrace/db/tenant';
 import { startTestSmtp, type TestSmtpServer } from '@millrace/mail/testing';
 import { eventually } from '@millrace/queue/testing';
@@ -170,6 +171,78 @@ describe('the outbox', () => {
     await eventually('the try', () => eventsNamed('mail_failed').length === 1);
     expect(eventsNamed('mail_failed')[0]).toMatchObject({ template: 'from-the-future', retryInSec: 60 });
     expect(await rows()).toHaveLength(1);
+  });
+
+  it('one organization’s many mails do not hold up those of another: they take turns', async () => {
+    await api.deps.mailSender.stop();
+    const [many, few] = [await addOrganization(api), await addOrganization(api)];
+    const invite = ({ orgId, owner }: typeof many, email: string) =>
+      call(api, invitations.createInvitation, {
+        token: owner.token,
+        params: { orgId },
+        body: { email, roleKey: 'member' as const },
+      });
+    for (let count = 0; count < 40; count += 1) await invite(many, `many-${count}@example.com`);
+    await invite(few, 'few-1@example.com');
+    await invite(few, 'few-2@example.com');
+    api.deps.mailSender.start();
+    await eventually('every mail', async () => (await rows()).length === 0, 20_000);
+    const order = smtp?.mails.map(({ to }) => to) ?? [];
+    expect(order).toHaveLength(42);
+    for (const late of ['few-1@example.com', 'few-2@example.com']) expect(order.indexOf(late)).toBeLessThan(8);
+  });
+
+  it('mails under way count as turns their organization had', async () => {
+    await api.deps.mailSender.stop();
+    const [first, second] = [await addOrganization(api), await addOrganization(api)];
+    const insert = (orgId: string, ageSec: number) =>
+      sql(
+        `INSERT INTO app.org_mails (org_id, id, template, recipient, next_attempt_at)
+         VALUES ($1, $2, 'invitation', 'ada@example.com', now() - make_interval(secs => $3))`,
+        [orgId, newId(), ageSec],
+      );
+    for (let age = 100; age > 90; age -= 1) await insert(first.orgId, age);
+    await insert(second.orgId, 1);
+    const take = async (limit: number, busyOrgIds: string[]) =>
+      (await takeOrgMails(api.deps.db, { limit, leaseSec: 60, busyOrgIds })).map(({ orgId }) => orgId);
+    expect(await take(1, [])).toEqual([first.orgId]);
+    expect(await take(1, [first.orgId])).toEqual([second.orgId]);
+    expect(await take(20, [first.orgId, second.orgId])).toEqual(Array(9).fill(first.orgId));
+  });
+
+  it('mails of accounts leave while those of organizations cannot be taken', async () => {
+    await sql('REVOKE EXECUTE ON FUNCTION sys.take_org_mails(integer, integer, uuid[]) FROM app_api');
+    await queue('ada@example.com');
+    api.deps.mailSender.poke();
+    await eventually('the mail', () => smtp?.mails.length === 1);
+    await eventually('the trouble is reported', () =>
+      eventsNamed('dependency_failed').some(({ dependency }) => dependency === 'outbox'),
+    );
+    expect(eventsNamed('mail_sent')).toMatchObject([{ attempts: 1 }]);
+  });
+
+  it('a mail that the server refuses for good is given up at once, with an event that says so', async () => {
+    await smtp?.stop();
+    const replies = [450, 550];
+    smtp = await startTestSmtp({
+      onRcptTo: (_address, _session, done) => done(Object.assign(new Error('no'), { responseCode: replies.shift() })),
+    });
+    await api.close();
+    api = await openTestApi({ SMTP_URL: smtp.url });
+    await queue('ada@example.com');
+    api.deps.mailSender.poke();
+    await eventually('the first try is put off', async () => {
+      const [row] = await sql(
+        'SELECT next_attempt_at > now() + interval \'50 s\' AS "isPutOff", attempts FROM app.account_mails',
+      );
+      return eventsNamed('mail_failed').length === 1 && row?.isPutOff === true;
+    });
+    await letTimePass();
+    await eventually('it is given up', async () => (await rows()).length === 0);
+    expect(eventsNamed('mail_failed')).toMatchObject([
+      { attempts: 1, error: 'EENVELOPE 450 at RCPT TO', isRefused: false, retryInSec: 60 },
+      { attempts: 2, error: 'EENVELOPE 550 at RCPT TO', isRefused: true, retryInSec: null },
+    ]);
   });
 
   it('no event names an address or a token, and neither does one about a server that repeats them', async () => {

@@ -2,6 +2,8 @@ import { userIdentities } from '@millrace/db/schema/identities';
 import type { PlainTx } from '@millrace/db/tenant';
 import type { OAuthProvider } from '@millrace/shared/contracts/auth';
 import { and, eq, sql } from 'drizzle-orm';
+import type { UserRow } from '../auth/user-rows.ts';
+import { queueAccountMail } from '../mails/outbox.ts';
 import type { ProviderIdentity } from './provider.ts';
 import { refuse } from './refusals.ts';
 
@@ -39,6 +41,13 @@ export async function touchIdentity(tx: PlainTx, { provider, person }: Login, us
 export async function addIdentity(tx: PlainTx, { provider, person }: Login, userId: string): Promise<void> {
   const email = verifiedEmail(person);
   await tx.insert(userIdentities).values({ provider, subject: person.subject, userId, email });
+}
+
+/** As `addIdentity`, for an account that was there before: its owner is told that there is a new way into it. */
+export async function linkToAccount(tx: PlainTx, login: Login, user: UserRow): Promise<void> {
+  await addIdentity(tx, login, user.id);
+  const data = { provider: login.provider, providerEmail: verifiedEmail(login.person) };
+  await queueAccountMail(tx, { userId: user.id, template: 'identity-linked', recipient: user.email, data });
 }
 
 /** The address that the provider vouches for. Refuses without one. */

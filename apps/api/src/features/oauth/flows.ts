@@ -1,13 +1,18 @@
 import { oauthFlows } from '@millrace/db/schema/identities';
 import { type PlainTx, withoutOrg } from '@millrace/db/tenant';
 import type { OAuthProvider } from '@millrace/shared/contracts/auth';
-import { and, eq, gt, sql } from 'drizzle-orm';
+import { and, eq, gt, type SQL, sql } from 'drizzle-orm';
 import type { PublicContext, SessionContext } from '../../context.ts';
+import { addressNetwork } from '../../http/client-address.ts';
 import { FLOW_LIFETIME_SEC, hashSecret, openVerifier, sealVerifier } from './flow-secrets.ts';
 import { refuse } from './refusals.ts';
 
-/** Anybody can begin a sign-in, so what that leaves behind is bounded: for one browser and for all together. */
+/** Anybody can begin a sign-in, so what that leaves behind is bounded: for one browser, one network, and all together. */
 export const MAX_OPEN_FLOWS_PER_BROWSER = 10;
+/** Links that one account has under way, from whichever browsers: nothing else limits them. */
+export const MAX_OPEN_LINKS = 10;
+/** More than the default rate limit lets one IPv4 address open: what it bounds is an IPv6 /48, to a twentieth of all. */
+export const MAX_OPEN_FLOWS_PER_NETWORK = 1_000;
 export const MAX_OPEN_FLOWS = 20_000;
 
 /** An arbitrary number; whoever holds the lock clears away what has expired, the others need not wait. */
@@ -31,15 +36,16 @@ interface NewFlow extends FlowKey {
 export type Flow = Pick<NewFlow, 'verifier' | 'nonce' | 'returnPath' | 'linksFor'>;
 
 /** Remembers a sign-in under way for every instance of the API. Refuses when too many are open. */
-export async function openFlow({ deps }: PublicContext, flow: NewFlow): Promise<void> {
+export async function openFlow({ deps, client }: PublicContext, flow: NewFlow): Promise<void> {
   const { provider, nonce, returnPath } = flow;
+  const network = addressNetwork(client.ipAddress);
   const [stateHash, browserHash] = [hashSecret(flow.state), hashSecret(flow.browser)];
   const sealedVerifier = sealVerifier(deps.config.AUTH_TOKEN_SECRET, { stateHash, provider }, flow.verifier);
   await withoutOrg(deps.db, async (tx) => {
     await clearExpired(tx);
-    await refuseTooMany(tx, browserHash);
+    await refuseTooMany(tx, { browserHash, network, userId: flow.linksFor?.userId });
     await tx.insert(oauthFlows).values({
-      ...{ stateHash, browserHash, provider, sealedVerifier, nonce, returnPath },
+      ...{ stateHash, browserHash, provider, sealedVerifier, nonce, returnPath, network },
       userId: flow.linksFor?.userId ?? null,
       sessionId: flow.linksFor?.sessionId ?? null,
       expiresAt: sql`now() + make_interval(secs => ${FLOW_LIFETIME_SEC})`,
@@ -90,10 +96,16 @@ async function clearExpired(tx: PlainTx): Promise<void> {
 }
 
 /** Starts at the same moment do not see each other, so a bound may be passed by as many as there are connections. */
-async function refuseTooMany(tx: PlainTx, browserHash: Buffer): Promise<void> {
-  const ofBrowser = sql`SELECT FROM ${oauthFlows} WHERE ${oauthFlows.browserHash} = ${browserHash}`;
+async function refuseTooMany(
+  tx: PlainTx,
+  { browserHash, network, userId }: { browserHash: Buffer; network: string; userId: string | undefined },
+): Promise<void> {
+  const atLeast = (count: number, which: SQL) =>
+    sql`(SELECT count(*) FROM (SELECT FROM ${oauthFlows} WHERE ${which} LIMIT ${count}) found) = ${count}`;
   const { rows } = await tx.execute<{ is_full: boolean }>(sql`
-    SELECT (SELECT count(*) FROM (${ofBrowser} LIMIT ${MAX_OPEN_FLOWS_PER_BROWSER}) a) = ${MAX_OPEN_FLOWS_PER_BROWSER}
-      OR (SELECT count(*) FROM (SELECT FROM ${oauthFlows} LIMIT ${MAX_OPEN_FLOWS}) b) = ${MAX_OPEN_FLOWS} AS is_full`);
+    SELECT ${atLeast(MAX_OPEN_FLOWS_PER_BROWSER, eq(oauthFlows.browserHash, browserHash))}
+      OR ${userId ? atLeast(MAX_OPEN_LINKS, eq(oauthFlows.userId, userId)) : sql`false`}
+      OR ${atLeast(MAX_OPEN_FLOWS_PER_NETWORK, eq(oauthFlows.network, network))}
+      OR ${atLeast(MAX_OPEN_FLOWS, sql`true`)} AS is_full`);
   if (rows[0]?.is_full) throw refuse('too_many_open_flows');
 }

@@ -8,7 +8,7 @@ import type { PublicContext, SessionContext } from '../../context.ts';
 import { toUser } from '../auth/service.ts';
 import { isSessionAlive } from '../auth/sessions.ts';
 import { lockUser } from '../auth/user-rows.ts';
-import { addIdentity, findIdentityOwner, type Login } from './accounts.ts';
+import { findIdentityOwner, type Login, linkToAccount } from './accounts.ts';
 import { refuse } from './refusals.ts';
 
 /** What the caller can sign in with beside a password, oldest first. */
@@ -55,7 +55,9 @@ export async function linkTo(
   login: Login,
 ): Promise<User> {
   try {
-    return await withoutOrg(context.deps.db, (tx) => link(tx, asker, login));
+    const user = await withoutOrg(context.deps.db, (tx) => link(tx, asker, login));
+    context.deps.mailSender.poke();
+    return user;
   } catch (error) {
     const key = violatedUniqueKey(error);
     if (key === 'user_identities_user_key') throw refuse('account_has_other_identity');
@@ -73,6 +75,6 @@ async function link(
   if (!user || !(await isSessionAlive(tx, userId, sessionId))) throw refuse('session_ended');
   const ownerId = await findIdentityOwner(tx, login);
   if (ownerId !== undefined && ownerId !== userId) throw refuse('identity_of_somebody_else');
-  if (ownerId === undefined) await addIdentity(tx, login, userId);
+  if (ownerId === undefined) await linkToAccount(tx, login, user);
   return toUser(user);
 }

@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { apiKeys } from '@millrace/db/schema/api-keys';
 import { withOrg } from '@millrace/db/tenant';
+import { eventually } from '@millrace/queue/testing';
 import { logIn, refreshSession } from '@millrace/shared/contracts/auth';
 import { linkIdentity, listIdentities, unlinkIdentity } from '@millrace/shared/contracts/identities';
 import { acceptInvitation, createInvitation } from '@millrace/shared/contracts/invitations';
-import { getMe } from '@millrace/shared/contracts/me';
+import { changePassword, getMe } from '@millrace/shared/contracts/me';
 import { newId } from '@millrace/shared/ids';
 import { reportFigure } from '@millrace/shared/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { call, createOrg, openTestApi, readCookie, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
 import { hashApiKey } from '../api-keys/key.ts';
 import { queryAsAdmin } from '../organizations/testing.ts';
+import { MAX_OPEN_LINKS } from './flows.ts';
 import { type Answer, begin, comeBack, reasonsOf } from './testing.ts';
 import { GITHUB_CLIENT, startTestGithub, type TestGithub } from './testing-github.ts';
 import { CLIENT, startWrongDoer, type WrongDoer } from './testing-oidc.ts';
@@ -439,6 +441,14 @@ describe('linking while signed in', () => {
     expect(await sql('SELECT FROM app.user_identities WHERE subject = $1', [String(claims.subject)])).toHaveLength(1);
   });
 
+  it('is refused beyond ten links under way of one account, whatever browser cookies it sends', async () => {
+    const [user, other] = [await signUpUser(api), await signUpUser(api)];
+    for (let open = 0; open < MAX_OPEN_LINKS; open += 1) await askToLink(user.token, 'google');
+    const asked = await call(api, linkIdentity, { token: user.token, params: { provider: 'github' } });
+    expect([asked.status, asked.body.code]).toEqual([429, 'RATE_LIMITED']);
+    await askToLink(other.token, 'google');
+  });
+
   it('counts only while the session that asked does', async () => {
     const user = await signUpUser(api);
     const { authorizationUrl, state, cookie } = await askToLink(user.token, 'google');
@@ -447,6 +457,51 @@ describe('linking while signed in', () => {
     const answer = await comeBack(api, 'google', { state, code, mode: 'json' }, { cookie });
     expectRefused(answer, 401, 'UNAUTHORIZED', 'session_ended');
     expect(await identitiesOf(user.id)).toEqual([]);
+  });
+});
+
+describe('O3: mails about a new way in', () => {
+  const mailsTo = async (email: string, subject: RegExp) => {
+    await eventually('every mail has left', async () => (await sql('SELECT FROM app.account_mails')).length === 0);
+    return (await api.readMails()).filter((mail) => mail.to === email && subject.test(mail.subject));
+  };
+
+  it('tell the owner of an account of each provider that is linked, once, signed in or not', async () => {
+    const user = await signUpUser(api);
+    await verify(user);
+    const claims = { email: newEmail(), subject: newSubject() };
+    expect((await linkWith(user.token, 'github', claims)).status).toBe(200);
+    expect((await linkWith(user.token, 'github', claims)).status).toBe(200); // again: nothing new
+    expect((await signInWith('github', claims)).status).toBe(200);
+    const [mail, ...others] = await mailsTo(user.email, /was linked/);
+    expect(others).toEqual([]);
+    expect(mail?.subject).toBe('GitHub was linked to your account');
+    expect(mail?.text).toContain(claims.email);
+    expect(mail?.text).toContain('\nhttp://localhost:3000/forgot-password\n');
+    const subject = newSubject();
+    for (const _ of [1, 2]) expect((await signInWith('google', { email: user.email, subject })).status).toBe(200);
+    expect((await mailsTo(user.email, /^Google was linked/)).length).toBe(1);
+    expect(await mailsTo(claims.email, /./)).toEqual([]);
+  });
+
+  it('are not sent for an account that the provider made, nor to whoever is refused', async () => {
+    const email = newEmail();
+    const { body } = await signInWith('google', { email });
+    const other = await signUpUser(api);
+    await linkWith(body.session.token, 'google', { email: newEmail() });
+    expect([await mailsTo(email, /linked/), await mailsTo(other.email, /linked/)]).toEqual([[], []]);
+  });
+
+  it('name the providers that still sign in when the password changes', async () => {
+    const [linked, plain] = [await signUpUser(api), await signUpUser(api)];
+    for (const provider of ['google', 'github'] as const) await linkWith(linked.token, provider, { email: newEmail() });
+    for (const { token, password } of [linked, plain]) {
+      const body = { currentPassword: password, newPassword: 'a wholly new passphrase 7' };
+      expect((await call(api, changePassword, { token, body })).status).toBe(200);
+    }
+    const textOf = async (user: TestUser) => (await mailsTo(user.email, /password was changed/))[0]?.text;
+    expect(await textOf(linked)).toContain('Signing in with GitHub and Google still works');
+    expect(await textOf(plain)).not.toContain('Signing in with');
   });
 });
 

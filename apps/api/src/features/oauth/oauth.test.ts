@@ -9,7 +9,7 @@ import { buildApp } from '../../app.ts';
 import { closeDeps, openDeps } from '../../deps.ts';
 import { call, openTestApi, readCookie, signUpUser, type TestApi } from '../../testing.ts';
 import { queryAsAdmin } from '../organizations/testing.ts';
-import { MAX_OPEN_FLOWS } from './flows.ts';
+import { MAX_OPEN_FLOWS, MAX_OPEN_FLOWS_PER_NETWORK } from './flows.ts';
 import { toReturnPath, toWebUrl } from './return-path.ts';
 import { begin, comeBack, reasonsOf } from './testing.ts';
 import { CLIENT, startWrongDoer, type WrongDoer } from './testing-oidc.ts';
@@ -122,6 +122,25 @@ describe('start', () => {
     expect([answer.status, answer.body.code]).toEqual([400, 'BAD_REQUEST']);
     expect(reasonsOf(api, answer.body.requestId)).toEqual(['flow_unreadable']);
     expect(doer.hits.get('/token')).toBe(asked);
+  });
+
+  it('A4: refuses one IPv6 /48 or IPv4 address that has too many flows open, from whichever address of it, and nobody else', async () => {
+    const start = async (remoteAddress: string) =>
+      (await api.app.inject({ url: '/v1/auth/oauth/google/start?mode=json', remoteAddress })).statusCode;
+    await sql('DELETE FROM app.oauth_flows');
+    expect([await start('2001:db8:5:1::1'), await start('203.0.113.7')]).toEqual([200, 200]);
+    await queryAsAdmin(
+      api,
+      `INSERT INTO app.oauth_flows (state_hash, browser_hash, provider, sealed_verifier, return_path, expires_at, network)
+       SELECT sha256((network || n)::bytea), sha256(n::text::bytea), 'google', '', '/', now() + interval '5 min', network
+       FROM generate_series(1, $1::integer) n, (SELECT DISTINCT network FROM app.oauth_flows) networks`,
+      [MAX_OPEN_FLOWS_PER_NETWORK - 1],
+    );
+    for (const address of ['2001:db8:5:1::2', '2001:db8:5:ffff::1', '203.0.113.7'])
+      expect(await start(address)).toBe(429);
+    for (const address of ['2001:db8:6:1::2', '203.0.113.8']) expect(await start(address)).toBe(200);
+    expect(MAX_OPEN_FLOWS_PER_NETWORK * 10).toBeLessThan(MAX_OPEN_FLOWS);
+    await sql('DELETE FROM app.oauth_flows');
   });
 
   it('refuses everybody when there are too many flows altogether, and clears away what has expired', async () => {

@@ -9,7 +9,7 @@ import { type SignedIn, signIn } from '../auth/service.ts';
 import { createSession, type IssuedRefresh } from '../auth/sessions.ts';
 import { closeWaysIn, closeWaysIntoOrganizations, endMailedLinks } from '../auth/takeover.ts';
 import { lockUser, lockUserByEmail, type UserRow } from '../auth/user-rows.ts';
-import { addIdentity, findIdentityOwner, type Login, touchIdentity, verifiedEmail } from './accounts.ts';
+import { addIdentity, findIdentityOwner, type Login, linkToAccount, touchIdentity, verifiedEmail } from './accounts.ts';
 import { refuse } from './refusals.ts';
 
 /** Others may sign in, link or unlink at the same moment; each time around sees what they did. */
@@ -25,7 +25,10 @@ export async function signInAs(context: PublicContext, login: Login): Promise<Si
   let takenOverId: string | undefined;
   for (let round = 1; round <= MAX_ROUNDS; round += 1) {
     const outcome = await tryOnce(context, login, takenOverId);
-    if (outcome && 'user' in outcome) return signIn(context, outcome.user, outcome.refresh);
+    if (outcome && 'user' in outcome) {
+      context.deps.mailSender.poke();
+      return signIn(context, outcome.user, outcome.refresh);
+    }
     if (!outcome) continue;
     await closeWaysIntoOrganizations(context, outcome.takenOverId);
     takenOverId = outcome.takenOverId;
@@ -70,11 +73,15 @@ async function findByAddress(
 ): Promise<UserRow | { takenOverId: string }> {
   const email = verifiedEmail(login.person);
   const created = await createUser(tx, login, email);
-  const user = created ?? (await lockUserByEmail(tx, email));
+  if (created) {
+    await addIdentity(tx, login, created.id);
+    return created;
+  }
+  const user = await lockUserByEmail(tx, email);
   if (!user) throw new AppError('CONFLICT', 'This address changed hands at this moment; start the sign-in again.');
   if (user.disabledAt) throw refuse('user_disabled');
   if (!user.emailVerifiedAt) return takeOver(tx, login, user, takenOverId);
-  await addIdentity(tx, login, user.id);
+  await linkToAccount(tx, login, user);
   return user;
 }
 

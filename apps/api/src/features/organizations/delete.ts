@@ -1,3 +1,4 @@
+import { deleteMostIdempotencyKeys, deleteMostRuns } from '@millrace/db/portions';
 import { apiKeys } from '@millrace/db/schema/api-keys';
 import { auditLog } from '@millrace/db/schema/audit-log';
 import { organizationInvitations } from '@millrace/db/schema/invitations';
@@ -11,26 +12,24 @@ import type { DeletedRows } from '@millrace/shared/contracts/organizations';
 import { AppError } from '@millrace/shared/errors';
 import { organizationDeleted } from '@millrace/shared/events';
 import { hasPermission } from '@millrace/shared/permissions';
-import { and, asc, eq, gt, lte } from 'drizzle-orm';
+import { eq } from 'drizzle-orm';
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core';
 import type { OrgContext } from '../../context.ts';
+import { auditChange } from '../audit/service.ts';
 import { findMembership, lockOrganization } from './rows.ts';
-
-/** Runs, with their steps, that one statement deletes: a fraction of a second, far below every time limit. */
-const RUNS_AT_ONCE = 5_000;
 
 /**
  * Deletes the organization and everything that belongs to it, its audit log included: the keys of the tenant tables
  * cascade. Runs under way end without a result, since their rows are gone. Answers how much there was of what people
  * know by name; an event keeps that, since the audit log is gone. Throws 400 unless `confirm` is the slug.
  *
- * Less than 5,000 runs go in the transaction of the organization itself. More are deleted before it, in transactions of
- * their own, so that neither a statement's time limit nor the organization's lock depends on how many there are; a
- * deletion that dies between two of them is finished by asking again.
+ * Many runs and kept answers are deleted before it in portions, so that neither a statement's time limit nor the
+ * organization's lock depends on how many there are. The first of them leaves `organization.delete_begin` in the audit
+ * log; a deletion that stops after it is finished by asking again.
  */
 export async function deleteOrganization(context: OrgContext, confirm: string) {
   const { deps, orgId, userId, requestId, log } = context;
-  const runsBefore = await deleteExcessRuns(context, confirm);
+  const runsBefore = await deleteMost(context, confirm);
   const deleted = await withOrg(deps.db, orgId, async (tx) => {
     await assertMayDelete(context, tx, confirm);
     const counted = await countRows(tx);
@@ -41,29 +40,16 @@ export async function deleteOrganization(context: OrgContext, confirm: string) {
   return { ok: true as const, deleted };
 }
 
-/** Batch by batch, until what is left is less than one; answers how many it deleted. */
-async function deleteExcessRuns(context: OrgContext, confirm: string): Promise<number> {
-  let after: string | undefined;
-  for (let deleted = 0; ; deleted += RUNS_AT_ONCE) {
-    after = await withOrg(context.deps.db, context.orgId, async (tx) => {
-      await assertMayDelete(context, tx, confirm);
-      return deleteBatch(tx, after);
-    });
-    if (after === undefined) return deleted;
-  }
-}
-
-/**
- * Deletes the next full batch in the order of ids and answers its last id; nothing when no full one is left. Starting
- * behind the batch before spares it the index entries of what is deleted already.
- */
-async function deleteBatch(tx: OrgTx, after: string | undefined): Promise<string | undefined> {
-  const { orgId, id } = workflowRuns;
-  const isAhead = and(eq(orgId, tx.orgId), after === undefined ? undefined : gt(id, after));
-  const page = tx.select({ id }).from(workflowRuns).where(isAhead).orderBy(asc(id));
-  const [last] = await page.offset(RUNS_AT_ONCE - 1).limit(1);
-  if (last) await tx.delete(workflowRuns).where(and(isAhead, lte(id, last.id)));
-  return last?.id;
+/** Answers how many runs it deleted. */
+async function deleteMost(context: OrgContext, confirm: string): Promise<number> {
+  const { deps, orgId } = context;
+  const deletion = (what: string) => ({
+    guard: (tx: OrgTx) => assertMayDelete(context, tx, confirm),
+    begin: (tx: OrgTx) => auditChange(context, tx, 'organization.delete_begin', orgId, { what }),
+  });
+  const runs = await deleteMostRuns(deps.db, orgId, deletion('runs'));
+  await deleteMostIdempotencyKeys(deps.db, orgId, deletion('idempotency-keys'));
+  return runs;
 }
 
 /** Read under the lock: the caller may have been demoted after the request was let in. */

@@ -4,7 +4,14 @@ import { newId } from '@millrace/shared/ids';
 import type { RoleKey } from '@millrace/shared/permissions';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { call, openTestApi, type TestApi } from '../../testing.ts';
-import { addMember, addOrganization, demoteWhileWaiting, type Person, queryAsAdmin } from './testing.ts';
+import {
+  addDisabledOwner,
+  addMember,
+  addOrganization,
+  demoteWhileWaiting,
+  type Person,
+  queryAsAdmin,
+} from './testing.ts';
 
 const ROLES: RoleKey[] = ['owner', 'admin', 'member'];
 
@@ -174,6 +181,18 @@ it('keeps the last owner from leaving and from being demoted', async () => {
     expect([demoted.status, demoted.body.code]).toEqual([409, 'LAST_OWNER']);
   }
   expect(await readRole(owner)).toBe('owner');
+});
+
+it('keeps the last owner who can act, whatever disabled owners there are beside (I2)', async () => {
+  const disabled = await addDisabledOwner(api, orgId);
+  const left = await remove(owner, owner.id);
+  expect([left.status, left.body.code]).toEqual([409, 'LAST_OWNER']);
+  const demoted = await changeRole(owner, owner.id, 'admin');
+  expect([demoted.status, demoted.body.code]).toEqual([409, 'LAST_OWNER']);
+  const transferred = await transfer(owner, disabled.id);
+  expect([transferred.status, transferred.body.code]).toEqual([409, 'LAST_OWNER']);
+  expect(await readRole(owner)).toBe('owner');
+  expect((await changeRole(owner, disabled.id, 'member')).status).toBe(200);
 });
 
 it('takes a removed or demoted person at the next request for what they are', async () => {

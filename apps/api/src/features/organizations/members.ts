@@ -3,7 +3,7 @@ import { users } from '@millrace/db/schema/users';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { isAtLeast, isKeyGrantable, type RoleKey } from '@millrace/shared/permissions';
-import { and, asc, eq, ne } from 'drizzle-orm';
+import { and, asc, eq, isNull, ne } from 'drizzle-orm';
 import type { OrgContext, UserContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
 import { findMembership, isMember, lockOrganization, toMembership } from './rows.ts';
@@ -63,7 +63,8 @@ export async function removeMember(context: OrgContext, memberId: string) {
 
 /**
  * Makes another member owner and the caller, until now an owner, admin: both or neither. Throws 400 for the caller
- * themselves, 404 for a user who is no member, 403 when the caller is no owner any more.
+ * themselves, 404 for a user who is no member, 403 when the caller is no owner any more, 409 when the new owner is
+ * disabled and there is no other.
  */
 export async function transferOrganization(context: OrgContext, memberId: string) {
   if (memberId === context.userId) throw notToOneself();
@@ -71,6 +72,7 @@ export async function transferOrganization(context: OrgContext, memberId: string
     const { actor, target } = await lockMembers(context, tx, memberId);
     if (actor.roleKey !== 'owner') throw new AppError('FORBIDDEN');
     await tx.update(memberships).set({ roleKey: 'owner' }).where(isMember(tx, memberId));
+    await assertOtherOwner(tx, context.userId); // the new one may be somebody who cannot sign in
     await tx.update(memberships).set({ roleKey: 'admin' }).where(isMember(tx, context.userId));
     const data = { toUserId: memberId, fromUserId: context.userId, previousRoleKey: target.roleKey };
     await auditChange(context, tx, 'organization.transfer', tx.orgId, data);
@@ -108,11 +110,14 @@ function assertMayManage(actorRole: RoleKey, roleKey: RoleKey): void {
   if (!isAllowed) throw new AppError('FORBIDDEN');
 }
 
+/** Whoever is disabled cannot act, so an organization of such owners alone has none. */
 async function assertOtherOwner(tx: OrgTx, memberId: string): Promise<void> {
+  const isOther = and(eq(memberships.orgId, tx.orgId), ne(memberships.userId, memberId));
   const others = await tx
     .select({ id: memberships.id })
     .from(memberships)
-    .where(and(eq(memberships.orgId, tx.orgId), eq(memberships.roleKey, 'owner'), ne(memberships.userId, memberId)))
+    .innerJoin(users, eq(users.id, memberships.userId))
+    .where(and(isOther, eq(memberships.roleKey, 'owner'), isNull(users.disabledAt)))
     .limit(1);
   if (others.length === 0) throw new AppError('LAST_OWNER');
 }

@@ -55,6 +55,13 @@ export async function addMember(api: TestApi, orgId: string, roleKey: RoleKey, p
   return member;
 }
 
+/** Another owner, whom an operator has disabled: one that cannot act. */
+export async function addDisabledOwner(api: TestApi, orgId: string): Promise<Person> {
+  const owner = await addMember(api, orgId, 'owner');
+  await queryAsAdmin(api, 'UPDATE app.users SET disabled_at = now() WHERE id = $1', [owner.id]);
+  return owner;
+}
+
 /** An API key of a member, with any permissions: also with those that the API gives to no key. */
 export async function addKey(
   api: TestApi,

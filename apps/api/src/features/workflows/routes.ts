@@ -2,10 +2,10 @@ import * as contracts from '@millrace/shared/contracts/workflows';
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
 import { route } from '../../http/route.ts';
+import { deleteWorkflow } from './delete.ts';
 import { listNextFires } from './schedule.ts';
 import {
   createWorkflow,
-  deleteWorkflow,
   duplicateWorkflow,
   getWorkflow,
   listWorkflows,

@@ -1,9 +1,8 @@
-import { workflowRuns } from '@millrace/db/schema/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
-import { and, desc, eq, ilike, inArray, sql } from 'drizzle-orm';
+import { and, desc, eq, ilike, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { keepAnswer } from '../../http/idempotency.ts';
 import { readPage, splitPage } from '../../http/page.ts';
@@ -85,29 +84,6 @@ export async function updateWorkflow(
       .where(isWorkflow(tx, workflowId));
     await auditChange(context, tx, 'workflow.update', workflowId, { revision });
     return { workflow: await readWorkflow(tx, workflowId) };
-  });
-}
-
-/** Deletes the workflow with its versions and ended runs. Throws 409 while one of its runs has not ended. */
-export async function deleteWorkflow(context: OrgContext, workflowId: string) {
-  return withOrg(context.deps.db, context.orgId, async (tx) => {
-    const { name } = await lockWorkflow(tx, workflowId, 'update'); // new runs refer to this row and wait for the lock
-    const open = await tx
-      .select({ id: workflowRuns.id })
-      .from(workflowRuns)
-      .where(
-        and(
-          eq(workflowRuns.orgId, tx.orgId),
-          eq(workflowRuns.workflowId, workflowId),
-          inArray(workflowRuns.status, ['queued', 'running', 'waiting']),
-        ),
-      )
-      .limit(1);
-    if (open.length > 0)
-      throw new AppError('CONFLICT', 'Runs of this workflow are under way; disable it and let them end first.');
-    await tx.delete(workflows).where(isWorkflow(tx, workflowId));
-    await auditChange(context, tx, 'workflow.delete', workflowId, { name });
-    return { ok: true as const };
   });
 }
 
