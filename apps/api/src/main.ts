@@ -47,6 +47,7 @@ async function start(): Promise<void> {
   });
   deps.mailSender.start();
   deps.noticeSender.start();
+  deps.scheduler.start();
   await app.listen({ host: config.API_HOST, port: config.API_PORT });
   const address = app.server.address();
   const port = typeof address === 'object' ? address?.port : undefined;

@@ -18,6 +18,7 @@ import {
 import { createLog } from '@millrace/shared/log';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
 import { answerStepTests, consumeJobs, hearSignals } from './jobs.ts';
+import { openCronScheduler } from './scheduler.ts';
 
 const PROGRAM = 'worker';
 /** After SIGTERM: attempts under way may end in this time, then their runs are handed over. */
@@ -46,13 +47,15 @@ async function start(): Promise<void> {
   const stepTests = answerStepTests(deps);
   const bell = hearSignals(deps);
   const sweeper = sweep(deps);
+  const scheduler = openCronScheduler(deps);
   endOnSignal(async () => {
     draining.abort();
     setTimeout(() => stopping.abort(), DRAIN_MS).unref();
-    await Promise.all([sweeper.stop(), stepTests.close(), consumer.close(CLOSE_MS), bell.close()]);
+    await Promise.all([sweeper.stop(), scheduler.stop(), stepTests.close(), consumer.close(CLOSE_MS), bell.close()]);
     await closeDeps(deps);
   });
   await untilReady(consumer);
+  scheduler.start();
   programStarted(log, { pid: process.pid, detail: { queue: config.WORKFLOW_QUEUE_NAME } });
 }
 

@@ -5,6 +5,7 @@ import { assertRestrictedRole, closeDatabase, connectDatabase, type Database } f
 import { isDatabaseUnavailable, sqlStateOf, violatedUniqueKey } from './failures.ts';
 import { claimRun } from './run-ownership.ts';
 import { users } from './schema/users.ts';
+import { withoutOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { seedQueuedRun, seedTenant } from './testing-rows.ts';
 
@@ -73,6 +74,29 @@ it('survives a cut connection: the error is reported and the next query works', 
   const cut = await db.pool.query('SELECT pg_terminate_backend(pg_backend_pid())').catch((error: unknown) => error);
   expect(isDatabaseUnavailable(cut)).toBe(true);
   await closeDatabase(db);
+});
+
+it('survives a connection that is cut in the middle of a transaction: its statement fails, and the process lives', async () => {
+  const unhandled = vi.fn();
+  process.once('uncaughtException', unhandled);
+  const db = connectDatabase({ url: database.apiUrl, poolSize: 1, applicationName: 'cut-inside', onError: () => {} });
+  const cutIt = () =>
+    vi.waitUntil(
+      async () => {
+        const { rowCount } = await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE application_name = 'cut-inside' AND query LIKE '%pg_sleep%'`);
+        return rowCount === 1;
+      },
+      { timeout: 10_000 },
+    );
+  const cut = await withoutOrg(db, (tx) => Promise.all([tx.execute('SELECT pg_sleep(30)'), cutIt()])).catch(
+    (error: unknown) => error,
+  );
+  expect(isDatabaseUnavailable(cut)).toBe(true);
+  expect((await db.pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  await closeDatabase(db);
+  expect(unhandled).not.toHaveBeenCalled();
+  process.removeListener('uncaughtException', unhandled);
 });
 
 it('tells an unreachable database from a refused statement', async () => {

@@ -24,6 +24,7 @@ const TENANT_TABLES = [
   'workflow_run_signals',
   'workflow_run_steps',
   'workflow_runs',
+  'workflow_schedules',
   'workflow_versions',
   'workflows',
 ];

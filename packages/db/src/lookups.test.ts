@@ -114,7 +114,9 @@ describe('the look-up functions', () => {
         callers: ['app_api'],
       },
       { name: 'bury_organization', answer: 'trigger', callers: [] },
+      { name: 'due_schedules', answer: 'TABLE(org_id uuid)', callers: ['app_api', 'app_worker'] },
       { name: 'invitation_by_token', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api'] },
+      { name: 'next_tick_in', answer: 'double precision', callers: ['app_api', 'app_worker'] },
       {
         name: 'orgs_of_user',
         answer: 'TABLE(id uuid, slug text, name text, created_at timestamp with time zone, role_key text)',
@@ -171,6 +173,8 @@ describe('the look-up functions', () => {
       'SELECT input FROM app.hook_deliveries',
       'SELECT secret_sealed FROM app.workflow_hooks',
       `UPDATE app.hook_deliveries SET input = '1'`,
+      'SELECT expression FROM app.workflow_schedules',
+      'UPDATE app.workflow_schedules SET next_fire_at = now()',
       'SELECT count(*) FROM app.workflow_versions',
       `UPDATE app.workflow_runs SET status = 'queued'`,
       `UPDATE app.memberships SET role_key = 'owner'`,

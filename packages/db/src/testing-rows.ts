@@ -110,6 +110,13 @@ async function seedWorkflow(admin: pg.Pool, tenant: SeededTenant): Promise<void>
     [orgId, workflowId],
   );
   await admin.query(
+    // Not due for long: what fires schedules beside the test leaves it alone.
+    `INSERT INTO app.workflow_schedules
+       (org_id, workflow_id, version, expression, time_zone, catch_up, max_attempts, next_fire_at)
+     VALUES ($1, $2, 1, '0 0 1 1 *', 'UTC', 'last', 3, now() + interval '1 year')`,
+    [orgId, workflowId],
+  );
+  await admin.query(
     `INSERT INTO app.workflow_pins (org_id, workflow_id, step_id, output) VALUES ($1, $2, 'fetch', '{"n": 1}')`,
     [orgId, workflowId],
   );

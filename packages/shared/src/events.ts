@@ -128,6 +128,25 @@ export const queueUnavailable = event<Partial<RunRef> & { requestId?: string; us
 
 /** A worker lost its lease: another one owns the run now, so this one stopped writing. */
 export const runLeaseLost = event<RunRef>('run_lease_lost', 'warn');
+type Schedule = { orgId: string; workflowId: string };
+/** Missed ticks beyond what `catchUp: "all"` makes up for; 900 means 900 or more. */
+const scheduleTicksDropped = event<Schedule & { count: number }>('schedule_ticks_dropped', 'warn');
+/** A schedule that cannot be read here, say because its time zone is unknown to this Node; it is tried again in an hour. */
+const scheduleFailed = event<Schedule & { error: string }>('schedule_failed', 'error');
+
+interface FiredSchedules {
+  runs: readonly RunRef[];
+  dropped: readonly (Schedule & { count: number })[];
+  broken: readonly (Schedule & { error: string })[];
+}
+
+/** Tells what the firing of schedules brought, one event each. */
+export function tellFiredSchedules(log: EventLog, { runs, dropped, broken }: FiredSchedules): void {
+  for (const run of runs) workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
+  for (const schedule of dropped) scheduleTicksDropped(log, schedule);
+  for (const schedule of broken) scheduleFailed(log, schedule);
+}
+
 /** What the sweeper woke: runs that were queued without a job, due, or abandoned by their worker. */
 export const runsSwept = event<{ count: number }>('runs_swept', 'info');
 

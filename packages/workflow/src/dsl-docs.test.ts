@@ -4,7 +4,9 @@ import { findKind, isLaterKind } from './steps/registry.ts';
 import { planOf } from './testing.ts';
 import { validateDefinition } from './validate.ts';
 
-const page = readFileSync(new URL('../../../docs/dsl.md', import.meta.url), 'utf8');
+const page = ['dsl.md', 'triggers.md']
+  .map((name) => readFileSync(new URL(`../../../docs/${name}`, import.meta.url), 'utf8'))
+  .join('\n');
 
 /**
  * The JSON blocks of the page with the problems their first line announces, as `path:CODE`. Parts that cannot be

@@ -218,10 +218,8 @@ test('keys and triggers that come later are refused by name', () => {
     'nodes[0].connection UNSUPPORTED',
     'nodes[0].runsOn UNSUPPORTED',
   ]);
-  expect(problemsOf(document({ trigger: { type: 'trigger.cron' } }))).toEqual(['trigger.type UNSUPPORTED']);
-  expect(problemsOf(document({ trigger: { type: 'trigger.manual', config: { inputSchema: {} } } }))).toEqual([
-    'trigger.config.inputSchema UNSUPPORTED',
-  ]);
+  expect(problemsOf(document({ trigger: { type: 'trigger.connector' } }))).toEqual(['trigger.type UNSUPPORTED']);
+  expect(problemsOf(document({ trigger: { type: 'trigger.moon' } }))).toEqual(['trigger.type INVALID_VALUE']);
 });
 
 // Expressions

@@ -23,6 +23,8 @@ export const workflowRuns = app.table(
     nextAttemptAt: instant('next_attempt_at'),
     retryOfRunId: uuid('retry_of_run_id'),
     requestedByUserId: uuid('requested_by_user_id'),
+    /** The tick it was made for, of a cron trigger. */
+    scheduledAt: instant('scheduled_at'),
     leaseToken: bigint('lease_token', { mode: 'number' }).notNull().default(0),
     leaseUntil: instant('lease_until'),
     lostClaims: integer('lost_claims').notNull().default(0),

@@ -16,6 +16,7 @@ import { orgMails } from './org-mails.ts';
 import { deletedOrganizations, organizations } from './organizations.ts';
 import { roles } from './roles.ts';
 import { workflowRunEvents, workflowRunSignals, workflowRunSteps, workflowRuns } from './runs.ts';
+import { workflowSchedules } from './schedules.ts';
 import { users } from './users.ts';
 import { organizationVariables } from './variables.ts';
 import { workflowPins, workflows, workflowVersions } from './workflows.ts';
@@ -47,6 +48,7 @@ const TABLES = [
   workflowRunSignals,
   workflowRunSteps,
   workflowRuns,
+  workflowSchedules,
   workflowVersions,
   workflows,
 ].map((table) => getTableConfig(table));

@@ -36,9 +36,8 @@ const LATER_KINDS = new Set([
 /** The same for parts of a document, by the shape of their path; `=none` is the value of the key. */
 const LATER_PARTS = [
   /^settings\.concurrency$/,
-  /^trigger\.type=trigger\.(cron|connector)$/,
+  /^trigger\.type=trigger\.connector$/,
   /^trigger\.config\.reply=result$/,
-  /^trigger\.config\.inputSchema$/,
   /\]\.(connection|runsOn)$/,
 ];
 

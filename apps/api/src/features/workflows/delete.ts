@@ -1,4 +1,5 @@
 import { deleteMostHookDeliveries, deleteMostRuns } from '@millrace/db/portions';
+import { deleteSchedule } from '@millrace/db/schedules';
 import { hookDeliveries } from '@millrace/db/schema/hooks';
 import { workflowRuns } from '@millrace/db/schema/runs';
 import { workflows } from '@millrace/db/schema/workflows';
@@ -20,13 +21,13 @@ import { isWorkflow, lockWorkflow } from './rows.ts';
 export async function deleteWorkflow(context: OrgContext, workflowId: string) {
   const { deps, orgId } = context;
   const deletion = {
-    guard: (tx: OrgTx) => lockWorkflow(tx, workflowId), // new runs and deliveries refer to this row and wait
+    guard: (tx: OrgTx) => lockWorkflow(tx, workflowId, 'update'), // new runs and deliveries refer to this row and wait
     begin: (tx: OrgTx) => begin(context, tx, workflowId),
   };
   await deleteMostRuns(deps.db, orgId, deletion, workflowId);
   await deleteMostHookDeliveries(deps.db, orgId, deletion, workflowId);
   return withOrg(deps.db, orgId, async (tx) => {
-    const { name } = await lockWorkflow(tx, workflowId);
+    const { name } = await lockWorkflow(tx, workflowId, 'update');
     await assertNoOpenRun(tx, workflowId);
     await tx.delete(workflows).where(isWorkflow(tx, workflowId));
     await auditChange(context, tx, 'workflow.delete', workflowId, { name });
@@ -37,6 +38,7 @@ export async function deleteWorkflow(context: OrgContext, workflowId: string) {
 async function begin(context: OrgContext, tx: OrgTx, workflowId: string): Promise<void> {
   await assertNoOpenRun(tx, workflowId);
   await tx.update(workflows).set({ isEnabled: false, updatedAt: sql`now()` }).where(isWorkflow(tx, workflowId));
+  await deleteSchedule(tx, workflowId);
   await auditChange(context, tx, 'workflow.delete_begin', workflowId, {});
 }
 

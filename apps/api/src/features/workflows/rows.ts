@@ -1,4 +1,5 @@
 import { workflowHooks } from '@millrace/db/schema/hooks';
+import { workflowSchedules } from '@millrace/db/schema/schedules';
 import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
 import type { OrgTx } from '@millrace/db/tenant';
 import type { ApiConfig } from '@millrace/shared/config';
@@ -12,7 +13,7 @@ type Row = typeof workflows.$inferSelect;
 type Document = Record<string, unknown>;
 type Hook = Pick<typeof workflowHooks.$inferSelect, 'generation' | 'tokenHash'>;
 
-/** Workflows with the document of their newest version and their address, as a query to add conditions to. */
+/** Workflows with the document of their newest version, their address and their next tick, as a query to add conditions to. */
 export function selectWorkflows(tx: OrgTx) {
   const { generation, tokenHash } = workflowHooks;
   return tx
@@ -20,6 +21,7 @@ export function selectWorkflows(tx: OrgTx) {
       workflow: workflows,
       publishedDefinition: workflowVersions.definition,
       hook: { generation, tokenHash },
+      nextFireAt: workflowSchedules.nextFireAt,
     })
     .from(workflows)
     .leftJoin(
@@ -31,6 +33,10 @@ export function selectWorkflows(tx: OrgTx) {
       ),
     )
     .leftJoin(workflowHooks, and(eq(workflowHooks.orgId, workflows.orgId), eq(workflowHooks.workflowId, workflows.id)))
+    .leftJoin(
+      workflowSchedules,
+      and(eq(workflowSchedules.orgId, workflows.orgId), eq(workflowSchedules.workflowId, workflows.id)),
+    )
     .$dynamic();
 }
 
@@ -41,9 +47,16 @@ export async function readWorkflow(context: OrgContext, tx: OrgTx, workflowId: s
   return toWorkflow(context.deps.config, row);
 }
 
-/** Locks the workflow's row until the transaction ends, so that saves and publishes of it take turns. */
-export async function lockWorkflow(tx: OrgTx, workflowId: string): Promise<Row> {
-  const [row] = await tx.select().from(workflows).where(isWorkflow(tx, workflowId)).for('update');
+/**
+ * Locks the workflow's row until the transaction ends, so that saves and publishes of it take turns. New runs refer to
+ * the row and go on meanwhile; only `update` makes them wait.
+ */
+export async function lockWorkflow(
+  tx: OrgTx,
+  workflowId: string,
+  strength: 'no key update' | 'update' = 'no key update',
+): Promise<Row> {
+  const [row] = await tx.select().from(workflows).where(isWorkflow(tx, workflowId)).for(strength);
   if (!row) throw new AppError('NOT_FOUND');
   return row;
 }
@@ -54,9 +67,9 @@ export function isWorkflow(tx: OrgTx, workflowId: string) {
 
 export function toWorkflow(
   config: ApiConfig,
-  row: { workflow: Row; publishedDefinition: unknown; hook: Hook | null },
+  row: { workflow: Row; publishedDefinition: unknown; hook: Hook | null; nextFireAt: Date | null },
 ): Workflow {
-  const { workflow, publishedDefinition, hook } = row;
+  const { workflow, publishedDefinition, hook, nextFireAt } = row;
   const published = (publishedDefinition ?? null) as Document | null;
   return {
     id: workflow.id,
@@ -70,6 +83,7 @@ export function toWorkflow(
     publishedDsl: published,
     hasUnpublishedChanges: workflow.publishedRevision !== workflow.revision,
     hookUrl: hook && hasWebhook(published) ? hookUrl(config, { workflowId: workflow.id, ...hook }) : null,
+    nextFireAt: nextFireAt?.toISOString() ?? null,
     createdByUserId: workflow.createdByUserId,
     publishedAt: workflow.publishedAt?.toISOString() ?? null,
     createdAt: workflow.createdAt.toISOString(),

@@ -9,6 +9,7 @@ import { readPage, splitPage } from '../../http/page.ts';
 import { escapeLike } from '../../http/search-text.ts';
 import { auditChange } from '../audit/service.ts';
 import { isWorkflow, lockWorkflow, readWorkflow, selectWorkflows, toWorkflow } from './rows.ts';
+import { keepSchedule } from './schedule.ts';
 
 type Draft = Record<string, unknown>;
 
@@ -88,14 +89,17 @@ export async function updateWorkflow(
   });
 }
 
-/** A disabled workflow accepts no new runs; those under way go on. */
+/** A disabled workflow accepts no new runs; those under way go on. Its schedule stops, and starts anew from now. */
 export async function setWorkflowEnabled(context: OrgContext, workflowId: string, isEnabled: boolean) {
-  return withOrg(context.deps.db, context.orgId, async (tx) => {
+  const answer = await withOrg(context.deps.db, context.orgId, async (tx) => {
     await lockWorkflow(tx, workflowId);
     await tx.update(workflows).set({ isEnabled, updatedAt: sql`now()` }).where(isWorkflow(tx, workflowId));
+    await keepSchedule(context, tx, workflowId);
     await auditChange(context, tx, isEnabled ? 'workflow.enable' : 'workflow.disable', workflowId, {});
     return { workflow: await readWorkflow(context, tx, workflowId) };
   });
+  if (answer.workflow.nextFireAt !== null) context.deps.scheduler.poke();
+  return answer;
 }
 
 export async function duplicateWorkflow(context: OrgContext, workflowId: string) {

@@ -8,10 +8,11 @@ import type { OrgContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
 import { writeHook } from '../hooks/rows.ts';
 import { isWorkflow, lockWorkflow, readWorkflow } from './rows.ts';
+import { keepSchedule } from './schedule.ts';
 
 /** Checks the draft and freezes it as the next version. Throws 422 with every problem and its path. */
 export async function publishWorkflow(context: OrgContext, workflowId: string, note: string | undefined) {
-  return withOrg(context.deps.db, context.orgId, async (tx) => {
+  const answer = await withOrg(context.deps.db, context.orgId, async (tx) => {
     const draft = await lockWorkflow(tx, workflowId);
     const checked = validateDefinition(draft.draftDefinition);
     if (!checked.ok) throw new AppError('WORKFLOW_INVALID', undefined, { details: checked.problems });
@@ -35,9 +36,12 @@ export async function publishWorkflow(context: OrgContext, workflowId: string, n
       })
       .where(isWorkflow(tx, workflowId));
     if (checked.definition.trigger.type === 'trigger.webhook') await writeHook(context, tx, workflowId);
+    await keepSchedule(context, tx, workflowId);
     await auditChange(context, tx, 'workflow.publish', workflowId, { version });
     return { workflow: await readWorkflow(context, tx, workflowId) };
   });
+  if (answer.workflow.nextFireAt !== null) context.deps.scheduler.poke();
+  return answer;
 }
 
 export async function listVersions(
