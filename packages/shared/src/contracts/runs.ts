@@ -129,8 +129,7 @@ export const decideStep = defineContract({
   method: 'POST',
   path: `${WorkflowRuns}/:runId/steps/:stepId/decide`,
   summary: 'Answer an approval, or say what to do about a step whose outcome nobody knows',
-  permission: 'run:start',
-  auth: 'session',
+  permission: 'run:decide',
   params: WorkflowParams.extend({ runId: Id, stepId: z.string().min(1).max(1000) }),
   body: z.strictObject({
     /** An approval is `approved` or `rejected`; a step of unknown outcome is to `retry`, `skip` with a value, or `fail`. */

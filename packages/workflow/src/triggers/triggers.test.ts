@@ -29,9 +29,8 @@ describe('a trigger', () => {
     [null, 'trigger INVALID_VALUE'],
     [{ type: 'trigger.mail' }, 'trigger.type INVALID_VALUE'],
     [{ type: 5 }, 'trigger.type INVALID_VALUE'],
-    [{ type: 'trigger.cron' }, 'trigger.type UNSUPPORTED'],
     [{ type: 'trigger.connector' }, 'trigger.type UNSUPPORTED'],
-    [{ type: 'trigger.manual', config: { inputSchema: {} } }, 'trigger.config.inputSchema UNSUPPORTED'],
+    [{ type: 'trigger.webhook', config: { reply: 'result' } }, 'trigger.config.reply UNSUPPORTED'],
     [{ type: 'trigger.manual', path: '/x' }, 'trigger.path UNKNOWN_KEY'],
   ])('%j is refused by name', (trigger, problem) => {
     expect(problemsOf(trigger)).toEqual([problem]);
