@@ -87,6 +87,10 @@ describe('through PgBouncer, two organizations at once', () => {
       },
       { tokens: [victimOwner.token, key], mark: marker, other: ownMarker, ...victim },
     ];
+    // So that cancelling it answers the run as it is.
+    await admin.query(`UPDATE app.workflow_runs SET status = 'cancelled' WHERE id = ANY ($1)`, [
+      sides.map(({ endedRunId }) => endedRunId),
+    ]);
     const answers = await Promise.all(
       Array.from({ length: 200 }, async (_, n) => {
         const side = sides[n % 2] as (typeof sides)[0];
@@ -158,6 +162,7 @@ function mixedCall({ tokens, orgId, workflowId, endedRunId }: Side, n: number) {
     () => call(api, workflows.getWorkflow, as(reader, { workflowId })),
     () => call(api, apiKeys.listApiKeys, as(person)),
     () => call(api, runs.listRuns, as(reader)),
+    () => call(api, runs.cancelRun, as(person, { workflowId, runId: endedRunId })),
   ];
   const chosen = calls[Math.floor(n / 2) % calls.length] as (typeof calls)[0];
   return chosen();
