@@ -4,7 +4,7 @@ import { openBatches } from './batches.ts';
 class GivenUpError extends Error {}
 
 /** Doubles numbers; a call ends when it is released, and fails as a whole for a negative number. */
-function openDoubler({ weigh = (_item: number) => 1, isHeld = false } = {}) {
+function openDoubler({ weigh = (_item: number): number => 1, isHeld = false } = {}) {
   const calls: number[][] = [];
   const held: (() => void)[] = [];
   let underWay = 0;
