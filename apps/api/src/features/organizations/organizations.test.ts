@@ -194,6 +194,8 @@ async function seedRun(orgId: string): Promise<void> {
       `INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status) VALUES ($1, $2, 'a', 'transform', 'succeeded')`,
       [id],
     );
+    await sql(`INSERT INTO app.workflow_run_events (org_id, run_id, number, entries) VALUES ($1, $2, 1, '[]')`, [id]);
+    await sql(`INSERT INTO app.workflow_run_signals (org_id, run_id, number, type) VALUES ($1, $2, 1, 'cancel')`, [id]);
   }
   await sql(
     `INSERT INTO app.organization_invitations (org_id, id, email, role_key, token_hash, invited_by_user_id, expires_at)
