@@ -145,7 +145,9 @@ it('A5: refuses each kind of token at every endpoint of another kind', async () 
     }
     for (const contract of contracts.filter(({ id }) => 'token' in (SAMPLE_BODIES[id] ?? {}))) {
       const payload = { ...SAMPLE_BODIES[contract.id], token };
-      const request = api.app.inject({ method: contract.method, url: contract.path, payload });
+      // Where somebody must be signed in as well, somebody is: it is the token in the body that is refused.
+      const headers = contract.auth === 'public' ? {} : { authorization: `Bearer ${user.token}` };
+      const request = api.app.inject({ method: contract.method, url: contract.path, payload, headers });
       await expectRefused(`${kind} in the body of ${contract.id}`, [400], request);
     }
     for (const contract of contracts.filter(({ path }) => path.includes(':token'))) {

@@ -176,8 +176,8 @@ async function seedRun(orgId: string): Promise<void> {
     `org_mails (org_id, id, template, recipient) VALUES ($1, gen_random_uuid(), 'invitation', 'a@example.com')`,
     `organization_variables (org_id, name, value) VALUES ($1, 'region', '"eu"')`,
     `failure_notice_settings (org_id, channel) VALUES ($1, 'none')`,
-    `failure_notices (org_id, workflow_id, failed_count, last_run_id)
-     SELECT $1, id, 1, gen_random_uuid() FROM app.workflows WHERE org_id = $1`,
+    `failure_notices (org_id, workflow_id, failed_count, last_run_id, next_attempt_at)
+     SELECT $1, id, 1, gen_random_uuid(), now() + interval '1 day' FROM app.workflows WHERE org_id = $1`,
   ])
     await sql(`INSERT INTO app.${insert}`);
   const ended = newId();
