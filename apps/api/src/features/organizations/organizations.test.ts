@@ -178,6 +178,13 @@ async function seedRun(orgId: string): Promise<void> {
     `failure_notice_settings (org_id, channel) VALUES ($1, 'none')`,
     `failure_notices (org_id, workflow_id, failed_count, last_run_id, next_attempt_at)
      SELECT $1, id, 1, gen_random_uuid(), now() + interval '1 day' FROM app.workflows WHERE org_id = $1`,
+    `workflow_hooks (org_id, workflow_id, token_hash)
+     SELECT $1, id, sha256(uuid_send(id)) FROM app.workflows WHERE org_id = $1`,
+    `hook_deliveries (org_id, id, workflow_id, version, run_id, max_attempts, next_sweep_at, expires_at)
+     SELECT $1, gen_random_uuid(), id, 1, gen_random_uuid(), 1, NULL, now() + interval '1 day'
+     FROM app.workflows WHERE org_id = $1`,
+    `workflow_schedules (org_id, workflow_id, version, expression, time_zone, catch_up, max_attempts)
+     SELECT $1, id, 1, '0 0 * * *', 'UTC', 'last', 1 FROM app.workflows WHERE org_id = $1`,
   ])
     await sql(`INSERT INTO app.${insert}`);
   const ended = newId();
