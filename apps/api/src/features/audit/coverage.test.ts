@@ -131,7 +131,7 @@ async function openScene(): Promise<Scene> {
     `INSERT INTO app.failure_notice_settings (org_id, channel, webhook_url) VALUES ($1, 'webhook', 'http://127.0.0.1:1/')`,
     [orgId],
   );
-  const ids = { memberId: member.id, invitationId: invited.body.invitation.id, apiKeyId };
+  const ids = { memberId: member.id, invitationId: invited.body.invitation.id, apiKeyId, runId: newId() };
   return { owner, params: { ...ofWorkflow, ...ids, stepId: 'fetch', version: '1', name } };
 }
 
