@@ -1,8 +1,8 @@
-/** Only what a bench reads of an answer. */
+/** Only what a bench or a test of whole programs reads of an answer. */
 interface Answer {
   session?: { token: string };
   organization?: { id: string };
-  workflow?: { id: string };
+  workflow?: { id: string; hookUrl: string | null };
   run?: { id: string; status: string };
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -344,6 +344,65 @@ it('lives through runs and step tests that carry a credential, and a server that
   await http.send('POST', `${path}/runs`, { ...base, body: {}, status: 503 });
   platform.redis.thaw();
 }, 90_000);
+
+it('lives through webhooks: their address, their secret, proofs of senders right and wrong, and a failure', async () => {
+  const { token } = await signUp('receiver');
+  const slug = `hooks-${randomBytes(4).toString('hex')}`;
+  const org = await http.send('POST', '/v1/orgs', { token, body: { name: 'Hooks', slug }, status: 201 });
+  const base = { token, orgId: org.body.organization?.id ?? '' };
+  for (const scheme of ['github', 'basic']) {
+    const dsl = {
+      version: 'v2',
+      trigger: { type: 'trigger.webhook', config: { signature: { scheme } } },
+      nodes: [{ id: 'echo', type: 'transform', config: { value: '{% $trigger.input %}' } }],
+    };
+    const path = `/v1/orgs/${base.orgId}/workflows`;
+    const created = await http.send('POST', path, { ...base, body: { name: scheme, dsl }, status: 201 });
+    const workflow = `${path}/${created.body.workflow?.id}`;
+    const secret = make(`signing secret of ${scheme}`);
+    await http.send('PUT', `${workflow}/hook-secret`, { ...base, body: { secret }, status: 200 });
+    await http.send('PUT', `${workflow}/hook-secret`, { ...base, body: { secret, extra: secret }, status: 400 });
+    await http.send('POST', `${workflow}/publish`, { ...base, status: 200 });
+    const before = await http.send('POST', `${workflow}/hook/rotate`, { ...base, status: 200 });
+    take(`replaced hook token of ${scheme}`, tokenOf(before.body.workflow));
+    const rotated = await http.send('POST', `${workflow}/hook/rotate`, { ...base, status: 200 });
+    const address = `/v1/hooks/${take(`hook token of ${scheme}`, tokenOf(rotated.body.workflow))}`;
+    await callHook(scheme, address, secret);
+    await http.send('POST', `/v1/hooks/${tokenOf(before.body.workflow)}`, { body: {}, status: 404 });
+    await http.send('PATCH', address, { body: {}, status: 405 });
+    await http.send('GET', `${workflow}/runs`, { ...base, status: 200 });
+    await http.send('DELETE', `${workflow}/hook-secret`, { ...base, status: 200 });
+    await http.send('GET', `/v1/orgs/${base.orgId}/audit`, { ...base, status: 200 });
+  }
+});
+
+function tokenOf(workflow: { hookUrl: string | null } | undefined): string {
+  return workflow?.hookUrl?.split('/').at(-1) ?? '';
+}
+
+async function callHook(scheme: string, address: string, secret: string): Promise<void> {
+  const body = `{"sent":"${randomBytes(8).toString('hex')}"}`;
+  const hex = createHmac('sha256', secret).update(body).digest('hex');
+  const basic = Buffer.from(secret).toString('base64');
+  const proof: Record<string, string> =
+    scheme === 'github'
+      ? { 'x-hub-signature-256': `sha256=${plant('signature of a delivery', hex)}` }
+      : { authorization: `Basic ${plant('credentials of a delivery', basic)}` };
+  const others = { cookie: `s=${make('cookie of a sender')}`, 'x-auth-token': make('token of a sender') };
+  const headers = { 'content-type': 'application/json', ...others, ...proof };
+  await http.send('POST', address, { body, headers, status: 202 });
+  await http.send('POST', address, { body, headers: { ...headers, ...wrongProof() }, status: 401 });
+  await http.send('POST', address, { body: '{', headers: { ...headers, ...wrongProof() }, status: 401 });
+  await without('hook_deliveries', [() => http.send('POST', address, { body, headers, status: 500 })]);
+}
+
+function wrongProof(): Record<string, string> {
+  const wrong = Buffer.from(make('a wrong proof of a delivery'));
+  return {
+    'x-hub-signature-256': `sha256=${wrong.toString('hex')}`,
+    authorization: `Basic ${wrong.toString('base64')}`,
+  };
+}
 
 it('lives through requests that end in a 500, and the log that tells why', async () => {
   const { email, password, token, cookie } = await signUp('unlucky');

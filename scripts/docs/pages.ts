@@ -5,6 +5,7 @@ import { ApiConfig, parseConfig } from '../../packages/shared/src/config.ts';
 import { ERROR_CATALOG } from '../../packages/shared/src/errors.ts';
 import { createLog } from '../../packages/shared/src/log.ts';
 import { generateSigningKeys } from '../../packages/shared/src/tokens.ts';
+import { workflowJsonSchema } from '../../packages/workflow/src/json-schema.ts';
 
 interface GeneratedPage {
   /** From the root of the project. */
@@ -17,6 +18,7 @@ export async function printPages(): Promise<GeneratedPage[]> {
   return [
     { path: 'docs/openapi.json', text: await printOpenApi() },
     { path: 'docs/errors.md', text: printErrors() },
+    { path: 'docs/workflow.schema.json', text: `${JSON.stringify(workflowJsonSchema(), null, 2)}\n` },
   ];
 }
 

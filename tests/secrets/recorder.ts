@@ -14,7 +14,7 @@ interface KnownBody {
   session?: { token: string };
   organization?: { id: string };
   invitation?: { token: string };
-  workflow?: { id: string };
+  workflow?: { id: string; hookUrl: string | null };
   run?: { id: string; finishedAt: string | null };
   apiKey?: { id: string; key: string };
   secret?: string;

@@ -13,6 +13,7 @@ import { serveApiKeys } from './features/api-keys/routes.ts';
 import { serveAudit } from './features/audit/routes.ts';
 import { serveAuth } from './features/auth/routes.ts';
 import { serveFailureNotices } from './features/failure-notices/routes.ts';
+import { serveHookAddresses, serveHooks } from './features/hooks/routes.ts';
 import { serveInvitations } from './features/invitations/routes.ts';
 import { serveMe } from './features/me/routes.ts';
 import { serveOAuth } from './features/oauth/routes.ts';
@@ -61,6 +62,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
   await serveOpenApi(app);
   const refuseMethods = refuseOtherMethods(app);
   serveFeatures(app, deps);
+  await serveHookAddresses(app, deps);
   refuseMethods();
   await app.ready();
   return app;
@@ -79,6 +81,7 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveVariables(app, deps);
   serveFailureNotices(app, deps);
   serveWorkflows(app, deps);
+  serveHooks(app, deps);
   serveSteps(app, deps);
   serveRuns(app, deps);
 }

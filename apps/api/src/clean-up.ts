@@ -1,4 +1,5 @@
 import type { Database } from '@millrace/db/connect';
+import { purgeHookDeliveries } from '@millrace/db/hooks';
 import { purgeExpiredAnswers } from '@millrace/db/idempotency';
 import { purgeOldAccountTokens } from '@millrace/db/mails';
 import { purgeEndedSessions } from '@millrace/db/sessions';
@@ -12,12 +13,12 @@ const BATCH = 1_000;
 const MOST_BATCHES = 20;
 
 /**
- * Removes answers whose `Idempotency-Key` has expired, tokens of mailed links long dead and sessions that ended long ago;
- * answers how many rows.
+ * Removes answers whose `Idempotency-Key` has expired, tokens of mailed links long dead, sessions that ended long ago and
+ * deliveries of webhooks that nobody sends again; answers how many rows.
  */
 export async function cleanUp(db: Database): Promise<number> {
   let purged = 0;
-  for (const purgeSome of [purgeExpiredAnswers, purgeOldAccountTokens, purgeEndedSessions])
+  for (const purgeSome of [purgeExpiredAnswers, purgeOldAccountTokens, purgeEndedSessions, purgeHookDeliveries])
     purged += await purge(db, purgeSome);
   return purged;
 }

@@ -6,6 +6,7 @@ import { closeDatabase, connectDatabase, type Database } from '@millrace/db/conn
 import { type Mailer, openMailer } from '@millrace/mail/mailer';
 import { type Link, openLink } from '@millrace/queue/link';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
+import type { Scheduler } from '@millrace/queue/scheduler';
 import { openStepTester, type StepTester } from '@millrace/queue/step-tests';
 import { type ApiConfig, ConfigError } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
@@ -18,6 +19,7 @@ import { openNoticeSender } from './features/failure-notices/sender.ts';
 import { openMailSender } from './features/mails/sender.ts';
 import { openProviders, type ProviderClients } from './features/oauth/providers.ts';
 import { openRateLimits, type RateLimits } from './http/rate-limits.ts';
+import { openCronScheduler } from './scheduler.ts';
 
 /** Everything the use cases need from outside, opened once and passed first. */
 export interface Deps {
@@ -35,6 +37,7 @@ export interface Deps {
   /** Idle until they are started. */
   mailSender: DueLoop;
   noticeSender: DueLoop;
+  scheduler: Scheduler;
   /** For addresses that people entered: reaches none of ours, and follows no redirect. */
   webhookHttp: HttpClient;
   /** The providers people can sign in with. */
@@ -62,12 +65,13 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     from: config.MAIL_FROM,
     mailboxDir: join(config.MILLRACE_DATA_DIR, 'mailbox'),
   });
+  const queue = openQueue(redis);
   const limitsLink = openLink(config.REDIS_URL, LIMITS_TIMEOUTS);
   return {
     config,
     log,
     db,
-    queue: openQueue(redis),
+    queue,
     stepTester: openStepTester(redis),
     signingKeys,
     limitsLink,
@@ -76,12 +80,14 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     mailer,
     mailSender: openMailSender({ config, log, db, mailer }),
     noticeSender: openNoticeSender({ config, log, db, mailer, webhookHttp }),
+    scheduler: openCronScheduler({ db, queue, log }),
     webhookHttp,
     oauth: openProviders(config),
   };
 }
 
 export async function closeDeps(deps: Deps): Promise<void> {
+  await deps.scheduler.stop(); // it wakes workers, so it goes before the queue
   await Promise.all([deps.queue.close(), deps.stepTester.close(), deps.mailSender.stop(), deps.noticeSender.stop()]);
   deps.limitsLink.redis.disconnect();
   deps.mailer.close();

@@ -1,8 +1,16 @@
 import { assertRestrictedRole } from '@millrace/db/connect';
+import { makeStuckHookRuns } from '@millrace/db/hooks';
 import { findStuckRuns } from '@millrace/db/runs';
 import { startSweeper } from '@millrace/queue/sweeper';
 import { ApiConfig, parseConfig } from '@millrace/shared/config';
-import { dependencyFailed, programFailed, programStarted, programStopping, runsSwept } from '@millrace/shared/events';
+import {
+  dependencyFailed,
+  programFailed,
+  programStarted,
+  programStopping,
+  runsSwept,
+  workflowRunEnqueued,
+} from '@millrace/shared/events';
 import { createLog } from '@millrace/shared/log';
 import { buildApp } from './app.ts';
 import { CLEAN_UP_MS, cleanUp } from './clean-up.ts';
@@ -25,6 +33,11 @@ async function start(): Promise<void> {
   const app = await buildApp(deps);
   const sweeper = startSweeper({
     intervalMs: config.SWEEP_INTERVAL_MS,
+    makeRuns: (limit) =>
+      makeStuckHookRuns(deps.db, limit, async (run) => {
+        workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
+        await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
+      }),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
     wakeRun: (wake) => deps.queue.wakeRun(wake),
@@ -34,6 +47,7 @@ async function start(): Promise<void> {
   });
   deps.mailSender.start();
   deps.noticeSender.start();
+  deps.scheduler.start();
   await app.listen({ host: config.API_HOST, port: config.API_PORT });
   const address = app.server.address();
   const port = typeof address === 'object' ? address?.port : undefined;

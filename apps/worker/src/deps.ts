@@ -3,12 +3,14 @@ import { parseEgressRules } from '@millrace/connectors/egress';
 import { createSafeFetch } from '@millrace/connectors/safe-fetch';
 import type { HttpClient } from '@millrace/connectors/sdk';
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import { loadDefinition } from '@millrace/db/run-ownership';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { ConfigError, type WorkerConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
 import { platformHosts } from '@millrace/shared/platform-hosts';
 import type { Logger } from 'pino';
 import { type ExpressionPool, openExpressionPool } from './expressions/pool.ts';
+import { createLeases, type Leases } from './runs/lease.ts';
 import { createPlanner, type Planner } from './runs/planner.ts';
 import { createRunGate, type RunGate } from './runs/run-gate.ts';
 
@@ -27,6 +29,7 @@ export interface Deps {
   http: HttpClient;
   expressions: ExpressionPool;
   planner: Planner;
+  leases: Leases;
   gate: RunGate;
   shutdown: Shutdown;
 }
@@ -55,10 +58,11 @@ export function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown):
     queue: openQueue({ redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME }),
     http,
     expressions: openExpressionPool({ size: Math.min(availableParallelism(), MAX_EXPRESSION_CHILDREN) }),
-    planner: createPlanner({
-      maxAttempts: config.WORKFLOW_RETRY_ATTEMPTS,
-      backoffMs: config.WORKFLOW_RETRY_BACKOFF_MS,
-    }),
+    planner: createPlanner(
+      { maxAttempts: config.WORKFLOW_RETRY_ATTEMPTS, backoffMs: config.WORKFLOW_RETRY_BACKOFF_MS },
+      (ref) => loadDefinition(db, ref),
+    ),
+    leases: createLeases(db),
     gate: createRunGate(),
     shutdown,
   };

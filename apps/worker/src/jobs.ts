@@ -1,3 +1,4 @@
+import { type Bell, listenForBell } from '@millrace/queue/bell';
 import { type ConsumerProblem, consumeRuns, type RunConsumer } from '@millrace/queue/consumer';
 import { consumeStepTests, type StepTestConsumer } from '@millrace/queue/step-tests';
 import { dependencyFailed, jobRejected } from '@millrace/shared/events';
@@ -25,6 +26,15 @@ export function answerStepTests(deps: Deps): StepTestConsumer {
     queueName: deps.config.WORKFLOW_QUEUE_NAME,
     handle: (test) => testStep(deps, test),
     onError: (error) => jobRejected(deps.log, { jobName: 'step.test', error: error.message }),
+  });
+}
+
+/** Begins to hear at once of signals for the runs that this process owns. */
+export function hearSignals(deps: Deps): Bell {
+  return listenForBell({
+    redisUrl: deps.config.REDIS_URL,
+    queueName: deps.config.WORKFLOW_QUEUE_NAME,
+    onRing: (runId) => deps.leases.ring(runId),
   });
 }
 

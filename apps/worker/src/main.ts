@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertRestrictedRole } from '@millrace/db/connect';
+import { makeStuckHookRuns } from '@millrace/db/hooks';
 import { findStuckRuns } from '@millrace/db/runs';
 import type { RunConsumer } from '@millrace/queue/consumer';
 import { checkRedis } from '@millrace/queue/redis';
@@ -12,10 +13,12 @@ import {
   programStopping,
   programWarning,
   runsSwept,
+  workflowRunEnqueued,
 } from '@millrace/shared/events';
 import { createLog } from '@millrace/shared/log';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
-import { answerStepTests, consumeJobs } from './jobs.ts';
+import { answerStepTests, consumeJobs, hearSignals } from './jobs.ts';
+import { openCronScheduler } from './scheduler.ts';
 
 const PROGRAM = 'worker';
 /** After SIGTERM: attempts under way may end in this time, then their runs are handed over. */
@@ -42,14 +45,17 @@ async function start(): Promise<void> {
   await assertRedis(config);
   const consumer = consumeJobs(deps);
   const stepTests = answerStepTests(deps);
+  const bell = hearSignals(deps);
   const sweeper = sweep(deps);
+  const scheduler = openCronScheduler(deps);
   endOnSignal(async () => {
     draining.abort();
     setTimeout(() => stopping.abort(), DRAIN_MS).unref();
-    await Promise.all([sweeper.stop(), stepTests.close(), consumer.close(CLOSE_MS)]);
+    await Promise.all([sweeper.stop(), scheduler.stop(), stepTests.close(), consumer.close(CLOSE_MS), bell.close()]);
     await closeDeps(deps);
   });
   await untilReady(consumer);
+  scheduler.start();
   programStarted(log, { pid: process.pid, detail: { queue: config.WORKFLOW_QUEUE_NAME } });
 }
 
@@ -89,6 +95,11 @@ async function assertRedis(config: WorkerConfig): Promise<void> {
 function sweep(deps: Deps) {
   return startSweeper({
     intervalMs: deps.config.SWEEP_INTERVAL_MS,
+    makeRuns: (limit) =>
+      makeStuckHookRuns(deps.db, limit, async (run) => {
+        workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
+        await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
+      }),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
     wakeRun: (wake) => deps.queue.wakeRun(wake),

@@ -147,7 +147,7 @@ function spawnWorker(env: Record<string, string>, workers: ChildProcess[]): Test
       const names = () => lines.filter((line) => line.runId === runId).map((line) => line.event);
       const last = () => names().at(-1) ?? '';
       await eventually(
-        () => /_(succeeded|failed)$/.test(last()),
+        () => /_(succeeded|failed|cancelled)$/.test(last()),
         () => `the end of the trace: ${names()}`,
       );
       return names();

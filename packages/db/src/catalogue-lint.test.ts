@@ -169,8 +169,8 @@ const FAULTS: [fault: string, plant: string, problem: RegExp][] = [
   ],
   [
     'a function with its owner’s rights among the rows',
-    'ALTER FUNCTION app.heartbeat_run(uuid, uuid, bigint, integer) SECURITY DEFINER',
-    /heartbeat_run.* outside sys/,
+    'ALTER FUNCTION app.heartbeat_runs(jsonb) SECURITY DEFINER',
+    /heartbeat_runs.* outside sys/,
   ],
   [
     'a look-up that runs as the owner',

@@ -26,7 +26,8 @@ const WITHOUT_ORG = `(
 
 /** Unique across organizations on purpose: the organization itself, its address, and a 256-bit hash. */
 const GLOBAL_KEYS = `(
-  'organizations_pkey', 'organizations_slug_key', 'organization_invitations_token_key', 'api_keys_hash_key')`;
+  'organizations_pkey', 'organizations_slug_key', 'organization_invitations_token_key', 'api_keys_hash_key',
+  'workflow_hooks_token_key')`;
 
 const PROGRAMS = `('app_api', 'app_worker')`;
 const OUR_ROLES = `('app_owner', 'app_resolver', 'app_api', 'app_worker')`;
@@ -34,10 +35,11 @@ const OUR_ROLES = `('app_owner', 'app_resolver', 'app_api', 'app_worker')`;
 /** Written by functions of sys alone: the programs may not, so that nobody can tell another history. */
 const WRITTEN_BY_SYS = `('audit_heads', 'deleted_organizations')`;
 /** All that a worker may reach of what there is; a new table is closed to it until it is named here. */
-const OF_WORKERS = `('workflow_runs', 'workflow_run_steps', 'workflow_versions', 'organization_variables',
-  'failure_notices', 'failure_notice_settings')`;
+const OF_WORKERS = `('workflow_runs', 'workflow_run_steps', 'workflow_run_signals', 'workflow_run_events',
+  'workflow_versions', 'workflow_schedules', 'organization_variables', 'failure_notices', 'failure_notice_settings',
+  'hook_deliveries')`;
 /** Rows that are cleared away across organizations, once they have expired and not before. */
-const PURGED = `('idempotency_keys')`;
+const PURGED = `('idempotency_keys', 'hook_deliveries')`;
 
 /** What the look-ups that hand out work may write: when a row is due again, and how often it was tried. */
 const STAMPS = `('next_sweep_at', 'attempts', 'next_attempt_at')`;

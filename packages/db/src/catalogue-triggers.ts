@@ -1,8 +1,10 @@
 /**
- * The triggers that make the audit log append-only and chained, and leave a tombstone of each deleted organization: word
- * for word as PostgreSQL prints them, so that a condition that spares somebody is found as well as a missing trigger.
+ * The triggers that make the audit log append-only and chained, keep a run's timeline as it is, and leave a tombstone of
+ * each deleted organization: word for word as PostgreSQL prints them, so that a condition that spares somebody is found as
+ * well as a missing trigger.
  */
 const TRIGGERS = [
+  'never_changed BEFORE UPDATE ON app.workflow_run_events FOR EACH ROW EXECUTE FUNCTION app.refuse_change()',
   'never_changed BEFORE UPDATE ON app.audit_log FOR EACH ROW EXECUTE FUNCTION app.refuse_change()',
   'never_removed BEFORE DELETE ON app.audit_log FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change()',
   'never_emptied BEFORE TRUNCATE ON app.audit_log FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change()',

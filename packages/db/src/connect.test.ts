@@ -3,8 +3,9 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { assertRestrictedRole, closeDatabase, connectDatabase, type Database } from './connect.ts';
 import { isDatabaseUnavailable, sqlStateOf, violatedUniqueKey } from './failures.ts';
-import { claimRun } from './runs.ts';
+import { claimRun } from './run-ownership.ts';
 import { users } from './schema/users.ts';
+import { withoutOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { seedQueuedRun, seedTenant } from './testing-rows.ts';
 
@@ -75,6 +76,29 @@ it('survives a cut connection: the error is reported and the next query works', 
   await closeDatabase(db);
 });
 
+it('survives a connection that is cut in the middle of a transaction: its statement fails, and the process lives', async () => {
+  const unhandled = vi.fn();
+  process.once('uncaughtException', unhandled);
+  const db = connectDatabase({ url: database.apiUrl, poolSize: 1, applicationName: 'cut-inside', onError: () => {} });
+  const cutIt = () =>
+    vi.waitUntil(
+      async () => {
+        const { rowCount } = await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE application_name = 'cut-inside' AND query LIKE '%pg_sleep%'`);
+        return rowCount === 1;
+      },
+      { timeout: 10_000 },
+    );
+  const cut = await withoutOrg(db, (tx) => Promise.all([tx.execute('SELECT pg_sleep(30)'), cutIt()])).catch(
+    (error: unknown) => error,
+  );
+  expect(isDatabaseUnavailable(cut)).toBe(true);
+  expect((await db.pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  await closeDatabase(db);
+  expect(unhandled).not.toHaveBeenCalled();
+  process.removeListener('uncaughtException', unhandled);
+});
+
 it('tells an unreachable database from a refused statement', async () => {
   const nobody = 'postgres://app_api:x@127.0.0.1:1/none';
   const refused = await connected(nobody, (db) =>
@@ -110,7 +134,7 @@ it('names the unique key that refused a row, through the wrapping of the query b
 });
 
 it.each([
-  [true, ['claim-run']],
+  [true, ['claim-runs']],
   [false, []],
 ])('sends hot statements by name only while prepared is %s', async (prepared, names) => {
   const tenant = await seedTenant(admin);

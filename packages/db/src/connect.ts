@@ -42,6 +42,9 @@ export function connectDatabase(options: ConnectOptions): Database {
   };
   const pool = new pg.Pool({ ...config, max: poolSize });
   pool.on('error', onError);
+  // A connection that breaks while somebody holds it fails their statement and is an event besides. Without a listener
+  // that event would end the process; the pool listens to idle connections only.
+  pool.on('connect', (client) => client.on('error', () => {}));
   const lines = { connections: SHARED_CONNECTIONS, onError };
   const sharedReads = openSharedReads(config, lines);
   const runReads = openSharedReads(config, lines);

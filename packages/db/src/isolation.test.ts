@@ -11,15 +11,20 @@ const TENANT_TABLES = [
   'audit_log',
   'failure_notice_settings',
   'failure_notices',
+  'hook_deliveries',
   'idempotency_keys',
   'memberships',
   'org_mails',
   'organization_invitations',
   'organization_variables',
   'organizations',
+  'workflow_hooks',
   'workflow_pins',
+  'workflow_run_events',
+  'workflow_run_signals',
   'workflow_run_steps',
   'workflow_runs',
+  'workflow_schedules',
   'workflow_versions',
   'workflows',
 ];
@@ -229,6 +234,12 @@ describe('keys between tables', () => {
     const asWorker = (runId: string) => attempt(clients.app_worker, mine.orgId, step, [mine.orgId, runId]);
     expect((await asWorker(mine.endedRunId)).state).toBeNull();
     expect((await asWorker(theirs.endedRunId)).state).toBe('23503');
+    const signal = `INSERT INTO app.workflow_run_signals (org_id, run_id, number, type) VALUES ($1, $2, 2, 'cancel')`;
+    expect((await insert(signal, [mine.orgId, mine.endedRunId])).state).toBeNull();
+    expect((await insert(signal, [mine.orgId, theirs.endedRunId])).state).toBe('23503');
+    const event = `INSERT INTO app.workflow_run_events (org_id, run_id, number, entries) VALUES ($1, $2, 2, '[]')`;
+    expect((await insert(event, [mine.orgId, mine.endedRunId])).state).toBeNull();
+    expect((await insert(event, [mine.orgId, theirs.endedRunId])).state).toBe('23503');
   });
 
   it('cannot move a row into another organization', async () => {
@@ -254,6 +265,16 @@ describe('rows that never change', () => {
   it('keep a published version as it is, even for a superuser', async () => {
     const change = admin.query(`UPDATE app.workflow_versions SET note = 'x' WHERE org_id = $1`, [mine.orgId]);
     expect(sqlStateOf(await change.catch((error: unknown) => error))).toBe('WF002');
+  });
+
+  it('keep the timeline of a run as it is, even for a superuser', async () => {
+    const change = admin.query(`UPDATE app.workflow_run_events SET entries = '[]' WHERE org_id = $1`, [mine.orgId]);
+    expect(sqlStateOf(await change.catch((error: unknown) => error))).toBe('WF002');
+    for (const login of LOGINS) {
+      const change = await attempt(clients[login], mine.orgId, `UPDATE app.workflow_run_events SET entries = '[]'`);
+      expect(change.state).toBe('42501');
+      expect((await attempt(clients[login], mine.orgId, 'DELETE FROM app.workflow_run_events')).state).toBe('42501');
+    }
   });
 
   it('keep the audit log append-only for the API', async () => {

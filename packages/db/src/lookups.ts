@@ -75,6 +75,15 @@ export async function findInvitationByTokenHash(
   return rows[0] ?? null;
 }
 
+/** Finds a workflow by the SHA-256 of the token in its address; whether it takes requests is read inside `withOrg`. */
+export async function findWorkflowByHook(
+  db: Database,
+  tokenHash: Buffer,
+): Promise<{ orgId: string; workflowId: string } | null> {
+  const rows = await readHot<{ orgId: string; workflowId: string }>(db, WORKFLOW_BY_HOOK, [tokenHash]);
+  return rows[0] ?? null;
+}
+
 const AUTHORIZE = {
   name: 'authorize',
   text: 'SELECT is_session_active, role_key FROM sys.authorize($1::uuid, $2::uuid, $3::uuid)',
@@ -84,4 +93,9 @@ const AUTHORIZE_API_KEY = {
   name: 'authorize_api_key',
   text: `SELECT org_id AS "orgId", id AS "keyId", user_id AS "userId", role_key AS "roleKey", permissions,
     is_use_stale AS "isUseStale" FROM sys.authorize_api_key($1::bytea)`,
+};
+
+const WORKFLOW_BY_HOOK = {
+  name: 'workflow_by_hook',
+  text: 'SELECT org_id AS "orgId", workflow_id AS "workflowId" FROM sys.workflow_by_hook($1::bytea)',
 };

@@ -1,14 +1,15 @@
-import { and, asc, eq, inArray, isNotNull, type SQL, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, type SQL, type SQLWrapper, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Database } from './connect.ts';
+import { hookDeliveries } from './schema/hooks.ts';
 import { idempotencyKeys } from './schema/idempotency-keys.ts';
-import { workflowRunSteps, workflowRuns } from './schema/runs.ts';
+import { workflowRunEvents, workflowRunSteps, workflowRuns } from './schema/runs.ts';
 import { type OrgTx, withOrg } from './tenant.ts';
 
 /**
  * What belongs to an organization or a workflow without any limit is deleted in portions, each in a transaction of its
  * own: neither a statement's time limit nor a lock may depend on how much there is. A portion has an end in rows, steps
- * included, and in stored bytes; deleting one takes a second or two even on a slow disk.
+ * and timeline included, and in stored bytes; deleting one takes a second or two even on a slow disk.
  */
 const MAX_ROWS = 5_000;
 const MAX_BYTES = 50 * 1024 * 1024;
@@ -50,6 +51,20 @@ export async function deleteMostRuns(
     weigh: (tx, after) => weighRuns(tx, workflowId, after),
     remove: (tx, ids) =>
       tx.delete(workflowRuns).where(and(eq(workflowRuns.orgId, tx.orgId), inArray(workflowRuns.id, ids))),
+  });
+}
+
+/** The same with deliveries of webhooks: those of an organization, or the ones of one workflow whose run was made. */
+export async function deleteMostHookDeliveries(
+  db: Database,
+  orgId: string,
+  deletion: PortionedDeletion,
+  workflowId?: string,
+): Promise<number> {
+  const { id } = hookDeliveries;
+  return deletePile(db, orgId, deletion, {
+    weigh: (tx, after) => weighHookDeliveries(tx, workflowId, after),
+    remove: (tx, ids) => tx.delete(hookDeliveries).where(and(eq(hookDeliveries.orgId, tx.orgId), inArray(id, ids))),
   });
 }
 
@@ -101,10 +116,10 @@ function cutPortion(page: Weighed[]): Weighed[] {
 
 /** The page comes first, with its limit: steps of other runs are not read. */
 async function weighRuns(tx: OrgTx, workflowId: string | undefined, after: SQL | undefined): Promise<Weighed[]> {
-  const { orgId, id, createdAt, finishedAt, state, input, output, error } = workflowRuns;
+  const { orgId, id, createdAt, finishedAt, eventCount, state, input, output, error } = workflowRuns;
   const isOfWorkflow = and(eq(workflowRuns.workflowId, workflowId ?? ''), isNotNull(finishedAt));
   const page = tx
-    .select({ id, createdAt, bytes: storedBytes(state, input, output, error).as('bytes') })
+    .select({ id, createdAt, eventCount, bytes: storedBytes(state, input, output, error).as('bytes') })
     .from(workflowRuns)
     .where(
       and(
@@ -129,13 +144,33 @@ async function weighRuns(tx: OrgTx, workflowId: string | undefined, after: SQL |
     .select({
       id: page.id,
       createdAt: page.createdAt,
-      rows: sql`1 + ${steps.rows}`.mapWith(Number),
-      bytes: sql`${page.bytes} + coalesce(${steps.bytes}, 0)`.mapWith(Number),
+      rows: sql`1 + ${steps.rows} + ${page.eventCount}`.mapWith(Number),
+      bytes: sql`${page.bytes} + coalesce(${steps.bytes}, 0) + ${timelineBytes(tx, page.id)}`.mapWith(Number),
     })
     .from(page)
     .leftJoinLateral(steps, sql`true`)
     .orderBy(asc(page.createdAt), asc(page.id));
   return found.map((run) => ({ ...run, place: sql`(${run.createdAt.toISOString()}::timestamptz, ${run.id}::uuid)` }));
+}
+
+function timelineBytes(tx: OrgTx, runId: SQLWrapper): SQL {
+  const { orgId, entries } = workflowRunEvents;
+  const isOfRun = and(eq(orgId, tx.orgId), eq(workflowRunEvents.runId, runId));
+  return sql`(SELECT coalesce(sum(${storedBytes(entries)}), 0) FROM ${workflowRunEvents} WHERE ${isOfRun})`;
+}
+
+async function weighHookDeliveries(tx: OrgTx, ofWorkflow: string | undefined, after: SQL | undefined) {
+  const { orgId, workflowId, id, input, expiresAt } = hookDeliveries;
+  const isOfWorkflow = and(eq(workflowId, ofWorkflow ?? ''), isNotNull(expiresAt));
+  const found = await tx
+    .select({ id, bytes: storedBytes(input).mapWith(Number) })
+    .from(hookDeliveries)
+    .where(
+      and(eq(orgId, tx.orgId), ofWorkflow === undefined ? undefined : isOfWorkflow, after && sql`${id} > ${after}`),
+    )
+    .orderBy(asc(id))
+    .limit(PAGE);
+  return found.map((row) => ({ ...row, rows: 1, place: sql`${row.id}::uuid` }));
 }
 
 async function weighIdempotencyKeys(tx: OrgTx, after: SQL | undefined): Promise<Weighed[]> {

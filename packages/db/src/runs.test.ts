@@ -8,15 +8,14 @@ import {
   type Claim,
   type ClaimedRun,
   claimRun,
-  discardQueuedRun,
-  findStuckRuns,
-  heartbeatRun,
-  insertQueuedRun,
-  loadSteps,
+  heartbeatRuns,
+  loadDefinition,
+  type RecordOutcome,
   type RunRecord,
   recordRun,
   type StepRecord,
-} from './runs.ts';
+} from './run-ownership.ts';
+import { discardQueuedRun, findStuckRuns, insertQueuedRun, loadSteps } from './runs.ts';
 import { withOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { type SeededTenant, seedQueuedRun, seedTenant } from './testing-rows.ts';
@@ -57,11 +56,12 @@ async function claimed(runId: string, leaseMs = LEASE_MS): Promise<ClaimedRun> {
   return answer.run;
 }
 
-function record(run: ClaimedRun, change: Partial<RunRecord>): Promise<'recorded' | 'fenced'> {
-  const { orgId, runId, leaseToken } = run;
+function record(run: ClaimedRun, change: Partial<RunRecord>): Promise<RecordOutcome> {
+  const { orgId, runId, workflowId, leaseToken } = run;
   return recordRun(worker, {
     orgId,
     runId,
+    workflowId,
     leaseToken,
     leaseMs: LEASE_MS,
     status: 'running',
@@ -71,6 +71,11 @@ function record(run: ClaimedRun, change: Partial<RunRecord>): Promise<'recorded'
     release: false,
     ...change,
   });
+}
+
+async function beat({ orgId, workflowId, runId, leaseToken }: ClaimedRun): Promise<boolean | undefined> {
+  const [answer] = await heartbeatRuns(worker, [{ orgId, workflowId, runId, leaseToken, leaseMs: LEASE_MS }]);
+  return answer?.isOwner;
 }
 
 function step(stepKey: string, change: Partial<StepRecord> = {}): StepRecord {
@@ -122,7 +127,6 @@ describe('insertQueuedRun', () => {
       runId: run.id,
       workflowId: tenant.workflowId,
       version: 1,
-      definition: { version: 'v2' },
       state: null,
       input: { total: 5 },
       triggerType: 'trigger.manual',
@@ -132,6 +136,9 @@ describe('insertQueuedRun', () => {
       maxAttempts: 3,
       createdAt: run.createdAt,
       startedAt: expect.any(Date),
+    });
+    expect(await loadDefinition(worker, { orgId: tenant.orgId, workflowId: tenant.workflowId, version: 1 })).toEqual({
+      version: 'v2',
     });
     const after = await claim(run.id);
     expect(after.status).toBe('busy');
@@ -324,8 +331,8 @@ describe('fencing (R1)', () => {
     await expireLease(zombie.runId);
     const owner = await claimed(zombie.runId);
     expect(await record(zombie, { status: 'failed', state: { z: 1 }, steps: [step('z')] })).toBe('fenced');
-    expect(await heartbeatRun(worker, { ...zombie, leaseMs: LEASE_MS })).toBe(false);
-    expect(await heartbeatRun(worker, { ...owner, leaseMs: LEASE_MS })).toBe(true);
+    expect(await beat(zombie)).toBe(false);
+    expect(await beat(owner)).toBe(true);
     expect(await loadSteps(worker, tenant.orgId, zombie.runId)).toEqual([]);
     expect(await rowOf(zombie.runId)).toMatchObject({ status: 'running', state: null, lease_token: '2' });
   });
@@ -355,7 +362,7 @@ describe('fencing (R1)', () => {
     const before = await rowOf(run.runId);
     expect(await record(run, { status: 'succeeded' })).toBe('fenced');
     expect(await record(run, { status: 'running', steps: [step('late')] })).toBe('fenced');
-    expect(await heartbeatRun(worker, { ...run, leaseMs: LEASE_MS })).toBe(false);
+    expect(await beat(run)).toBe(false);
     for (const change of [`status = 'running', finished_at = NULL`, `output = '1'`, 'lease_token = 99']) {
       const byHand = admin.query(`UPDATE app.workflow_runs SET ${change} WHERE id = $1`, [run.runId]);
       expect(sqlStateOf(await byHand.catch((error: unknown) => error))).toBe('WF002');
@@ -368,7 +375,7 @@ describe('a run that is handed back', () => {
   it('is not taken again by a late heartbeat of its owner', async () => {
     const run = await claimed(await seedQueuedRun(admin, tenant));
     await record(run, { release: true });
-    expect(await heartbeatRun(worker, { ...run, leaseMs: LEASE_MS })).toBe(false);
+    expect(await beat(run)).toBe(false);
     expect((await claim(run.runId)).status).toBe('claimed');
   });
 
@@ -494,8 +501,12 @@ describe('the second door', () => {
     expect((await claimRun(one, { orgId: other.orgId, runId: theirs, leaseMs: 1 })).status).toBe('claimed');
     const client = await one.pool.connect();
     await client.query('BEGIN');
-    await client.query('SELECT app.claim_run($1, $2, 1)', [tenant.orgId, mine]);
-    await client.query('SELECT app.heartbeat_run($1, $2, 1, 1)', [other.orgId, theirs]);
+    await client.query('SELECT app.claim_runs($1)', [
+      JSON.stringify([{ orgId: tenant.orgId, runId: mine, leaseMs: 1 }]),
+    ]);
+    await client.query('SELECT app.heartbeat_runs($1)', [
+      JSON.stringify([{ orgId: other.orgId, runId: theirs, leaseToken: 1, leaseMs: 1 }]),
+    ]);
     const bare = client.query('SELECT count(*) FROM app.workflow_runs');
     expect(sqlStateOf(await bare.catch((error: unknown) => error))).toBe('WF001');
     await client.query('ROLLBACK');

@@ -4,7 +4,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { closeDatabase, connectDatabase, type Database } from './connect.ts';
 import { sqlStateOf } from './failures.ts';
-import { claimRun, heartbeatRun, loadSteps } from './runs.ts';
+import { claimRun, heartbeatRuns } from './run-ownership.ts';
+import { loadSteps } from './runs.ts';
 import { users } from './schema/users.ts';
 import { workflows } from './schema/workflows.ts';
 import { type OrgTx, type PlainTx, withOrg, withoutOrg } from './tenant.ts';
@@ -49,7 +50,12 @@ it('leaves no organization behind on the connection, however it was used and how
     [api, 'a failed statement', 'failed', () => withOrg(api, orgId, (tx) => tx.execute('SELECT 1 / 0'))],
     [api, 'accounts', 'done', () => withoutOrg(api, (tx) => tx.select().from(users))],
     [worker, 'a claim', 'done', () => claimRun(worker, { orgId, runId, leaseMs: 1_000 })],
-    [worker, 'a heartbeat', 'done', () => heartbeatRun(worker, { orgId, runId, leaseToken: 1, leaseMs: 1_000 })],
+    [
+      worker,
+      'a heartbeat',
+      'done',
+      () => heartbeatRuns(worker, [{ orgId, workflowId: first.workflowId, runId, leaseToken: 1, leaseMs: 1_000 }]),
+    ],
     [worker, 'steps', 'done', () => loadSteps(worker, orgId, runId)],
     [worker, 'a failed claim', 'failed', () => claimRun(worker, { orgId, runId, leaseMs: 1e12 })],
   ];
@@ -100,7 +106,8 @@ it('calls a transaction that lost a deadlock a second time, and both of two that
     withoutOrg(db, inOrder(second.userId, first.userId)).then(() => names.push('without one')),
   ]);
   expect(names).toHaveLength(2);
-  expect(calls).toBe(3);
+  // Usually one of the two loses; on a busy machine both may give up at the same moment.
+  expect([3, 4]).toContain(calls);
   const { rows } = await admin.query('SELECT display_name AS name FROM app.users WHERE id = ANY ($1)', [
     [first.userId, second.userId],
   ]);

@@ -110,6 +110,13 @@ async function seedWorkflow(admin: pg.Pool, tenant: SeededTenant): Promise<void>
     [orgId, workflowId],
   );
   await admin.query(
+    // Not due for long: what fires schedules beside the test leaves it alone.
+    `INSERT INTO app.workflow_schedules
+       (org_id, workflow_id, version, expression, time_zone, catch_up, max_attempts, next_fire_at)
+     VALUES ($1, $2, 1, '0 0 1 1 *', 'UTC', 'last', 3, now() + interval '1 year')`,
+    [orgId, workflowId],
+  );
+  await admin.query(
     `INSERT INTO app.workflow_pins (org_id, workflow_id, step_id, output) VALUES ($1, $2, 'fetch', '{"n": 1}')`,
     [orgId, workflowId],
   );
@@ -123,9 +130,34 @@ async function seedWorkflow(admin: pg.Pool, tenant: SeededTenant): Promise<void>
     `INSERT INTO app.failure_notices (org_id, workflow_id, failed_count, last_run_id) VALUES ($1, $2, 1, $3)`,
     [orgId, workflowId, endedRunId],
   );
+  await seedHook(admin, tenant);
   await admin.query(
     `INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status, finished_at)
      VALUES ($1, $2, 'one', 'transform', 'succeeded', now())`,
     [orgId, endedRunId],
+  );
+  await admin.query(
+    `INSERT INTO app.workflow_run_events (org_id, run_id, number, entries)
+     VALUES ($1, $2, 1, '[{"type": "run.succeeded"}]')`,
+    [orgId, endedRunId],
+  );
+  await admin.query(
+    `INSERT INTO app.workflow_run_signals (org_id, run_id, number, type, step_key, payload)
+     VALUES ($1, $2, 1, 'resume', 'one', '{"n": 1}')`,
+    [orgId, endedRunId],
+  );
+}
+
+async function seedHook(admin: pg.Pool, { orgId, workflowId }: SeededTenant): Promise<void> {
+  await admin.query('INSERT INTO app.workflow_hooks (org_id, workflow_id, token_hash) VALUES ($1, $2, $3)', [
+    orgId,
+    workflowId,
+    randomBytes(32),
+  ]);
+  await admin.query(
+    // Not due for long, as the mail above.
+    `INSERT INTO app.hook_deliveries (org_id, id, workflow_id, version, run_id, input, max_attempts, next_sweep_at)
+     VALUES ($1, gen_random_uuid(), $2, 1, gen_random_uuid(), '{"n": 1}', 1, now() + interval '1 year')`,
+    [orgId, workflowId],
   );
 }

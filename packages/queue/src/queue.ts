@@ -6,6 +6,7 @@
  * active may be the one that carries its cancel. So every call adds a job, and the claim in PostgreSQL drops the extra ones.
  */
 import { Queue } from 'bullmq';
+import { bellChannel } from './bell.ts';
 import { RUN_EXECUTE, type RunWake } from './jobs.ts';
 import { openLink } from './link.ts';
 
@@ -27,6 +28,8 @@ export interface RunQueue {
    * same: the caller decides by its row, and a worker treats a wake-up without a run as done.
    */
   wakeRun(wake: RunWake, options?: { delayMs?: number }): Promise<void>;
+  /** Tells the owner of the run, whichever worker that is, that the run has signals. Throws as `wakeRun` does. */
+  ringOwner(runId: string): Promise<void>;
   /** Whether Redis takes writes right now: it makes a small one, so a full or read-only server is not ready. Under 500 ms. */
   isReady(): Promise<boolean>;
   /** Ends the connection; calls in flight fail. Never hangs, also while Redis does. */
@@ -44,6 +47,9 @@ export function openQueue(settings: { redisUrl: string; queueName: string }): Ru
     async wakeRun(wake, options = {}) {
       const delay = options.delayMs ?? 0;
       await link.run(() => queue.add(RUN_EXECUTE, wake, { ...JOB_OPTIONS, delay }));
+    },
+    async ringOwner(runId) {
+      await link.run(() => link.redis.publish(bellChannel(settings.queueName), runId));
     },
     async isReady() {
       return link

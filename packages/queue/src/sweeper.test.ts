@@ -12,6 +12,7 @@ function start(options: Partial<SweeperOptions>) {
   const seen = { sweeps: 0, errors: [] as string[] };
   const sweeper = startSweeper({
     intervalMs: 1,
+    makeRuns: async () => undefined,
     isQueueReady: async () => true,
     findStuckRuns: async () => {
       seen.sweeps += 1;
@@ -46,4 +47,20 @@ it('cleans up again and again once its time has passed, also while the queue is 
   expect(Math.min(...pauses)).toBeGreaterThan(29); // each is noted a moment after it began
   expect(seen.errors.slice(0, 2)).toEqual(['failed 1', 'failed 2']);
   expect(seen.sweeps).toBe(0);
+});
+
+it('makes runs of what was accepted while the queue is away, and sweeps on when that fails', async () => {
+  let isReady = false;
+  const limits: number[] = [];
+  const seen = start({
+    isQueueReady: async () => isReady,
+    makeRuns: async (limit) => {
+      limits.push(limit);
+      throw new Error('no database');
+    },
+  });
+  await eventually('3 tries', () => limits.length >= 3);
+  expect([seen.sweeps, seen.errors[0], limits[0]]).toEqual([0, 'no database', 100]);
+  isReady = true;
+  await eventually('a sweep', () => seen.sweeps >= 1);
 });

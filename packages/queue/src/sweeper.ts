@@ -5,6 +5,8 @@ const BATCH = 100;
 
 export interface SweeperOptions {
   intervalMs: number;
+  /** Makes runs of what was accepted and has none yet, at most so many. Needs no queue: a run without a wake-up is stuck. */
+  makeRuns: (limit: number) => Promise<void>;
   /** Asked first: a run that was found but could not be woken would have to wait for its next turn. */
   isQueueReady: () => Promise<boolean>;
   findStuckRuns: (limit: number) => Promise<RunWake[]>;
@@ -28,7 +30,10 @@ export function startSweeper(options: SweeperOptions): { stop(): Promise<void> }
   const schedule = () => {
     if (isStopped) return;
     timer = setTimeout(() => {
-      sweep = sweepOnce(options).then(cleanUp).then(schedule);
+      sweep = makeRuns(options)
+        .then(() => sweepOnce(options))
+        .then(cleanUp)
+        .then(schedule);
     }, options.intervalMs);
     timer.unref();
   };
@@ -40,6 +45,14 @@ export function startSweeper(options: SweeperOptions): { stop(): Promise<void> }
       await sweep;
     },
   };
+}
+
+async function makeRuns({ makeRuns: makeSome, onError }: SweeperOptions): Promise<void> {
+  try {
+    await makeSome(BATCH);
+  } catch (error) {
+    onError(error instanceof Error ? error : new Error(String(error)));
+  }
 }
 
 async function sweepOnce({ isQueueReady, findStuckRuns, wakeRun, onSwept, onError }: SweeperOptions): Promise<void> {

@@ -93,6 +93,8 @@ const RateLimits = {
   RATE_LIMIT_SIGN_IN_PER_MIN: wholeNumber(1, 1_000_000).default(60),
   /** Requests a minute from one address to routes that take a secret from a stranger: mailed links, OAuth, invitations. */
   RATE_LIMIT_LINK_PER_MIN: wholeNumber(1, 1_000_000).default(60),
+  /** Requests a minute to one webhook, from all addresses together. */
+  RATE_LIMIT_HOOK_PER_MIN: wholeNumber(1, 1_000_000).default(6_000),
   /** Wrong passwords for one account in 15 minutes before it has to wait, whatever address they come from. */
   RATE_LIMIT_LOGIN_FAILURES: wholeNumber(1, 1_000_000).default(10),
   /** Mails with a link to one account an hour: so many to reset the password, and so many to confirm the address. */

@@ -93,7 +93,8 @@ export const rateLimited = event<Request & { class: string; ipAddress: string; p
   'warn',
 );
 
-export const workflowRunEnqueued = event<RunRef & { requestId: string; userId: string }>(
+/** `userId` is null when a trigger started it, `requestId` when a sweeper made the run of what an earlier request brought. */
+export const workflowRunEnqueued = event<RunRef & { requestId: string | null; userId: string | null }>(
   'workflow_run_enqueued',
   'info',
 );
@@ -103,18 +104,49 @@ export const workflowRunRetried = event<RunStep & { errorCode: string; nextAttem
   'warn',
 );
 export const workflowRunSucceeded = event<RunStep & { durationMs: number }>('workflow_run_succeeded', 'info');
+/** `nextAttemptAt` null: until something comes from outside, however long that takes. */
+export const workflowRunWaiting = event<RunStep & { nextAttemptAt: string | null }>('workflow_run_waiting', 'info');
+export const workflowRunCancelled = event<RunStep & { durationMs: number }>('workflow_run_cancelled', 'info');
 export const workflowRunFailed = event<RunStep & { durationMs: number; errorCode: string }>(
   'workflow_run_failed',
   'warn',
 );
 
-export const queueUnavailable = event<Partial<RunRef> & { requestId?: string; userId?: string; error: string }>(
+/** A request to a webhook that could not prove where it comes from; its sender hears one answer for all of these. */
+export const hookRefused = event<
+  Request & {
+    orgId: string;
+    workflowId: string;
+    reasonCode: 'no_secret' | 'no_signature' | 'wrong_signature' | 'wrong_time';
+  }
+>('hook_refused', 'warn');
+
+export const queueUnavailable = event<Partial<RunRef> & { requestId?: string; userId?: string | null; error: string }>(
   'queue_unavailable',
   'error',
 );
 
 /** A worker lost its lease: another one owns the run now, so this one stopped writing. */
 export const runLeaseLost = event<RunRef>('run_lease_lost', 'warn');
+type Schedule = { orgId: string; workflowId: string };
+/** Missed ticks beyond what `catchUp: "all"` makes up for; 900 means 900 or more. */
+const scheduleTicksDropped = event<Schedule & { count: number }>('schedule_ticks_dropped', 'warn');
+/** A schedule that cannot be read here, say because its time zone is unknown to this Node; it is tried again in an hour. */
+const scheduleFailed = event<Schedule & { error: string }>('schedule_failed', 'error');
+
+interface FiredSchedules {
+  runs: readonly RunRef[];
+  dropped: readonly (Schedule & { count: number })[];
+  broken: readonly (Schedule & { error: string })[];
+}
+
+/** Tells what the firing of schedules brought, one event each. */
+export function tellFiredSchedules(log: EventLog, { runs, dropped, broken }: FiredSchedules): void {
+  for (const run of runs) workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
+  for (const schedule of dropped) scheduleTicksDropped(log, schedule);
+  for (const schedule of broken) scheduleFailed(log, schedule);
+}
+
 /** What the sweeper woke: runs that were queued without a job, due, or abandoned by their worker. */
 export const runsSwept = event<{ count: number }>('runs_swept', 'info');
 

@@ -25,6 +25,7 @@ const TABLE: Record<Permission, [owner: boolean, admin: boolean, member: boolean
   'workflow:publish': [true, true, false],
   'run:read': [true, true, true],
   'run:start': [true, true, true],
+  'run:decide': [true, true, true],
   'api-key:read': [true, true, false],
   'api-key:write': [true, true, false],
   'audit:read': [true, true, false],

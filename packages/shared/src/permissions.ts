@@ -19,6 +19,7 @@ const LOWEST_ROLE = {
   'workflow:publish': 'admin',
   'run:read': 'member',
   'run:start': 'member',
+  'run:decide': 'member',
   'api-key:read': 'admin',
   'api-key:write': 'admin',
   'audit:read': 'admin',

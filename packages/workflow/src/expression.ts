@@ -27,6 +27,8 @@ export type ExpressionBindings = {
   /** The organization's variables; only needed by a tree that reads them. */
   readonly vars?: Record<string, Json>;
   readonly steps: Record<string, StepBinding>;
+  /** What a place adds: the item and index of each loop around it by their names, `error` after a failure. */
+  readonly locals?: Record<string, Json>;
 };
 
 export type ExpressionRequest = {
@@ -63,9 +65,10 @@ export function evaluateTemplate(
     throw new Error('evaluateTemplate was given an expression that needs JSONata');
   }
   const values: unknown[] = [];
+  const names = namesOf(bindings);
   for (const expression of expressions) {
     try {
-      values.push(evaluateInProcess(expression, bindings));
+      values.push(evaluateInProcess(expression, names));
     } catch (error) {
       return failure(error, expression.path, expression.offset);
     }
@@ -82,12 +85,13 @@ export async function evaluateExpressions(request: ExpressionRequest): Promise<E
   const { templates, path, bindings, now } = request;
   const context = { now, random: createRandom(`${request.seed}@${now}`) };
   const values: unknown[] = [];
+  const names = namesOf(bindings);
   for (const expression of listExpressions(templates, path)) {
     try {
       const isPlainOne = expression.plain !== null;
       const value = isPlainOne
-        ? evaluateInProcess(expression, bindings)
-        : await evaluateJsonata(expression.source, bindings, context);
+        ? evaluateInProcess(expression, names)
+        : await evaluateJsonata(expression.source, names, context);
       values.push(value);
     } catch (error) {
       return failure(error, expression.path, expression.offset);
@@ -96,8 +100,12 @@ export async function evaluateExpressions(request: ExpressionRequest): Promise<E
   return fill(templates, path, values);
 }
 
-function evaluateInProcess(expression: LocatedExpression, bindings: ExpressionBindings): unknown {
-  return expression.plain === null ? undefined : evaluatePlain(expression.plain, bindings);
+function namesOf({ locals, ...names }: ExpressionBindings): Record<string, unknown> {
+  return { ...names, ...locals };
+}
+
+function evaluateInProcess(expression: LocatedExpression, names: Record<string, unknown>): unknown {
+  return expression.plain === null ? undefined : evaluatePlain(expression.plain, names);
 }
 
 function fill(templates: unknown, path: string, values: readonly unknown[]): ExpressionResult {

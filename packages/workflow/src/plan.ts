@@ -1,28 +1,38 @@
 import type { DefinitionNode, WorkflowDefinition } from './definition.ts';
-import { isPlain } from './expression.ts';
+import { type PlannedTree, planTree } from './planned-tree.ts';
 import { ancestorsIn, leadsOnlyTo } from './reachability.ts';
-import { analyzeExpression } from './references.ts';
 import { type RetryDefaults, type RetryPolicy, resolveRetry } from './retry.ts';
 import type { Gate, StepKind } from './steps/kind.ts';
+import { type LoopConfig, readLoop } from './steps/loop-config.ts';
 import { findKind } from './steps/registry.ts';
-import { listExpressions } from './template-tree.ts';
 
 /** `branch` null: taken whenever the source goes on at all. */
 export type PlannedEdge = { readonly from: string; readonly to: string; readonly branch: string | null };
 
-/** A tree with expressions, what they read, and whether this process may evaluate them. */
-export type PlannedTree = {
-  readonly tree: unknown;
-  readonly reads: readonly string[];
-  readonly readsVars: boolean;
-  readonly isPlain: boolean;
+/** Nodes and the edges between them: a document, the body of a loop, or `onFailure`. Ids are unique over all of them. */
+export type Graph = {
+  /** In written order. */
+  readonly nodes: ReadonlyMap<string, PlannedNode>;
+  readonly edges: readonly PlannedEdge[];
+  readonly output: PlannedTree | null;
+};
+
+/** What a loop runs. `until` is null for a foreach. `as` names the item in expressions, `<as>Index` its index. */
+export type PlannedLoop = {
+  readonly body: Graph;
+  readonly as: string;
+  readonly concurrency: number;
+  readonly onItemError: 'fail' | 'collect';
+  readonly until: PlannedTree | null;
 };
 
 export type PlannedNode = {
   readonly id: string;
   readonly kind: StepKind;
+  /** Without the body of a loop and its `until`. */
   readonly config: PlannedTree;
-  /** Indexes into `Plan.edges`. */
+  readonly loop: PlannedLoop | null;
+  /** Indexes into the edges of its graph. */
   readonly incoming: readonly number[];
   readonly outgoing: readonly number[];
   readonly gate: Gate;
@@ -32,56 +42,84 @@ export type PlannedNode = {
   /** Milliseconds one attempt may take; null leaves it to the host. */
   readonly timeoutMs: number | null;
   readonly onError: 'fail' | 'continue' | 'branch';
+  /** `none`: an attempt whose outcome is unknown is not made again before a person says so. */
+  readonly idempotency: 'key' | 'natural' | 'none';
 };
 
 /** A definition prepared for running. Derived, never stored: the same definition and defaults give the same plan. */
-export type Plan = {
-  /** In written order. */
-  readonly nodes: ReadonlyMap<string, PlannedNode>;
-  readonly edges: readonly PlannedEdge[];
-  readonly output: PlannedTree | null;
-  /** The highest number of attempts any node has. */
+export type Plan = Graph & {
+  readonly onFailure: Graph | null;
+  /** Milliseconds a run may take; null leaves it without a limit. */
+  readonly timeoutMs: number | null;
+  /** The highest number of attempts any node has, those of bodies included. */
   readonly maxAttempts: number;
 };
+
+type GraphDefinition = Pick<WorkflowDefinition, 'nodes' | 'edges' | 'output'>;
+type Context = { readonly defaults: RetryDefaults; readonly names: readonly string[] };
 
 const ALL_EDGES: Gate = { needed: 'all', cancelRest: false };
 
 /** Prepares a validated definition. Throws only for a definition that `validateDefinition` would refuse. */
 export function planWorkflow(definition: WorkflowDefinition, defaults: RetryDefaults): Plan {
-  const edges = planEdges(definition);
-  const nodes = new Map(definition.nodes.map((node) => [node.id, planNode(node, edges, defaults)]));
+  const graph = planGraph(definition, { defaults, names: [] });
+  const { onFailure, timeoutMs } = definition.settings ?? {};
+  const after = onFailure === undefined ? null : planGraph(onFailure, { defaults, names: ['error'] });
   return {
-    nodes,
-    edges,
-    output: definition.output === undefined ? null : planTree(definition.output),
-    maxAttempts: Math.max(...[...nodes.values()].map((node) => node.retry.maxAttempts)),
+    ...graph,
+    onFailure: after,
+    timeoutMs: timeoutMs ?? null,
+    maxAttempts: Math.max(maxAttemptsIn(graph), after === null ? 1 : maxAttemptsIn(after)),
   };
 }
 
-function planEdges({ nodes, edges }: WorkflowDefinition): PlannedEdge[] {
+function planGraph(definition: GraphDefinition, context: Context): Graph {
+  const edges = planEdges(definition);
+  return {
+    nodes: new Map(definition.nodes.map((node) => [node.id, planNode(node, edges, context)])),
+    edges,
+    output: definition.output === undefined ? null : planTree(definition.output, context.names),
+  };
+}
+
+function planEdges({ nodes, edges }: GraphDefinition): PlannedEdge[] {
   if (edges !== undefined) {
     return edges.map(({ from, to, branch }) => ({ from, to, branch: branch ?? null }));
   }
   return nodes.slice(1).map(({ id }, index) => ({ from: nodes[index]?.id ?? id, to: id, branch: null }));
 }
 
-function planNode(node: DefinitionNode, edges: readonly PlannedEdge[], defaults: RetryDefaults): PlannedNode {
+function planNode(node: DefinitionNode, edges: readonly PlannedEdge[], context: Context): PlannedNode {
   const kind = findKind(node.type);
   if (kind === undefined) {
     throw new Error(`no kind of node is called ${node.type}`);
   }
   const gate = kind.gate?.(node.config) ?? ALL_EDGES;
+  const loop = kind.loop === undefined ? null : readLoop(node.config);
   return {
     id: node.id,
     kind,
-    config: planTree(node.config),
+    config: planTree(loop?.own ?? node.config, context.names),
+    loop: loop === null ? null : planLoop(loop, context),
     incoming: [...edges.keys()].filter((index) => edges[index]?.to === node.id),
     outgoing: [...edges.keys()].filter((index) => edges[index]?.from === node.id),
     gate,
     cancels: gate.cancelRest ? planCancels(node.id, edges) : [],
-    retry: resolveRetry(node.retry, defaults),
+    retry: resolveRetry(node.retry, context.defaults),
     timeoutMs: node.timeoutMs ?? null,
     onError: node.onError ?? 'fail',
+    idempotency: node.idempotency ?? kind.idempotency?.(node.config) ?? 'natural',
+  };
+}
+
+function planLoop({ body, until, as, concurrency, onItemError }: LoopConfig, context: Context): PlannedLoop {
+  const names = [...context.names, as, `${as}Index`];
+  return {
+    body: planGraph(body, { ...context, names }),
+    as,
+    concurrency,
+    onItemError,
+    until: until === undefined ? null : planTree(until, names),
   };
 }
 
@@ -95,8 +133,9 @@ function planCancels(joinId: string, edges: readonly PlannedEdge[]): string[] {
   return [...before].filter((id) => leadsOnlyTo(id, joinId, regular));
 }
 
-function planTree(tree: unknown): PlannedTree {
-  const found = listExpressions(tree, '').map((expression) => analyzeExpression(expression.source));
-  const reads = new Set(found.flatMap(({ steps }) => steps.map((step) => step.id)));
-  return { tree, reads: [...reads], readsVars: found.some(({ readsVars }) => readsVars), isPlain: isPlain(tree) };
+function maxAttemptsIn({ nodes }: Graph): number {
+  const each = [...nodes.values()].map(({ loop, retry }) =>
+    Math.max(retry.maxAttempts, loop === null ? 1 : maxAttemptsIn(loop.body)),
+  );
+  return Math.max(...each);
 }

@@ -2,6 +2,7 @@ import { ExpressionFault } from './expression-fault.ts';
 import { isRecord } from './json.ts';
 import { parseExpression } from './jsonata.ts';
 import { JSONATA_FUNCTIONS } from './jsonata-functions.ts';
+import { ROOT_NAMES } from './names.ts';
 import { rememberRecent } from './recent.ts';
 import { compileLinear } from './regex-engine.ts';
 
@@ -13,23 +14,27 @@ export type ExpressionAnalysis = {
   readonly steps: readonly { readonly id: string; readonly position?: number }[];
   /** Whether it reads the organization's variables, `$vars`. */
   readonly readsVars: boolean;
+  /**
+   * Names that mean something only in some places, such as `$item` in a loop. `isBound` when the expression gives the
+   * name a meaning of its own somewhere: then it may or may not be the one of the place.
+   */
+  readonly names: readonly LocalName[];
   readonly problems: readonly ExpressionProblem[];
 };
+
+export type LocalName = { readonly name: string; readonly isBound: boolean; readonly position?: number };
 
 /** What an expression reads and what is wrong with it, found without evaluating it. Never throws. */
 export const analyzeExpression: (source: string) => ExpressionAnalysis = rememberRecent(1000, analyze);
 
-const ROOTS = new Set(['trigger', 'steps', 'run', 'constants', 'vars']);
-const LATER_ROOTS = new Set(['item', 'itemIndex']);
-
 type Node = Record<string, unknown>;
-type Found = { steps: { id: string; position?: number }[]; problems: ExpressionProblem[] };
+type Found = { steps: { id: string; position?: number }[]; names: LocalName[]; problems: ExpressionProblem[] };
 
 function analyze(source: string): ExpressionAnalysis {
   try {
     const nodes = listNodes(parseExpression(source));
     const stepsNodes = new Set<unknown>();
-    const found: Found = { steps: [], problems: [] };
+    const found: Found = { steps: [], names: [], problems: [] };
     for (const node of nodes) {
       collectStepReference(node, stepsNodes, found);
     }
@@ -39,9 +44,9 @@ function analyze(source: string): ExpressionAnalysis {
       checkNode(node, { bound, isStepPath: stepsNodes.has(node), isCalled: called.has(node) }, found);
     }
     const readsVars = nodes.some((node) => isVariable(node, 'vars'));
-    return { steps: unique(found.steps), readsVars, problems: unique(found.problems) };
+    return { steps: unique(found.steps), readsVars, names: unique(found.names), problems: unique(found.problems) };
   } catch (error) {
-    return { steps: [], readsVars: false, problems: [asProblem(error)] };
+    return { steps: [], readsVars: false, names: [], problems: [asProblem(error)] };
   }
 }
 
@@ -94,7 +99,7 @@ type NodeContext = { readonly bound: Set<string>; readonly isStepPath: boolean; 
 
 function checkNode(node: Node, context: NodeContext, found: Found): void {
   for (const name of namesBoundBy(node)) {
-    if (ROOTS.has(name)) {
+    if (ROOT_NAMES.has(name)) {
       const message = `$${name} cannot be given another meaning.`;
       found.problems.push({ code: 'EXPRESSION_NAME', message, ...positionOf(node) });
     }
@@ -102,6 +107,9 @@ function checkNode(node: Node, context: NodeContext, found: Found): void {
   if (node.type === 'variable' && typeof node.value === 'string') {
     const problem = checkVariable(node.value, context);
     found.problems.push(...(problem === null ? [] : [{ ...problem, ...positionOf(node) }]));
+    if (isLocalName(node.value, context)) {
+      found.names.push({ name: node.value, isBound: context.bound.has(node.value), ...positionOf(node) });
+    }
   }
   if (node.type === 'regex' && node.value instanceof RegExp && !isLinear(node.value)) {
     const message = 'This regular expression cannot be run in linear time (no look-around, no back references).';
@@ -109,24 +117,20 @@ function checkNode(node: Node, context: NodeContext, found: Found): void {
   }
 }
 
-function checkVariable(name: string, { bound, isStepPath, isCalled }: NodeContext): ExpressionProblem | null {
+function checkVariable(name: string, { bound, isStepPath }: NodeContext): ExpressionProblem | null {
   if (name === 'steps') {
     const message = '$steps must be followed by the id of a step, as in $steps.fetch or $steps.`my-step`.';
     return isStepPath || bound.has(name) ? null : { code: 'EXPRESSION_NAME', message };
   }
-  if (name === '' || name === '$' || ROOTS.has(name) || bound.has(name)) {
-    return null;
+  return name === 'eval' && !bound.has(name) ? { code: 'EXPRESSION_NAME', message: '$eval is not available.' } : null;
+}
+
+/** `$error` is a function where it is called, and what failed where it is read. */
+function isLocalName(name: string, { isCalled }: NodeContext): boolean {
+  if (name === '' || name === '$' || ROOT_NAMES.has(name)) {
+    return false;
   }
-  if (LATER_ROOTS.has(name) || (name === 'error' && !isCalled)) {
-    return { code: 'UNSUPPORTED', message: `$${name} is not supported yet.` };
-  }
-  if (name === 'eval') {
-    return { code: 'EXPRESSION_NAME', message: '$eval is not available.' };
-  }
-  // Anything else would silently be no value.
-  return JSONATA_FUNCTIONS.has(name)
-    ? null
-    : { code: 'UNKNOWN_NAME', message: `$${name.slice(0, 60)} is not a known name.` };
+  return !JSONATA_FUNCTIONS.has(name) || (name === 'error' && !isCalled);
 }
 
 function isLinear(pattern: RegExp): boolean {

@@ -1,117 +1,178 @@
 import type { RunError, StepError } from './events.ts';
 import type { PlannedEdge, PlannedNode } from './plan.ts';
-import { isOpen, type RunDraft, stepOf } from './run-draft.ts';
+import { type FrameDraft, isOpen, iterationAt, keyIn, loopOf, type RunDraft, setStep } from './run-draft.ts';
+import { stepKeyIn } from './step-keys.ts';
 
-/** Starts the first attempt of a step. */
-export function startStep(draft: RunDraft, stepKey: string, collect: readonly string[] | null): void {
-  draft.steps[stepKey] = { status: 'running', attempt: 1, collect };
-  draft.effects.push({ type: 'startStep', stepKey, attempt: 1, collect });
-}
-
-/** Settles the outgoing edges of a step that ended, and everything that follows from it. */
-export function settleOutgoing(draft: RunDraft, stepKey: string, isTaken: (edge: PlannedEdge) => boolean): void {
-  const touched = settleEdges(draft, stepKey, isTaken);
-  while (touched.length > 0 && draft.status === 'running') {
-    const target = draft.plan.nodes.get(touched.shift() ?? '');
-    if (target !== undefined) {
-      touched.push(...enter(draft, target));
+/** Starts the steps of a frame that wait for no other. */
+export function startFrame(draft: RunDraft, frame: FrameDraft): void {
+  for (const node of frame.graph.nodes.values()) {
+    if (node.incoming.length === 0) {
+      startStep(draft, frame, node, { attempt: 1, collect: null });
     }
   }
+}
+
+/** Starts an attempt of a step. `collect` holds ids of nodes. */
+export function startStep(
+  draft: RunDraft,
+  frame: FrameDraft,
+  node: PlannedNode,
+  { attempt, collect }: { attempt: number; collect: readonly string[] | null },
+): void {
+  setStep(draft, frame, node.id, { status: 'running', attempt, collect });
+  draft.effects.push({
+    type: 'startStep',
+    stepKey: keyIn(frame, node),
+    attempt,
+    collect: collect === null ? null : collect.map((id) => stepKeyIn(frame.scope, id)),
+  });
+}
+
+/** Ends a step well: its edges without a branch and those of `branch` are taken. */
+export function succeedStep(
+  draft: RunDraft,
+  frame: FrameDraft,
+  node: PlannedNode,
+  { attempt, branch }: { attempt: number; branch?: string | undefined },
+): void {
+  setStep(draft, frame, node.id, { status: 'succeeded', attempt, ...(branch === undefined ? {} : { branch }) });
+  settleOutgoing(draft, frame, node, (edge) => edge.branch === null || edge.branch === branch);
 }
 
 /** Records the last failure of a step and does what its `onError` says. */
-export function failStep(draft: RunDraft, node: PlannedNode, attempt: number, error: StepError): void {
-  settleOutgoing(draft, node.id, recordFailure(draft, node, attempt, error));
+export function failStep(
+  draft: RunDraft,
+  frame: FrameDraft,
+  node: PlannedNode,
+  attempt: number,
+  error: StepError,
+): void {
+  settleOutgoing(draft, frame, node, recordFailure(draft, frame, node, attempt, error));
 }
 
-/** Ends a run because of an error: what runs is aborted, what never started is skipped. */
-export function failRun(draft: RunDraft, error: RunError): void {
-  for (const stepKey of draft.plan.nodes.keys()) {
-    if (stepOf(draft, stepKey)?.status === 'pending') {
-      skip(draft, stepKey);
+/** Fails a frame as a whole: what runs in it is aborted, what never started is skipped. */
+export function failFrame(draft: RunDraft, frame: FrameDraft, error: RunError): void {
+  closeFrame(draft, frame, 'skipped');
+  draft.failures.push({ frame, error });
+}
+
+/** Ends everything in a frame that has not ended. */
+export function closeFrame(draft: RunDraft, frame: FrameDraft, pendingBecomes: 'skipped' | 'cancelled'): void {
+  for (const node of frame.graph.nodes.values()) {
+    if (pendingBecomes === 'skipped' && frame.steps[node.id]?.status === 'pending') {
+      skip(draft, frame, node);
     } else {
-      cancelStep(draft, stepKey);
+      cancelStep(draft, frame, node);
     }
   }
-  draft.status = 'failed';
-  draft.effects.push({ type: 'finishRun', status: 'failed', error });
+  frame.isClosed = true;
 }
 
-/** Cancels a step that has not ended; its result, should one come, is ignored. */
-export function cancelStep(draft: RunDraft, stepKey: string): void {
-  const step = stepOf(draft, stepKey);
+/** Cancels a step that has not ended, with all its iterations; its result, should one come, is ignored. */
+function cancelStep(draft: RunDraft, frame: FrameDraft, node: PlannedNode): void {
+  const step = frame.steps[node.id];
   if (step === undefined || !isOpen(step)) {
     return;
   }
-  draft.steps[stepKey] = { status: 'cancelled', attempt: 'attempt' in step ? step.attempt : 0 };
-  draft.effects.push({ type: step.status === 'running' ? 'abortStep' : 'cancelStep', stepKey });
+  cancelIterations(draft, frame, node);
+  setStep(draft, frame, node.id, { status: 'cancelled', attempt: 'attempt' in step ? step.attempt : 0 });
+  const type = step.status === 'running' ? 'abortStep' : 'cancelStep';
+  draft.effects.push({ type, stepKey: keyIn(frame, node) });
 }
 
-function skip(draft: RunDraft, stepKey: string): void {
-  draft.steps[stepKey] = { status: 'skipped' };
-  draft.effects.push({ type: 'skipStep', stepKey });
+function cancelIterations(draft: RunDraft, frame: FrameDraft, node: PlannedNode): void {
+  for (const index of Object.keys(loopOf(frame, node)?.frames ?? {})) {
+    const iteration = iterationAt(draft, frame, node, Number(index));
+    if (iteration !== null) {
+      closeFrame(draft, iteration, 'cancelled');
+    }
+  }
+}
+
+function skip(draft: RunDraft, frame: FrameDraft, node: PlannedNode): void {
+  setStep(draft, frame, node.id, { status: 'skipped' });
+  draft.effects.push({ type: 'skipStep', stepKey: keyIn(frame, node) });
+}
+
+/** Settles the outgoing edges of a step that ended, and everything that follows from it. */
+function settleOutgoing(
+  draft: RunDraft,
+  frame: FrameDraft,
+  node: PlannedNode,
+  isTaken: (edge: PlannedEdge) => boolean,
+): void {
+  const touched = settleEdges(frame, node, isTaken);
+  while (touched.length > 0 && !frame.isClosed) {
+    const target = frame.graph.nodes.get(touched.shift() ?? '');
+    if (target !== undefined) {
+      touched.push(...enter(draft, frame, target));
+    }
+  }
 }
 
 /** Settles the edges and answers the nodes they lead to. */
-function settleEdges(draft: RunDraft, stepKey: string, isTaken: (edge: PlannedEdge) => boolean): string[] {
-  const outgoing = draft.plan.nodes.get(stepKey)?.outgoing ?? [];
-  return outgoing.flatMap((index) => {
-    const edge = draft.plan.edges[index];
-    if (edge === undefined || draft.edges[index] !== 'open') {
+function settleEdges(frame: FrameDraft, node: PlannedNode, isTaken: (edge: PlannedEdge) => boolean): string[] {
+  return node.outgoing.flatMap((index) => {
+    const edge = frame.graph.edges[index];
+    if (edge === undefined || frame.edges[index] !== 'open') {
       return [];
     }
-    draft.edges[index] = isTaken(edge) ? 'taken' : 'dead';
+    frame.edges[index] = isTaken(edge) ? 'taken' : 'dead';
     return [edge.to];
   });
 }
 
 /** Decides about a node one of whose edges has just settled; answers the nodes to look at next. */
-function enter(draft: RunDraft, node: PlannedNode): string[] {
-  if (stepOf(draft, node.id)?.status !== 'pending') {
+function enter(draft: RunDraft, frame: FrameDraft, node: PlannedNode): string[] {
+  if (frame.steps[node.id]?.status !== 'pending') {
     return [];
   }
-  const taken = node.incoming.filter((index) => draft.edges[index] === 'taken');
-  const isSettled = node.incoming.every((index) => draft.edges[index] !== 'open');
+  const taken = node.incoming.filter((index) => frame.edges[index] === 'taken');
+  const isSettled = node.incoming.every((index) => frame.edges[index] !== 'open');
   const { needed } = node.gate;
   if (needed !== 'all' && taken.length >= needed) {
-    return startJoin(draft, node, taken);
+    return startJoin(draft, frame, node, taken);
   }
   if (!isSettled) {
     return [];
   }
   if (taken.length === 0) {
-    skip(draft, node.id);
-    return settleEdges(draft, node.id, () => false);
+    skip(draft, frame, node);
+    return settleEdges(frame, node, () => false);
   }
   if (needed !== 'all') {
     const message = `${taken.length} of ${needed} needed paths arrived.`;
-    const isTaken = recordFailure(draft, node, 0, { code: 'JOIN_UNSATISFIED', message, retryable: false });
-    return settleEdges(draft, node.id, isTaken);
+    const error = { code: 'JOIN_UNSATISFIED', message, retryable: false };
+    return settleEdges(frame, node, recordFailure(draft, frame, node, 0, error));
   }
-  return startJoin(draft, node, taken);
+  return startJoin(draft, frame, node, taken);
 }
 
-function startJoin(draft: RunDraft, node: PlannedNode, taken: readonly number[]): string[] {
-  const sources = taken.flatMap((index) => draft.plan.edges[index]?.from ?? []);
-  startStep(draft, node.id, node.kind.gate === undefined ? null : [...new Set(sources)]);
-  const superfluous = node.cancels.filter((stepKey) => isOpen(stepOf(draft, stepKey)));
-  for (const stepKey of superfluous) {
-    cancelStep(draft, stepKey);
+function startJoin(draft: RunDraft, frame: FrameDraft, node: PlannedNode, taken: readonly number[]): string[] {
+  const sources = taken.flatMap((index) => frame.graph.edges[index]?.from ?? []);
+  startStep(draft, frame, node, { attempt: 1, collect: node.kind.gate === undefined ? null : [...new Set(sources)] });
+  const superfluous = node.cancels.flatMap((id) => frame.graph.nodes.get(id) ?? []);
+  const open = superfluous.filter(({ id }) => isOpen(frame.steps[id]));
+  for (const other of open) {
+    cancelStep(draft, frame, other);
   }
-  return superfluous.flatMap((stepKey) => settleEdges(draft, stepKey, () => false));
+  return open.flatMap((other) => settleEdges(frame, other, () => false));
 }
 
-/** Answers which edges go on from here: none when the failure ended the run. */
+/** Answers which edges go on from here: none when the failure ended the frame. */
 function recordFailure(
   draft: RunDraft,
+  frame: FrameDraft,
   node: PlannedNode,
   attempt: number,
   error: StepError,
 ): (edge: PlannedEdge) => boolean {
-  draft.steps[node.id] = { status: 'failed', attempt };
-  draft.effects.push({ type: 'failStep', stepKey: node.id, error });
+  const stepKey = keyIn(frame, node);
+  cancelIterations(draft, frame, node);
+  setStep(draft, frame, node.id, { status: 'failed', attempt });
+  draft.effects.push({ type: 'failStep', stepKey, error });
   if (node.onError === 'fail') {
-    failRun(draft, { code: error.code, message: error.message, stepId: node.id });
+    failFrame(draft, frame, { code: error.code, message: error.message, stepId: error.stepId ?? stepKey });
     return () => false;
   }
   const branch = node.onError === 'branch' ? 'error' : null;

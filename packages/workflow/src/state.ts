@@ -1,17 +1,25 @@
-import type { Plan } from './plan.ts';
+import type { RunError } from './events.ts';
+import type { Graph, Plan } from './plan.ts';
+import type { WaitFor } from './steps/kind.ts';
 
 /**
- * Where a step stands. `attempt` counts started attempts. `collect` names the steps whose outputs a join takes: fixed
- * when it starts, so that a repeated attempt takes the same. `dueAt` is epoch milliseconds.
+ * Where a step stands. `attempt` counts started attempts. `collect` names the nodes whose outputs a join takes: fixed
+ * when it starts, so that a repeated attempt takes the same. `dueAt` is epoch milliseconds, null for what takes as long
+ * as it takes. A loop is `running` from its start to its end, and has `loop` once the number of its items is known.
  */
 export type StepState =
   | { readonly status: 'pending' }
-  | { readonly status: 'running'; readonly attempt: number; readonly collect: readonly string[] | null }
+  | {
+      readonly status: 'running';
+      readonly attempt: number;
+      readonly collect: readonly string[] | null;
+      readonly loop?: LoopState;
+    }
   | {
       readonly status: 'waiting';
-      readonly for: 'retry';
+      readonly for: 'retry' | WaitFor;
       readonly attempt: number;
-      readonly dueAt: number;
+      readonly dueAt: number | null;
       readonly collect: readonly string[] | null;
     }
   | { readonly status: 'succeeded'; readonly attempt: number; readonly branch?: string }
@@ -22,50 +30,47 @@ export type StepState =
 /** An edge settles once. */
 export type EdgeState = 'open' | 'taken' | 'dead';
 
+/** One walk through a graph: of the run itself, of an iteration, of `onFailure`. Steps by node id, edges by index. */
+export type Frame = { readonly steps: Readonly<Record<string, StepState>>; readonly edges: readonly EdgeState[] };
+
+/** An iteration that has not ended: it runs its steps, then its output is evaluated, then a repeat's `until`. */
+export type Iteration = Frame & { readonly phase: 'steps' | 'output' | 'until' };
+
 /**
- * All the engine remembers of a run: small JSON, statuses only, never inputs, outputs or messages. `output` means
- * every step has ended and the output is being evaluated. Steps are keyed by step key, edges by index in the plan.
+ * A loop of `total` iterations at most, of which `next` have begun and `done` have ended. Only open iterations are
+ * kept, so the state of a loop over 10,000 items is small.
  */
-export type RunState = {
+export type LoopState = {
+  readonly total: number;
+  readonly next: number;
+  readonly done: number;
+  readonly frames: Readonly<Record<string, Iteration>>;
+};
+
+/**
+ * All the engine remembers of a run: small JSON, statuses only, never inputs or outputs. `output` means every step has
+ * ended and the output is being evaluated; `failing` that the run failed with `failure` and the steps of `onFailure`
+ * are under way. `deadlineAt` (epoch milliseconds) is when the run has taken too long.
+ */
+export type RunState = Frame & {
   readonly format: 1;
-  readonly status: 'created' | 'running' | 'output' | 'succeeded' | 'failed' | 'cancelled';
-  readonly steps: Readonly<Record<string, StepState>>;
-  readonly edges: readonly EdgeState[];
+  readonly status: 'created' | 'running' | 'output' | 'failing' | 'succeeded' | 'failed' | 'cancelled';
+  readonly deadlineAt?: number;
+  readonly failure?: RunError;
+  readonly onFailure?: Frame;
 };
 
 /** The state of a run nobody has started yet. */
 export function initialState(plan: Plan): RunState {
-  const steps = Object.fromEntries([...plan.nodes.keys()].map((id) => [id, { status: 'pending' } as const]));
-  return { format: 1, status: 'created', steps, edges: plan.edges.map(() => 'open') };
+  return { format: 1, status: 'created', ...initialFrame(plan) };
+}
+
+export function initialFrame({ nodes, edges }: Graph): Frame {
+  const steps = Object.fromEntries([...nodes.keys()].map((id) => [id, { status: 'pending' } as const]));
+  return { steps, edges: edges.map(() => 'open') };
 }
 
 /** True when no event can change the run any more. */
 export function hasEnded(state: RunState): boolean {
   return state.status === 'succeeded' || state.status === 'failed' || state.status === 'cancelled';
-}
-
-/** The run as others see it; `nextAttemptAt` (epoch milliseconds) is set exactly while only retries are due. */
-export type RunStatus =
-  | { readonly status: 'queued'; readonly nextAttemptAt: number | null }
-  | { readonly status: 'running' | 'succeeded' | 'failed' | 'cancelled'; readonly nextAttemptAt: null };
-
-/** A run is queued before it starts and while every step it could go on with waits for a retry. */
-export function runStatus(state: RunState): RunStatus {
-  if (state.status === 'created') {
-    return { status: 'queued', nextAttemptAt: null };
-  }
-  if (state.status !== 'running') {
-    return { status: state.status === 'output' ? 'running' : state.status, nextAttemptAt: null };
-  }
-  const steps = Object.values(state.steps);
-  const dueTimes = steps.flatMap((step) => (step.status === 'waiting' ? [step.dueAt] : []));
-  if (steps.some((step) => step.status === 'running') || dueTimes.length === 0) {
-    return { status: 'running', nextAttemptAt: null };
-  }
-  return { status: 'queued', nextAttemptAt: Math.min(...dueTimes) };
-}
-
-/** The highest attempt of any step, 0 before the first one starts. */
-export function countAttempts(state: RunState): number {
-  return Math.max(0, ...Object.values(state.steps).map((step) => ('attempt' in step ? step.attempt : 0)));
 }

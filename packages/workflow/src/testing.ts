@@ -7,7 +7,7 @@ import { validateDefinition } from './validate.ts';
 
 /** Plans a document that must be valid; throws with its problems otherwise. */
 export function planOf(document: unknown, maxAttempts = 3): Plan {
-  const validation = validateDefinition(document);
+  const validation = validateDefinition(document, { allowLater: true });
   if (!validation.ok) {
     throw new Error(JSON.stringify(validation.problems));
   }
@@ -58,9 +58,9 @@ export function driveRun(plan: Plan): DrivenRun {
       const full = { code: 'BOOM', message: 'it broke', retryable: false, ...error };
       send({ type: 'step.failed', stepKey, attempt: attemptOf(stepKey), error: full, at: 0, random: 0.5 });
     },
-    retryDue: (at) => send({ type: 'retry.due', at }),
+    retryDue: (at) => send({ type: 'time.passed', at }),
     cancel: () => send({ type: 'run.cancelled', at: 0 }),
-    finish: () => send({ type: 'output.evaluated', at: 0 }),
+    finish: () => send({ type: 'output.evaluated', scope: '', at: 0 }),
     step: (stepKey) => state.steps[stepKey]?.status,
     started: () => effects.flatMap((it) => (it.type === 'startStep' ? [`${it.stepKey}#${it.attempt}`] : [])),
   };

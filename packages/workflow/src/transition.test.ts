@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import type { Effect } from './effects.ts';
 import { outputSource } from './output.ts';
-import { countAttempts, initialState, runStatus } from './state.ts';
+import { resume } from './resume.ts';
+import { countAttempts, runStatus } from './run-status.ts';
+import { initialState } from './state.ts';
 import { driveRun, planOf } from './testing.ts';
-import { resume, transition } from './transition.ts';
+import { transition } from './transition.ts';
 
 const trigger = { type: 'trigger.manual' };
 const node = (id: string, more: object = {}) => ({ id, type: 'transform', config: { value: 1 }, ...more });
@@ -70,7 +72,7 @@ test('the run succeeds only after its output was evaluated', () => {
   run.succeed('a');
   expect(run.state().status).toBe('output');
   expect(runStatus(run.state()).status).toBe('running');
-  expect(run.effects.at(-1)).toEqual({ type: 'evaluateOutput', source: { type: 'steps', stepKeys: ['a'] } });
+  expect(run.effects.at(-1)).toEqual({ type: 'evaluateOutput', scope: '', source: { type: 'steps', stepKeys: ['a'] } });
   run.finish();
   expect(run.effects.at(-1)).toEqual({ type: 'finishRun', status: 'succeeded' });
 });
@@ -79,7 +81,12 @@ test('a run whose output cannot be evaluated fails without blaming a step', () =
   const run = drive([node('a')]);
   run.succeed('a');
   const error = { code: 'EXPRESSION_NO_VALUE', message: 'no value' };
-  const [state, effects] = transition(plan([node('a')]), run.state(), { type: 'output.failed', error, at: 0 });
+  const [state, effects] = transition(plan([node('a')]), run.state(), {
+    type: 'output.failed',
+    scope: '',
+    error,
+    at: 0,
+  });
   expect(state.status).toBe('failed');
   expect(effects).toEqual([{ type: 'finishRun', status: 'failed', error }]);
 });
@@ -299,7 +306,11 @@ test('two of three: the third is cancelled as soon as two are done', () => {
   expect(run.effects).toContainEqual({ type: 'startStep', stepKey: 'two', attempt: 1, collect: ['a', 'b'] });
   expect([run.step('c'), run.step('note')]).toEqual(['cancelled', 'skipped']);
   run.succeed('two');
-  expect(run.effects.at(-1)).toEqual({ type: 'evaluateOutput', source: { type: 'steps', stepKeys: ['two'] } });
+  expect(run.effects.at(-1)).toEqual({
+    type: 'evaluateOutput',
+    scope: '',
+    source: { type: 'steps', stepKeys: ['two'] },
+  });
 });
 
 test('two of three: one failure leaves enough, and the note says so', () => {
@@ -310,7 +321,11 @@ test('two of three: one failure leaves enough, and the note says so', () => {
   expect(run.effects).toContainEqual({ type: 'startStep', stepKey: 'two', attempt: 1, collect: ['b', 'c'] });
   run.succeed('two');
   run.succeed('note');
-  expect(run.effects.at(-1)).toEqual({ type: 'evaluateOutput', source: { type: 'steps', stepKeys: ['two', 'note'] } });
+  expect(run.effects.at(-1)).toEqual({
+    type: 'evaluateOutput',
+    scope: '',
+    source: { type: 'steps', stepKeys: ['two', 'note'] },
+  });
 });
 
 test('two of three: two failures fail the join and the run', () => {
@@ -330,7 +345,11 @@ test('two of three: three failures skip the join and the run succeeds with the n
   }
   expect([run.step('two'), run.step('note')]).toEqual(['skipped', 'running']);
   run.succeed('note');
-  expect(run.effects.at(-1)).toEqual({ type: 'evaluateOutput', source: { type: 'steps', stepKeys: ['note'] } });
+  expect(run.effects.at(-1)).toEqual({
+    type: 'evaluateOutput',
+    scope: '',
+    source: { type: 'steps', stepKeys: ['note'] },
+  });
 });
 
 // Output
@@ -339,19 +358,23 @@ test('without an output the succeeded ends count, but not conditions', () => {
   const run = drive([condition('if'), node('a'), node('b')], ['if a true', 'if b false']);
   run.succeed('if', 'true');
   run.succeed('a');
-  expect(outputSource(plan([condition('if'), node('a'), node('b')], ['if a true', 'if b false']), run.state())).toEqual(
-    {
-      type: 'steps',
-      stepKeys: ['a'],
-    },
-  );
+  expect(
+    outputSource(plan([condition('if'), node('a'), node('b')], ['if a true', 'if b false']), run.state(), ''),
+  ).toEqual({
+    type: 'steps',
+    stepKeys: ['a'],
+  });
 });
 
 test('a node whose chosen branch leads nowhere ends the run with its own output', () => {
   const nodes = [node('first', { onError: 'branch' }), node('fix')];
   const run = drive(nodes, ['first fix error']);
   run.succeed('first');
-  expect(run.effects.at(-1)).toEqual({ type: 'evaluateOutput', source: { type: 'steps', stepKeys: ['first'] } });
+  expect(run.effects.at(-1)).toEqual({
+    type: 'evaluateOutput',
+    scope: '',
+    source: { type: 'steps', stepKeys: ['first'] },
+  });
 });
 
 test('a written output wins over the ends', () => {
@@ -451,7 +474,7 @@ test('a new owner begins a run nobody began, evaluates a missing output, and lea
   const run = driveRun(thePlan);
   run.succeed('a');
   expect(resume(thePlan, run.state(), 0)[1]).toEqual([
-    { type: 'evaluateOutput', source: { type: 'steps', stepKeys: ['a'] } },
+    { type: 'evaluateOutput', scope: '', source: { type: 'steps', stepKeys: ['a'] } },
   ]);
   run.finish();
   expect(resume(thePlan, run.state(), 0)).toEqual([run.state(), []]);

@@ -1,18 +1,32 @@
 import type { Effect } from './effects.ts';
 import type { RunEvent } from './events.ts';
+import { continueLoop, failIteration, failOutput, failUntil, finishOutput, finishSteps, finishUntil } from './loops.ts';
 import { outputSource } from './output.ts';
 import type { Plan } from './plan.ts';
 import { isRetried, retryDelayMs } from './retry.ts';
-import { closeDraft, isOpen, openDraft, type RunDraft, stepOf } from './run-draft.ts';
-import { cancelStep, failRun, failStep, settleOutgoing, startStep } from './settle.ts';
-import { hasEnded, type RunState } from './state.ts';
+import {
+  closeDraft,
+  type FrameDraft,
+  findTarget,
+  frameAt,
+  isOpen,
+  openDraft,
+  openOnFailure,
+  type RunDraft,
+  setLoop,
+} from './run-draft.ts';
+import { closeFrame, failFrame, failStep, startFrame, succeedStep } from './settle.ts';
+import { hasEnded, initialFrame, type RunState } from './state.ts';
+import { iterationScope } from './step-keys.ts';
+import { beginWait, decide, failWait, passTime, resumeStep } from './waits.ts';
 
 type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
 
 /**
  * The engine: what a run becomes through an event, and what has to be done. Synchronous, without clock, randomness or
  * I/O. A repeated, late or foreign event changes nothing and returns the same state object; so does any event after
- * the run ended. Every state it returns either has ended, evaluates its output, runs a step, or waits for a retry.
+ * the run ended. Every state it returns either has ended, or has something that the host works on (a running step, an
+ * output, the values of a loop), or waits for a time or a named thing.
  */
 export function transition(plan: Plan, state: RunState, event: RunEvent): [RunState, Effect[]] {
   if (hasEnded(state)) {
@@ -20,137 +34,210 @@ export function transition(plan: Plan, state: RunState, event: RunEvent): [RunSt
   }
   const draft = openDraft(plan, state);
   applyEvent(draft, event);
-  finishWhenDone(draft, state);
-  return closeDraft(draft, state);
-}
-
-/**
- * What a new owner of a run has to do after the old one died, at epoch milliseconds `at`: begin a run nobody began,
- * run again what was running, start the retries that are due, evaluate the output. Ended steps never run again.
- * A step that was running keeps its attempt number: an attempt is used up once its result is recorded, and this one's
- * never was, so a dying worker costs a step none of its attempts.
- */
-export function resume(plan: Plan, state: RunState, at: number): [RunState, Effect[]] {
-  if (state.status === 'created') {
-    return transition(plan, state, { type: 'run.started', at });
-  }
-  if (state.status === 'output') {
-    return [state, [{ type: 'evaluateOutput', source: outputSource(plan, state) }]];
-  }
-  const again = [...plan.nodes.keys()].flatMap((stepKey): Effect[] => {
-    const step = state.steps[stepKey];
-    return step?.status === 'running'
-      ? [{ type: 'startStep', stepKey, attempt: step.attempt, collect: step.collect }]
-      : [];
-  });
-  const [next, effects] = transition(plan, state, { type: 'retry.due', at });
-  return [next, [...again, ...effects]];
+  spreadFailures(draft);
+  finishFrames(draft);
+  return closeDraft(draft);
 }
 
 function applyEvent(draft: RunDraft, event: RunEvent): void {
   switch (event.type) {
     case 'run.started':
-      startRun(draft);
+      startRun(draft, event.at);
       break;
+    case 'run.cancelled':
+      cancelRun(draft);
+      break;
+    case 'time.passed':
+      passTime(draft, event.at);
+      break;
+    case 'output.evaluated':
+    case 'output.failed':
+      endOutput(draft, event);
+      break;
+    case 'loop.started':
+      startLoop(draft, event);
+      break;
+    case 'until.evaluated':
+    case 'until.failed':
+      endUntil(draft, event);
+      break;
+    default:
+      applyStepEvent(draft, event);
+      break;
+  }
+}
+
+function applyStepEvent(draft: RunDraft, event: Extract<RunEvent, { type: `step.${string}` }>): void {
+  switch (event.type) {
     case 'step.succeeded':
-      succeedStep(draft, event);
+      endAttempt(draft, event);
       break;
     case 'step.failed':
       failAttempt(draft, event);
       break;
-    case 'retry.due':
-      startDueRetries(draft, event.at);
+    case 'step.waits':
+      beginWait(draft, event);
       break;
-    case 'output.evaluated':
-    case 'output.failed':
-      finishOutput(draft, event);
+    case 'step.unknown':
+      beginWait(draft, { ...event, for: 'decision', dueAt: null });
       break;
-    case 'run.cancelled':
-      cancelRun(draft);
+    case 'step.resumed':
+      resumeStep(draft, event);
+      break;
+    case 'step.resumeFailed':
+      failWait(draft, event);
+      break;
+    case 'step.decided':
+      decide(draft, event);
       break;
     default:
       event satisfies never;
   }
 }
 
-function startRun(draft: RunDraft): void {
+function startRun(draft: RunDraft, at: number): void {
   if (draft.status !== 'created') {
     return;
   }
   draft.status = 'running';
-  for (const node of draft.plan.nodes.values()) {
-    if (node.incoming.length === 0) {
-      startStep(draft, node.id, null);
-    }
-  }
+  draft.deadlineAt = draft.plan.timeoutMs === null ? undefined : at + draft.plan.timeoutMs;
+  startFrame(draft, draft.root);
 }
 
-function succeedStep(draft: RunDraft, { stepKey, attempt, branch }: EventOf<'step.succeeded'>): void {
-  if (!isRunningAttempt(draft, stepKey, attempt)) {
+function endAttempt(draft: RunDraft, { stepKey, attempt, branch }: EventOf<'step.succeeded'>): void {
+  const target = findTarget(draft, stepKey);
+  if (target?.step.status !== 'running' || target.step.attempt !== attempt) {
     return;
   }
-  draft.steps[stepKey] = { status: 'succeeded', attempt, ...(branch === undefined ? {} : { branch }) };
-  settleOutgoing(draft, stepKey, (edge) => edge.branch === null || edge.branch === branch);
+  const { frame, node, step } = target;
+  // A loop has succeeded when its values are collected, never before.
+  if (node.loop === null || (step.loop !== undefined && step.loop.done >= step.loop.total)) {
+    succeedStep(draft, frame, node, { attempt, branch });
+  }
 }
 
 function failAttempt(draft: RunDraft, { stepKey, attempt, error, at, random }: EventOf<'step.failed'>): void {
-  const node = draft.plan.nodes.get(stepKey);
-  const step = stepOf(draft, stepKey);
-  if (node === undefined || step?.status !== 'running' || step.attempt !== attempt) {
+  const target = findTarget(draft, stepKey);
+  if (target?.step.status !== 'running' || target.step.attempt !== attempt) {
     return;
   }
-  if (!isRetried(node.retry, attempt, error)) {
-    failStep(draft, node, attempt, error);
+  const { frame, node, step } = target;
+  // A loop whose iterations have begun is never begun again.
+  if (step.loop !== undefined || !isRetried(node.retry, attempt, error)) {
+    failStep(draft, frame, node, attempt, error);
     return;
   }
   const dueAt = at + retryDelayMs(node.retry, attempt, error, random);
-  draft.steps[stepKey] = { status: 'waiting', for: 'retry', attempt, dueAt, collect: step.collect };
+  frame.steps[node.id] = { status: 'waiting', for: 'retry', attempt, dueAt, collect: step.collect };
+  draft.isChanged = true;
   draft.effects.push({ type: 'retryStep', stepKey, attempt: attempt + 1, dueAt, error });
 }
 
-function startDueRetries(draft: RunDraft, at: number): void {
-  for (const stepKey of draft.plan.nodes.keys()) {
-    const step = stepOf(draft, stepKey);
-    if (step?.status === 'waiting' && step.dueAt <= at) {
-      const { collect } = step;
-      const attempt = step.attempt + 1;
-      draft.steps[stepKey] = { status: 'running', attempt, collect };
-      draft.effects.push({ type: 'startStep', stepKey, attempt, collect });
+function startLoop(draft: RunDraft, { stepKey, attempt, total }: EventOf<'loop.started'>): void {
+  const target = findTarget(draft, stepKey);
+  if (target?.step.status !== 'running' || target.step.attempt !== attempt || target.step.loop !== undefined) {
+    return;
+  }
+  const { frame, node } = target;
+  if (node.loop !== null) {
+    setLoop(draft, frame, node, { total, next: 0, done: 0, frames: {} });
+    continueLoop(draft, frame, node);
+  }
+}
+
+function endOutput(draft: RunDraft, event: EventOf<'output.evaluated' | 'output.failed'>): void {
+  const frame = frameAt(draft, event.scope);
+  if (frame !== null && frame.loop !== null) {
+    endIterationOutput(draft, frame, event);
+    return;
+  }
+  if (frame !== draft.root || draft.status !== 'output') {
+    return;
+  }
+  if (event.type === 'output.failed') {
+    failFrame(draft, frame, event.error);
+    return;
+  }
+  draft.status = 'succeeded';
+  draft.isChanged = true;
+  draft.effects.push({ type: 'finishRun', status: 'succeeded' });
+}
+
+function endIterationOutput(
+  draft: RunDraft,
+  frame: FrameDraft,
+  event: EventOf<'output.evaluated' | 'output.failed'>,
+): void {
+  if (event.type === 'output.failed') {
+    failOutput(draft, frame, event.error);
+  } else {
+    finishOutput(draft, frame);
+  }
+}
+
+function endUntil(draft: RunDraft, event: EventOf<'until.evaluated' | 'until.failed'>): void {
+  const frame = frameAt(draft, iterationScope(event.stepKey, event.index));
+  if (frame === null) {
+    return;
+  }
+  if (event.type === 'until.failed') {
+    failUntil(draft, frame, event.error);
+  } else {
+    finishUntil(draft, frame, event.holds);
+  }
+}
+
+function cancelRun(draft: RunDraft): void {
+  closeFrame(draft, draft.root, 'cancelled');
+  if (draft.onFailure !== null) {
+    closeFrame(draft, draft.onFailure, 'cancelled');
+  }
+  draft.status = 'cancelled';
+  draft.isChanged = true;
+  draft.effects.push({ type: 'finishRun', status: 'cancelled' });
+}
+
+/** A failed iteration may fail its loop, which may fail what is around it, up to the run. */
+function spreadFailures(draft: RunDraft): void {
+  for (let failed = draft.failures.shift(); failed !== undefined; failed = draft.failures.shift()) {
+    if (failed.frame.loop !== null) {
+      failIteration(draft, failed.frame, failed.error);
+    } else {
+      // The first failure is the run's, whatever happens in `onFailure`.
+      draft.failure ??= failed.error;
+      endFailedRun(draft, failed.frame === draft.root);
     }
   }
 }
 
-function finishOutput(draft: RunDraft, event: EventOf<'output.evaluated' | 'output.failed'>): void {
-  if (draft.status !== 'output') {
+function endFailedRun(draft: RunDraft, mayStartOnFailure: boolean): void {
+  const graph = draft.plan.onFailure;
+  draft.isChanged = true;
+  draft.deadlineAt = undefined;
+  if (mayStartOnFailure && graph !== null) {
+    draft.status = 'failing';
+    startFrame(draft, openOnFailure(draft, graph, initialFrame(graph)));
     return;
   }
-  if (event.type === 'output.failed') {
-    failRun(draft, event.error);
-    return;
-  }
-  draft.status = 'succeeded';
-  draft.effects.push({ type: 'finishRun', status: 'succeeded' });
+  draft.status = 'failed';
+  const error = draft.failure ?? { code: 'INTERNAL', message: 'The run failed.' };
+  draft.effects.push({ type: 'finishRun', status: 'failed', error });
 }
 
-function cancelRun(draft: RunDraft): void {
-  for (const stepKey of draft.plan.nodes.keys()) {
-    cancelStep(draft, stepKey);
+/** A frame whose last step has ended goes on to its output. */
+function finishFrames(draft: RunDraft): void {
+  for (const frame of draft.frames.values()) {
+    if (frame.isClosed || Object.values(frame.steps).some(isOpen)) {
+      continue;
+    }
+    if (frame.loop !== null) {
+      finishSteps(draft, frame);
+    } else if (frame === draft.root && draft.status === 'running') {
+      draft.status = 'output';
+      draft.isChanged = true;
+      draft.effects.push({ type: 'evaluateOutput', scope: '', source: outputSource(frame.graph, frame, '') });
+    } else if (frame === draft.onFailure && draft.status === 'failing') {
+      endFailedRun(draft, false);
+    }
   }
-  draft.status = 'cancelled';
-  draft.effects.push({ type: 'finishRun', status: 'cancelled' });
-}
-
-/** A run whose last step has ended goes on to its output. */
-function finishWhenDone(draft: RunDraft, state: RunState): void {
-  if (draft.status !== 'running' || Object.values(draft.steps).some(isOpen)) {
-    return;
-  }
-  draft.status = 'output';
-  const { status, steps, edges } = draft;
-  draft.effects.push({ type: 'evaluateOutput', source: outputSource(draft.plan, { ...state, status, steps, edges }) });
-}
-
-function isRunningAttempt(draft: RunDraft, stepKey: string, attempt: number): boolean {
-  const step = stepOf(draft, stepKey);
-  return step?.status === 'running' && step.attempt === attempt;
 }

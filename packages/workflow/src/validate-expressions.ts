@@ -1,9 +1,10 @@
 import { isRecord } from './json.ts';
 import { EXPRESSION_MAX_LENGTH } from './jsonata.ts';
-import { effectiveEdges, type Outline, type OutlineNode, readOutline } from './outline.ts';
+import { type DocumentOutline, effectiveEdges, listGraphs, type Outline, type OutlineNode } from './outline.ts';
 import { joinPath, type Problem } from './problem.ts';
 import { ancestorsIn } from './reachability.ts';
-import { analyzeExpression, type ExpressionProblem } from './references.ts';
+import { analyzeExpression, type ExpressionProblem, type LocalName } from './references.ts';
+import { DEFAULT_ITEM_NAME } from './steps/loop-config.ts';
 import { findKind } from './steps/registry.ts';
 import { hasExpression, parseTemplateString } from './template.ts';
 import { listStrings } from './template-tree.ts';
@@ -15,24 +16,34 @@ import { listStrings } from './template-tree.ts';
  */
 const MAX_PARSE_COST = 250_000_000;
 
-/** Which steps the expressions at one place may read. */
-type Scope = { readonly known: ReadonlySet<string>; readonly isBefore: (id: string) => boolean };
+/** What the expressions at one place may read: steps, and names that mean something only there. */
+type Scope = {
+  readonly known: ReadonlySet<string>;
+  readonly isBefore: (id: string) => boolean;
+  readonly locals: ReadonlySet<string>;
+};
 
 /** Every problem of the expressions of a document, and every expression where none is allowed. */
-export function checkExpressions(input: unknown): Problem[] {
-  const outline = readOutline(input);
+export function checkExpressions(input: unknown, outline: DocumentOutline): Problem[] {
   const document = isRecord(input) ? input : {};
   if (parseCost(input) > MAX_PARSE_COST) {
     return [{ path: '', code: 'TOO_LARGE', message: 'The expressions of this document are too long together.' }];
   }
-  const known = new Set(outline.nodes.flatMap((node) => node.id ?? []));
+  const known = new Set(listGraphs(outline).flatMap((graph) => idsOf(graph)));
+  const outside: Scope = { known, isBefore: () => false, locals: new Set() };
+  const main = new Set(idsOf(outline.main));
+  const afterwards: Scope = { known, isBefore: (id) => main.has(id), locals: new Set(['error']) };
   return [
     ...refuseInKeys(document.constants, 'constants'),
     ...listStrings(document.constants, 'constants').flatMap(({ path, text }) => refuse(path, text)),
-    ...checkNodes(outline, known),
-    ...refuseInKeys(document.output, 'output'),
-    ...checkTree(document.output, 'output', { known, isBefore: () => true }),
+    ...checkGraph(outline.main, outside),
+    ...(outline.onFailure === null ? [] : checkGraph(outline.onFailure, afterwards)),
+    ...checkTree(concurrencyKey(document), 'settings.concurrency.key', outside),
   ];
+}
+
+function concurrencyKey({ settings }: Record<string, unknown>): unknown {
+  return isRecord(settings) && isRecord(settings.concurrency) ? settings.concurrency.key : undefined;
 }
 
 function parseCost(input: unknown): number {
@@ -47,27 +58,64 @@ function parseCost(input: unknown): number {
   }, 0);
 }
 
-function checkNodes(outline: Outline, known: ReadonlySet<string>): Problem[] {
-  const ancestors = ancestorsIn(effectiveEdges(outline));
-  return outline.nodes.flatMap((node) => {
-    const isBefore = (id: string) => node.id !== null && ancestors(node.id).has(id);
-    return checkConfig(node, { known, isBefore });
-  });
+/** `outer` is what the graph sees of what is around it. */
+function checkGraph(graph: Outline, outer: Scope): Problem[] {
+  const ancestors = ancestorsIn(effectiveEdges(graph));
+  const output = joinPath(graph.path, 'output');
+  return [
+    ...graph.nodes.flatMap((node) => {
+      const isBefore = (id: string) => (node.id !== null && ancestors(node.id).has(id)) || outer.isBefore(id);
+      const scope = { ...outer, isBefore };
+      return [...checkConfig(node, scope), ...(node.body === null ? [] : checkBody(node, node.body, scope))];
+    }),
+    ...refuseInKeys(graph.output, output),
+    ...checkTree(graph.output, output, after(graph, outer)),
+  ];
 }
 
-function checkConfig({ path, type, config }: OutlineNode, scope: Scope): Problem[] {
+/** What can be read once all nodes of a graph have ended. */
+function after(graph: Outline, outer: Scope): Scope {
+  const own = new Set(idsOf(graph));
+  return { ...outer, isBefore: (id) => own.has(id) || outer.isBefore(id) };
+}
+
+/** The body of a loop and, of a repeat, the condition that is asked after each turn. */
+function checkBody({ path, config }: OutlineNode, body: Outline, scope: Scope): Problem[] {
+  const { as, until } = isRecord(config) ? config : {};
+  const item = typeof as === 'string' ? as : DEFAULT_ITEM_NAME;
+  const names = [item, `${item}Index`];
+  const inside = { ...scope, locals: new Set([...scope.locals, ...names]) };
+  const at = joinPath(path, 'config');
+  const message = `A loop around this one has the name ${JSON.stringify(item)} already; choose another with "as".`;
+  const isTaken = names.some((name) => scope.locals.has(name));
+  return [
+    ...(isTaken ? [{ path: joinPath(at, 'as'), code: 'LOOP_NAME', message }] : []),
+    ...checkGraph(body, inside),
+    ...checkTree(until, joinPath(at, 'until'), after(body, inside)),
+  ];
+}
+
+function checkConfig({ path, type, config, body }: OutlineNode, scope: Scope): Problem[] {
   if (!isRecord(config)) {
     return [];
   }
   const literal = new Set(type === null ? [] : findKind(type)?.literalKeys);
   const base = joinPath(path, 'config');
-  const inValues = Object.entries(config).flatMap(([key, value]) => {
+  const isInside = (key: string) => body !== null && (key === 'body' || key === 'until');
+  return Object.entries(config).flatMap(([key, value]) => {
+    if (isInside(key)) {
+      return [];
+    }
     const at = joinPath(base, key);
-    return literal.has(key)
+    const inValue = literal.has(key)
       ? listStrings(value, at).flatMap((located) => refuse(located.path, located.text))
       : checkTree(value, at, scope);
+    return [...refuse(at, key), ...refuseInKeys(value, at), ...inValue];
   });
-  return [...refuseInKeys(config, base), ...inValues];
+}
+
+function idsOf(graph: Outline): string[] {
+  return graph.nodes.flatMap((node) => node.id ?? []);
 }
 
 /** Keys are never evaluated, so an expression in one is a mistake. */
@@ -113,8 +161,24 @@ function checkSource(source: string, scope: Scope): ExpressionProblem[] {
     const message = `An expression has at most ${EXPRESSION_MAX_LENGTH} characters.`;
     return [{ code: 'EXPRESSION_TOO_LONG', message }];
   }
-  const { steps, problems } = analyzeExpression(source);
-  return [...problems, ...steps.flatMap((reference) => checkReference(reference, scope))];
+  const { steps, names, problems } = analyzeExpression(source);
+  return [
+    ...problems,
+    ...steps.flatMap((reference) => checkReference(reference, scope)),
+    ...names.flatMap((name) => checkName(name, scope)),
+  ];
+}
+
+/** Anything unknown would silently be no value. */
+function checkName({ name, isBound, ...position }: LocalName, { locals }: Scope): ExpressionProblem[] {
+  if (isBound || locals.has(name)) {
+    return [];
+  }
+  const message =
+    name === 'error'
+      ? '$error is only known in settings.onFailure.'
+      : `$${name.slice(0, 60)} is not a known name here.`;
+  return [{ code: 'UNKNOWN_NAME', message, ...position }];
 }
 
 function checkReference(

@@ -2,26 +2,26 @@ import { isRecord } from './json.ts';
 import { effectiveEdges, type Outline, type OutlineEdge, type OutlineNode } from './outline.ts';
 import { joinPath, type Problem } from './problem.ts';
 import { findCycles } from './reachability.ts';
-import { findKind } from './steps/registry.ts';
+import { branchesOf, findKind } from './steps/registry.ts';
 
-/** Every problem of the graph: ids, edges, branches, cycles, isolated nodes, error edges, joins. */
+/** Every problem of one graph: edges, branches, cycles, isolated nodes, error edges, joins. */
 export function checkGraph(outline: Outline): Problem[] {
   const edges = effectiveEdges(outline);
   const byId = new Map(outline.nodes.flatMap((node) => (node.id === null ? [] : [[node.id, node] as const])));
   return [
-    ...checkIds(outline.nodes),
     ...checkChain(outline),
     ...checkEdgeEnds(edges, byId),
     ...checkRepeats(outline.edges ?? []),
     ...(outline.edges ?? []).flatMap((edge) => checkBranch(edge, byId.get(edge.from))),
     ...checkErrorEdges(outline.nodes, edges),
     ...checkIsolated(outline),
-    ...checkCycles(byId, outline.edges ?? []),
+    ...checkCycles(outline, byId),
     ...outline.nodes.flatMap((node) => checkJoin(node, edges)),
   ];
 }
 
-function checkIds(nodes: readonly OutlineNode[]): Problem[] {
+/** Ids are unique in a document, bodies included, so that an id means one node from wherever it is read. */
+export function checkIds(nodes: readonly OutlineNode[]): Problem[] {
   const seen = new Set<string>();
   return nodes.flatMap(({ id, path }) => {
     if (id === null || !seen.has(id)) {
@@ -32,7 +32,10 @@ function checkIds(nodes: readonly OutlineNode[]): Problem[] {
   });
 }
 
-/** Without edges a chain runs every node, so a node that chooses between branches would choose for nothing. */
+/**
+ * Without edges a chain runs every node, so a node that chooses between branches would choose for nothing. A time-out is
+ * no choice: without an edge it fails the step.
+ */
 function checkChain({ nodes, edges }: Outline): Problem[] {
   if (edges !== null) {
     return [];
@@ -40,7 +43,7 @@ function checkChain({ nodes, edges }: Outline): Problem[] {
   return nodes.slice(0, -1).flatMap(({ path, type }) => {
     const branches = type === null ? [] : (findKind(type)?.branches ?? []);
     const message = 'Without edges, a node with branches may only be the last one.';
-    return branches.length === 0 ? [] : [{ path, code: 'BRANCH_NOT_LAST', message }];
+    return branches.every((branch) => branch === 'timeout') ? [] : [{ path, code: 'BRANCH_NOT_LAST', message }];
   });
 }
 
@@ -76,9 +79,10 @@ function checkBranch({ path, branch }: OutlineEdge, source: OutlineNode | undefi
     const message = `An error edge needs "onError": "branch" on the node ${quote(source.id ?? '')}.`;
     return source.onError === 'branch' ? [] : [{ path: at, code: 'ERROR_EDGE_UNEXPECTED', message }];
   }
-  const known = [...kind.branches, 'error'].map(quote).join(', ');
-  const message = `A ${kind.type} node has no branch ${quote(branch)}; it has ${known}.`;
-  return kind.branches.includes(branch) ? [] : [{ path: at, code: 'UNKNOWN_BRANCH', message }];
+  const branches = branchesOf(kind, source.config);
+  const known = [...branches, 'error'].map(quote).join(', ');
+  const message = `The node ${quote(source.id ?? '')} has no branch ${quote(branch)}; it has ${known}.`;
+  return branches.includes(branch) ? [] : [{ path: at, code: 'UNKNOWN_BRANCH', message }];
 }
 
 function checkErrorEdges(nodes: readonly OutlineNode[], edges: readonly OutlineEdge[]): Problem[] {
@@ -89,13 +93,13 @@ function checkErrorEdges(nodes: readonly OutlineNode[], edges: readonly OutlineE
     .map((node) => ({ path: joinPath(node.path, 'onError'), code: 'ERROR_EDGE_MISSING', message }));
 }
 
-function checkIsolated({ nodes, edges }: Outline): Problem[] {
+function checkIsolated({ path, nodes, edges }: Outline): Problem[] {
   if (edges === null || nodes.length < 2) {
     return [];
   }
   if (edges.length === 0) {
     const message = 'Several nodes need edges; leave "edges" out to run them in written order.';
-    return [{ path: 'edges', code: 'EMPTY_EDGES', message }];
+    return [{ path: joinPath(path, 'edges'), code: 'EMPTY_EDGES', message }];
   }
   const connected = new Set(edges.flatMap((edge) => [edge.from, edge.to]));
   const message = 'This node has no edge.';
@@ -104,10 +108,10 @@ function checkIsolated({ nodes, edges }: Outline): Problem[] {
     .map((node) => ({ path: node.path, code: 'ISOLATED_NODE', message }));
 }
 
-function checkCycles(byId: ReadonlyMap<string, OutlineNode>, edges: readonly OutlineEdge[]): Problem[] {
-  return findCycles([...byId.keys()], edges).map((cycle) => {
+function checkCycles({ path, edges }: Outline, byId: ReadonlyMap<string, OutlineNode>): Problem[] {
+  return findCycles([...byId.keys()], edges ?? []).map((cycle) => {
     const shown = cycle.slice(0, 10).map(quote).join(', ');
-    return { path: 'edges', code: 'CYCLE', message: `These nodes lead back to themselves: ${shown}.` };
+    return { path: joinPath(path, 'edges'), code: 'CYCLE', message: `These nodes lead back to themselves: ${shown}.` };
   });
 }
 

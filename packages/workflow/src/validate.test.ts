@@ -201,7 +201,7 @@ test.each<[string, object, string[]]>([
 });
 
 test.each([
-  ['switch', 'foreach', 'repeat', 'delay', 'wait.webhook', 'approval', 'subworkflow', 'respond', 'fail'],
+  ['wait.webhook', 'subworkflow', 'respond'],
   ['connector.action', 'code.javascript', 'agent.execute'],
 ])('kinds that come later are refused by name: %s ...', (...types) => {
   for (const type of types) {
@@ -212,16 +212,14 @@ test.each([
 });
 
 test('keys and triggers that come later are refused by name', () => {
-  expect(problemsOf(document({ settings: {} }))).toEqual(['settings UNSUPPORTED']);
-  expect(problemsOf(document({ nodes: [node('a', { connection: 'x', runsOn: 'y', idempotency: 'none' })] }))).toEqual([
-    'nodes[0].idempotency UNSUPPORTED',
+  const settings = { timeoutMs: 1000, onFailure: { nodes: [node('b')] }, concurrency: { limit: 1, whenFull: 'skip' } };
+  expect(problemsOf(document({ settings }))).toEqual(['settings.concurrency UNSUPPORTED']);
+  expect(problemsOf(document({ nodes: [node('a', { connection: 'x', runsOn: 'y' })] }))).toEqual([
     'nodes[0].connection UNSUPPORTED',
     'nodes[0].runsOn UNSUPPORTED',
   ]);
-  expect(problemsOf(document({ trigger: { type: 'trigger.cron' } }))).toEqual(['trigger.type UNSUPPORTED']);
-  expect(problemsOf(document({ trigger: { type: 'trigger.manual', config: { inputSchema: {} } } }))).toEqual([
-    'trigger.config.inputSchema UNSUPPORTED',
-  ]);
+  expect(problemsOf(document({ trigger: { type: 'trigger.connector' } }))).toEqual(['trigger.type UNSUPPORTED']);
+  expect(problemsOf(document({ trigger: { type: 'trigger.moon' } }))).toEqual(['trigger.type INVALID_VALUE']);
 });
 
 // Expressions
@@ -252,11 +250,11 @@ test.each<[string, string, string[]]>([
   ['a parameter named $trigger', '{% $map([1], function($trigger) { $trigger }) %}', at('EXPRESSION_NAME')],
   ['an unknown name', '{% $trigge.input %}', at('UNKNOWN_NAME')],
   ['$eval', '{% $eval("1") %}', at('EXPRESSION_NAME')],
-  ['$error outside of an error handler', '{% $error.code %}', at('UNSUPPORTED')],
+  ['$error outside of an error handler', '{% $error.code %}', at('UNKNOWN_NAME')],
   ['the function $error', '{% $error("no") %}', []],
   ['the organization’s variables', '{% $vars.region & $lookup($vars, "x") %}', []],
   ['another meaning for $vars', '{% ($vars := 1; 2) %}', at('EXPRESSION_NAME')],
-  ['$item outside of a loop', '{% $item %}', at('UNSUPPORTED')],
+  ['$item outside of a loop', '{% $item %}', at('UNKNOWN_NAME')],
   ['a mistake in the grammar', 'x {% 1 + %} y', at('EXPRESSION_SYNTAX')],
   ['an empty expression', '{% %}', at('EXPRESSION_SYNTAX')],
   ['an expression that is never closed', 'x {% 1 + 1', at('EXPRESSION_SYNTAX')],

@@ -31,7 +31,7 @@ export function acceptOnlyJson(app: FastifyInstance): void {
 }
 
 /** Bounds depth and number of keys in one pass over the text, before anything recursive touches it. */
-function assertShape(text: string): void {
+export function assertShape(text: string): void {
   let depth = 0;
   let keys = 0;
   let isInString = false;

@@ -14,13 +14,15 @@ import type { PublicContext } from '../context.ts';
 import { addressBucket, addressNetwork } from './client-address.ts';
 import { countTwice } from './two-counts.ts';
 
-type AnyClass = RateLimitClass | UserRateLimitClass;
+/** `hook` counts by webhook, whoever calls it: its senders share their addresses with those of others. */
+type AnyClass = RateLimitClass | UserRateLimitClass | 'hook';
 
 /** Every class: the setting that says how many requests one caller may make in the window, and what a caller is. */
 const CLASSES = {
   'sign-in': { setting: 'RATE_LIMIT_SIGN_IN_PER_MIN', windowSec: 60, bucketsOf: bucketsOfAddress },
   link: { setting: 'RATE_LIMIT_LINK_PER_MIN', windowSec: 60, bucketsOf: bucketsOfAddress },
-  'password-change': { setting: 'RATE_LIMIT_PASSWORD_CHANGES_PER_HOUR', windowSec: 3600, bucketsOf: bucketsOfUser },
+  'password-change': { setting: 'RATE_LIMIT_PASSWORD_CHANGES_PER_HOUR', windowSec: 3600, bucketsOf: bucketsOfOne },
+  hook: { setting: 'RATE_LIMIT_HOOK_PER_MIN', windowSec: 60, bucketsOf: bucketsOfOne },
 } as const satisfies Record<
   AnyClass,
   { setting: keyof ApiConfig; windowSec: number; bucketsOf: (caller: string) => Bucket[] }
@@ -45,7 +47,7 @@ interface Count {
 
 export interface RateLimits {
   /**
-   * Counts one request of this caller, who is an address or a user's id, as the class is. Of an address that counts in two
+   * Counts one request of this caller, who is an address, a user's id or a webhook, as the class is. Of an address that counts in two
    * buckets the answer is about the one with less left. Never throws; waits for Redis at most as long as its link does.
    */
   count(rateClass: AnyClass, caller: string): Promise<Count>;
@@ -74,7 +76,7 @@ export function openRateLimits(link: Link, config: ApiConfig, namespace: string)
 }
 
 /**
- * Throws 429 with the seconds to wait when the caller, an address or a user, has used up the class. Writes the `RateLimit-*` headers of
+ * Throws 429 with the seconds to wait when the caller has used up the class. Writes the `RateLimit-*` headers of
  * draft-ietf-httpapi-ratelimit-headers-06, the ones that clients read today, into every answer.
  */
 export async function spendRequest(
@@ -102,8 +104,9 @@ function bucketsOfAddress(address: string): Bucket[] {
   return network === bucket ? [own] : [own, { key: network, share: NETWORK_SHARE }];
 }
 
-function bucketsOfUser(userId: string): Bucket[] {
-  return [{ key: userId, share: 1 }];
+/** A user, or a webhook. */
+function bucketsOfOne(key: string): Bucket[] {
+  return [{ key, share: 1 }];
 }
 
 /**

@@ -103,7 +103,8 @@ export function route<C extends Contract>(
   });
 }
 
-function openContext(deps: Deps, request: FastifyRequest): PublicContext {
+/** What a use case receives for a request whose caller is nobody yet. */
+export function openContext(deps: Deps, request: FastifyRequest): PublicContext {
   return {
     deps,
     requestId: request.id,

@@ -62,6 +62,8 @@ export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   createRun: { input: { n: [1, { m: 2 }] } },
   testStep: { dsl: STEP_A, stepId: 'a', sample: { input: {}, steps: { b: 1 } } },
   putVariable: { value: { region: 'eu' } },
+  putHookSecret: { secret: 'long enough to sign' },
+  decideStep: { decision: 'approved' },
   putPin: { output: { n: 1 } },
 };
 

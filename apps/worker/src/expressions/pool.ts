@@ -12,9 +12,10 @@ export type ExpressionPool = {
    * Evaluates a tree in a child process; whatever the expressions do ends as a result: EXPRESSION_INPUT_TOO_LARGE (more
    * than 1 MB of bindings), EXPRESSION_TIMEOUT, EXPRESSION_LIMIT (the child died of it), or what the evaluation says.
    * Requests are served in the order they come.
-   * @throws Error when no child can be started or the pool is closed: the request itself may be fine.
+   * @throws Error when no child can be started or the pool is closed: the request itself may be fine. Throws the reason of
+   * `signal` when that aborts: a child that works on the request is killed.
    */
-  evaluate(request: ExpressionRequest): Promise<ExpressionResult>;
+  evaluate(request: ExpressionRequest, signal?: AbortSignal): Promise<ExpressionResult>;
   /** Kills the children; what is still open is rejected. Resolves when all of them are gone. */
   close(): Promise<void>;
 };
@@ -31,7 +32,7 @@ export function openExpressionPool({ size, deadlineMs = 1000 }: ExpressionPoolOp
   const pool: Pool = { size, deadlineMs, queue: [], seats: new Set(), closing: null };
   fillSeats(pool);
   return {
-    evaluate: (request) => submit(pool, request),
+    evaluate: (request, signal) => submit(pool, request, signal),
     close: () => close(pool),
   };
 }
@@ -51,7 +52,7 @@ type Job = {
   message: { request: string; bindings: string };
   isSecondTry: boolean;
   resolve(result: ExpressionResult): void;
-  reject(error: Error): void;
+  reject(reason: unknown): void;
 };
 type Seat = { child: Child; isReady: boolean; job: Job | null; timer: NodeJS.Timeout | undefined };
 type Pool = {
@@ -62,8 +63,13 @@ type Pool = {
   closing: { promise: Promise<void>; resolve(): void } | null;
 };
 
-async function submit(pool: Pool, { bindings, ...rest }: ExpressionRequest): Promise<ExpressionResult> {
+async function submit(
+  pool: Pool,
+  { bindings, ...rest }: ExpressionRequest,
+  signal?: AbortSignal,
+): Promise<ExpressionResult> {
   if (pool.closing !== null) throw closedError();
+  signal?.throwIfAborted();
   const message = { request: JSON.stringify(rest), bindings: JSON.stringify(bindings) };
   if (Buffer.byteLength(message.bindings) > EXPRESSION_INPUT_MAX_BYTES) {
     const limit = `${EXPRESSION_INPUT_MAX_BYTES / 1_000_000} MB`;
@@ -71,7 +77,9 @@ async function submit(pool: Pool, { bindings, ...rest }: ExpressionRequest): Pro
     return failure('EXPRESSION_INPUT_TOO_LARGE', rest.path, text);
   }
   const { promise, resolve, reject } = Promise.withResolvers<ExpressionResult>();
-  pool.queue.push({ path: rest.path, message, isSecondTry: false, resolve, reject });
+  const job: Job = { path: rest.path, message, isSecondTry: false, resolve, reject };
+  signal?.addEventListener('abort', () => abandon(pool, job, signal.reason), { once: true });
+  pool.queue.push(job);
   fillSeats(pool);
   giveWork(pool);
   return promise;
@@ -152,10 +160,26 @@ function expire(pool: Pool, seat: Seat, job: Job): void {
   seat.job = null;
   seat.child.kill();
   if (!job.isSecondTry && pool.closing === null) {
-    pool.queue.unshift({ ...job, isSecondTry: true });
+    tryAgain(pool, job);
     return;
   }
   job.resolve(failure('EXPRESSION_TIMEOUT', job.path, `The expressions took longer than ${pool.deadlineMs} ms.`));
+}
+
+function tryAgain(pool: Pool, job: Job): void {
+  job.isSecondTry = true;
+  pool.queue.unshift(job);
+}
+
+/** As in `expire`, the timer keeps the seat empty until its child is replaced. */
+function abandon(pool: Pool, job: Job, reason: unknown): void {
+  pool.queue = pool.queue.filter((other) => other !== job);
+  for (const seat of pool.seats) {
+    if (seat.job !== job) continue;
+    seat.job = null;
+    seat.child.kill();
+  }
+  job.reject(reason);
 }
 
 function loseChild(pool: Pool, seat: Seat, signal: NodeJS.Signals | null, report: string): void {
@@ -175,7 +199,7 @@ function settleLost(pool: Pool, job: Job, signal: NodeJS.Signals | null): void {
   if (pool.closing !== null) {
     job.reject(closedError());
   } else if (OUTSIDE_SIGNALS.has(signal) && !job.isSecondTry) {
-    pool.queue.unshift({ ...job, isSecondTry: true });
+    tryAgain(pool, job);
   } else {
     const text = `The expressions need more than ${CHILD_HEAP_MB} MB of memory.`;
     job.resolve(failure('EXPRESSION_LIMIT', job.path, text));

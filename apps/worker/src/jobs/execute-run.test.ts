@@ -82,6 +82,29 @@ describe('a run', () => {
     expect(new Set(Object.values(steps).map((step) => step.finishedAt?.getTime())).size).toBe(1);
   });
 
+  test('takes the first case of a switch that holds, else default, where a fail ends it with its own code', async () => {
+    const cases = [
+      { name: 'large', if: '{% $trigger.input.total > 100 %}' },
+      { name: 'any', if: '{% $trigger.input.total > 0 %}' },
+    ];
+    const nodes = [
+      { id: 'size', type: 'switch', config: { cases } },
+      transform('large', 'large'),
+      transform('any', 'any'),
+      { id: 'refuse', type: 'fail', config: { code: 'NO_TOTAL', message: 'got {% $trigger.input %}' } },
+    ];
+    const edges = ['large large', 'any any', 'refuse default'].map((text) => {
+      const [to, branch] = text.split(' ');
+      return { from: 'size', to, branch };
+    });
+    const large = await platform.run(document(nodes, { edges }), { input: { total: 500 } });
+    expect(await large.until()).toMatchObject({ status: 'succeeded', output: 'large' });
+    const none = await platform.run(document(nodes, { edges }), { input: {} });
+    const error = { code: 'NO_TOTAL', message: 'got {}', stepId: 'refuse' };
+    expect(await none.until()).toMatchObject({ status: 'failed', error, attemptCount: 1 });
+    expect((await none.steps()).size).toMatchObject({ status: 'succeeded', output: 'default' });
+  });
+
   test('without trigger input or output answers null where nothing is known', async () => {
     const run = await platform.run(document([transform('a', { missing: '{% $trigger.input.a.b %}' })]));
     expect(await run.until()).toMatchObject({ status: 'succeeded', output: { missing: null } });

@@ -1,17 +1,16 @@
 import { isDatabaseTransient } from '@millrace/db/failures';
-import { type Claim, type ClaimedRun, claimRun, recordRun } from '@millrace/db/runs';
+import { type Claim, type ClaimedRun, claimRun, recordRun } from '@millrace/db/run-ownership';
 import type { WakeOutcome } from '@millrace/queue/consumer';
 import type { RunWake } from '@millrace/queue/jobs';
 import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/events';
-import { countAttempts } from '@millrace/workflow/state';
+import { nextDueAt } from '@millrace/workflow/run-status';
 import type { Deps } from '../deps.ts';
 import { drive, type Parting } from '../runs/drive.ts';
 import { type Execution, openExecution } from '../runs/execution.ts';
 import { failRun } from '../runs/fail-run.ts';
-import { keepLease, LEASE_MS, type Lease, LeaseLostError } from '../runs/lease.ts';
+import { LEASE_MS, type Lease, LeaseLostError } from '../runs/lease.ts';
 import { persist } from '../runs/persist.ts';
-import { firstRetry } from '../runs/retries.ts';
-import { logEnded, logRetried, logStillborn, refOf } from '../runs/run-events.ts';
+import { logEnded, logPaused, logStillborn, refOf } from '../runs/run-events.ts';
 
 /** From so many leases lost in a row a run executes alone in its worker; at the higher number it is given up. */
 const LOST_CLAIMS_ALONE = 2;
@@ -24,6 +23,8 @@ const ALONE_DELAY_MS = 20_000;
 const BUSY_DELAY_MS = 2_000;
 const LOST_DELAY_MS = 1_000;
 const EARLY_WINDOW_MS = 1_000;
+/** A pause longer than this is left to the sweeper. */
+const FAR_MS = 3_600_000;
 
 const DONE: WakeOutcome = { status: 'done' };
 
@@ -39,7 +40,7 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
     const claimedAt = performance.now();
     const claim = await claimRun(deps.db, { ...wake, leaseMs: LEASE_MS });
     if (claim.status !== 'claimed') return outcomeOf(claim);
-    const lease = keepLease(deps.db, claim.run, claimedAt);
+    const lease = deps.leases.keep(claim.run, claimedAt);
     try {
       return await executeClaimed(deps, claim.run, lease, leave);
     } finally {
@@ -90,8 +91,10 @@ async function executeClaimed(deps: Deps, claim: ClaimedRun, lease: Lease, leave
 async function executeAlone(deps: Deps, claim: ClaimedRun, lease: Lease): Promise<WakeOutcome> {
   const leaveAlone = await deps.gate.enterAlone(ALONE_WAIT_MS);
   if (leaveAlone === null) {
-    await giveUp(deps, claim, lease);
-    return later(ALONE_DELAY_MS);
+    if (await giveUp(deps, claim, lease)) return later(ALONE_DELAY_MS);
+    // Somebody has something to say to it, most likely that it shall end: that does not wait for the others to leave.
+    const leave = await deps.gate.enter();
+    return await execute(deps, { ...claim, hasSignals: true }, lease).finally(leave);
   }
   try {
     // With the first progress the run is no suspect any more, and others need not wait for its long steps.
@@ -101,17 +104,20 @@ async function executeAlone(deps: Deps, claim: ClaimedRun, lease: Lease): Promis
   }
 }
 
-/** Hands an untouched run back for a while, without forgetting that its owners keep dying. */
-async function giveUp({ db }: Deps, claim: ClaimedRun, lease: Lease): Promise<void> {
-  const { orgId, runId, leaseToken, attemptCount } = claim;
-  const record = { orgId, runId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps: [], release: true };
+/** Hands an untouched run back for a while, without forgetting that its owners keep dying. False: it has something unread. */
+async function giveUp({ db }: Deps, claim: ClaimedRun, lease: Lease): Promise<boolean> {
+  const { orgId, runId, workflowId, leaseToken, attemptCount } = claim;
+  const record = { orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps: [], release: true };
   const nextAttemptAt = new Date(claim.nowMs + performance.now() - lease.claimedAt + ALONE_DELAY_MS);
   lease.letGo();
-  await persist(lease, () => recordRun(db, { ...record, status: 'running', nextAttemptAt }));
+  const outcome = await persist(lease, () => recordRun(db, { ...record, status: 'running', nextAttemptAt }));
+  if (outcome !== 'unread') return true;
+  lease.hold();
+  return false;
 }
 
 async function execute(deps: Deps, claim: ClaimedRun, lease: Lease, onProgress = () => {}): Promise<WakeOutcome> {
-  const prepared = deps.planner(claim);
+  const prepared = await persist(lease, () => deps.planner(claim));
   if (!prepared.ok) {
     logStillborn(deps.log, claim);
     const message = `This version of the workflow cannot be run: ${prepared.problem}`;
@@ -131,13 +137,19 @@ async function execute(deps: Deps, claim: ClaimedRun, lease: Lease, onProgress =
 async function afterwards(run: Execution, parting: Parting): Promise<void> {
   const { deps, claim } = run;
   if (parting === 'ended') {
-    const end = { nowMs: run.clock(), attemptCount: countAttempts(run.state), error: run.endError };
-    logEnded(deps.log, claim, end);
+    logEnded(deps.log, claim, {
+      nowMs: run.clock(),
+      attemptCount: run.attemptCount,
+      error: run.endError,
+      isCancelled: run.state.status === 'cancelled',
+    });
     return;
   }
-  if (parting === 'paused') logRetried(run);
-  const dueAt = parting === 'paused' ? firstRetry(run.state)?.dueAt : undefined;
-  await wakeAgain(run, dueAt === undefined ? 0 : Math.max(0, dueAt - run.clock()));
+  if (parting === 'handedBack') return await wakeAgain(run, 0);
+  logPaused(run);
+  const dueAt = nextDueAt(run.state);
+  // What is far away, or comes from outside, costs no memory of Redis: the sweeper finds it by its row.
+  if (dueAt !== null && dueAt - run.clock() < FAR_MS) await wakeAgain(run, Math.max(0, dueAt - run.clock()));
 }
 
 /** Without Redis the sweeper finds the run by its row. */

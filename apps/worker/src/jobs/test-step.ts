@@ -56,8 +56,8 @@ function bind({ workflowId, definition, input, outputs }: StepTest): ExpressionB
 
 async function act(deps: Deps, test: StepTest, node: PlannedNode, input: Json): Promise<Outcome> {
   if (node.kind.run) {
-    const { output } = node.kind.run({ config: input, collected: test.outputs as Record<string, Json> });
-    return { output: toJsonOutput(output), error: null };
+    const result = node.kind.run({ config: input, collected: test.outputs as Record<string, Json> });
+    return result.ok ? { output: toJsonOutput(result.output), error: null } : failed(result.error);
   }
   const action = findAction(node.kind.type);
   if (action === undefined) throw new Error(`no action is called ${node.kind.type}`);

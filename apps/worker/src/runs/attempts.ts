@@ -1,6 +1,7 @@
 import { findAction } from '@millrace/connectors/catalog';
 import { runAction } from '@millrace/connectors/run-action';
 import type { Json } from '@millrace/workflow/json';
+import { locate } from '@millrace/workflow/locate';
 import type { AttemptOutcome, Execution, PlannedAttempt } from './execution.ts';
 
 /** Attempts of one run in flight at once; the others of a wide fan-out wait their turn. */
@@ -28,7 +29,7 @@ function startAttempt(run: Execution, { stepKey, attempt, input }: PlannedAttemp
 
 /** Never rejects: a bug in an action fails the step, not the worker. */
 async function actOnce(run: Execution, stepKey: string, input: Json, signal: AbortSignal): Promise<AttemptOutcome> {
-  const node = run.plan.nodes.get(stepKey);
+  const node = locate(run.plan, stepKey)?.node;
   const action = findAction(node?.kind.type ?? '');
   if (node === undefined || action === undefined) {
     return {

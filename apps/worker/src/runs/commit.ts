@@ -1,5 +1,6 @@
-import { type RunRecord, recordRun, type StepRecord } from '@millrace/db/runs';
-import { countAttempts, hasEnded, type RunState, runStatus } from '@millrace/workflow/state';
+import { type RunRecord, recordRun, type StepRecord } from '@millrace/db/run-ownership';
+import { countAttempts, runStatus } from '@millrace/workflow/run-status';
+import { hasEnded, type RunState } from '@millrace/workflow/state';
 import { startWaiting } from './attempts.ts';
 import { type Execution, noChanges } from './execution.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
@@ -20,6 +21,8 @@ export async function commit(run: Execution): Promise<void> {
     steps: [...changes.steps.values()],
     output: changes.output,
     error: changes.error,
+    entries: changes.entries,
+    signals: changes.signals,
   });
   if ([...changes.steps.values()].some(({ status }) => status !== 'running')) run.onProgress();
   run.endError = changes.error ?? null;
@@ -29,7 +32,10 @@ export async function commit(run: Execution): Promise<void> {
   startWaiting(run);
 }
 
-/** Gives the run up although it could go on: whoever comes next may claim it at once. */
+/**
+ * Gives the run up although it could go on: whoever comes next may claim it at once. It stays with this process while it
+ * has something unread, see `isGivenUp`.
+ */
 export async function handBack(run: Execution): Promise<void> {
   for (const stepKey of [...run.attempts.keys()]) dropAttempt(run, stepKey);
   await write(run, { ...statusOf(run.state), steps: [], release: true });
@@ -50,26 +56,28 @@ function dropAttempt(run: Execution, stepKey: string): void {
   if (index >= 0) run.waiting.splice(index, 1);
 }
 
-type Write = Pick<RunRecord, 'status' | 'nextAttemptAt' | 'steps' | 'release' | 'output' | 'error'>;
+type Write = Omit<RunRecord, 'orgId' | 'runId' | 'workflowId' | 'leaseToken' | 'leaseMs' | 'state' | 'attemptCount'>;
 
 function statusOf(state: RunState): Pick<RunRecord, 'status' | 'nextAttemptAt' | 'release'> {
   const { status, nextAttemptAt } = runStatus(state);
   return {
     status,
     nextAttemptAt: nextAttemptAt === null ? null : new Date(nextAttemptAt),
-    release: status === 'queued' || hasEnded(state),
+    release: status !== 'running' || hasEnded(state),
   };
 }
 
 async function write(run: Execution, change: Write): Promise<void> {
   const { deps, claim, lease, state } = run;
-  const { orgId, runId, leaseToken } = claim;
+  const { orgId, runId, workflowId, leaseToken } = claim;
+  // The engine forgets the steps of iterations that have ended.
+  run.attemptCount = Math.max(run.attemptCount, countAttempts(state));
   const record: RunRecord = {
-    ...{ orgId, runId, leaseToken, leaseMs: LEASE_MS, state, attemptCount: countAttempts(state) },
+    ...{ orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, state, attemptCount: run.attemptCount },
     ...change,
   };
   if (record.release) lease.letGo();
-  await persist(lease, async (mayHaveHappened) => {
+  const hasUnread = await persist(lease, async (mayHaveHappened) => {
     const sentAt = performance.now();
     const outcome = await recordRun(deps.db, record);
     // The cut-off call before this one gave the run up: nobody else can have had it while the lease lasted.
@@ -79,7 +87,13 @@ async function write(run: Execution, change: Write): Promise<void> {
       throw new LeaseLostError('another owner has taken over');
     }
     lease.renewed(sentAt);
+    return outcome === 'unread';
   });
-  run.isGivenUp = record.release;
-  if (!record.release) assertHeld(lease);
+  run.isGivenUp = record.release && !hasUnread;
+  if (run.isGivenUp) return;
+  lease.hold();
+  assertHeld(lease);
+  if (!hasUnread) return;
+  run.isSpokenTo = true;
+  run.inbox.push({ type: 'signals' });
 }

@@ -1,17 +1,19 @@
 import type { Effect } from '@millrace/workflow/effects';
 import type { StepError } from '@millrace/workflow/events';
-import { hasEnded, runStatus } from '@millrace/workflow/state';
-import { resume } from '@millrace/workflow/transition';
+import { resume } from '@millrace/workflow/resume';
+import { countAttempts, nextDueAt, runStatus } from '@millrace/workflow/run-status';
+import { hasEnded } from '@millrace/workflow/state';
+import { act } from './act.ts';
 import { startWaiting } from './attempts.ts';
 import { handBack } from './commit.ts';
 import type { Execution, Message } from './execution.ts';
-import { act, apply, noteSuccess, stepFailed } from './perform.ts';
+import { apply, noteSuccess, stepFailed } from './notes.ts';
 import { assertHeld } from './persist.ts';
-import { firstRetry } from './retries.ts';
 import { logStarted } from './run-events.ts';
-import { loadInputs } from './step-values.ts';
+import { noteSignals, takeSignals } from './signals.ts';
+import { loadInputs } from './stored-values.ts';
 
-/** How this process is done with a run: it ended, it pauses until a retry is due, or another worker goes on with it. */
+/** How this process is done with a run: it ended, it pauses until something is due or said, or another worker goes on. */
 export type Parting = 'ended' | 'paused' | 'handedBack';
 
 /**
@@ -23,18 +25,20 @@ export async function drive(run: Execution): Promise<Parting> {
   const stopListening = listen(run);
   try {
     await loadInputs(run);
+    // What was said before this claim is taken in before anything is done: a cancelled run sends nothing more.
+    if (run.claim.hasSignals) run.inbox.push({ type: 'signals' });
     await act(run, begin(run));
     for (;;) {
       const parting = await part(run);
       if (parting !== null) return parting;
-      scheduleRetry(run);
+      scheduleDue(run);
       await handle(run, await run.inbox.next());
       assertHeld(run.lease); // a frozen process wakes with old outcomes; nothing new may start on them
       startWaiting(run);
     }
   } finally {
     stopListening();
-    clearTimeout(run.retryTimer);
+    clearTimeout(run.dueTimer);
     for (const { controller } of run.attempts.values()) controller.abort();
   }
 }
@@ -44,12 +48,14 @@ function begin(run: Execution): readonly Effect[] {
   const [state, effects] = resume(run.plan, previous, run.clock());
   if (state !== previous) run.changes.isDirty = true;
   run.state = state;
+  run.attemptCount = Math.max(run.attemptCount, countAttempts(state));
   logStarted(run, previous);
   return effects;
 }
 
 function listen(run: Execution): () => void {
   const { lease, deps, inbox } = run;
+  lease.onSignals(() => noteSignals(run));
   const sources: [AbortSignal, Message['type'] & ('leaseLost' | 'drain' | 'stop')][] = [
     [lease.signal, 'leaseLost'],
     [deps.shutdown.draining, 'drain'],
@@ -68,15 +74,15 @@ function listen(run: Execution): () => void {
 /** Null while there is something to do or to wait for here. */
 async function part(run: Execution): Promise<Parting | null> {
   if (hasEnded(run.state)) return 'ended';
-  if (runStatus(run.state).status === 'queued') {
+  if (runStatus(run.state).status !== 'running') {
     // Recorded as given up already, unless a take-over found nothing to change.
     if (!run.isGivenUp) await handBack(run);
-    return 'paused';
+    return run.isGivenUp ? 'paused' : null;
   }
   const { draining, stopping } = run.deps.shutdown;
   if (!stopping.aborted && !(draining.aborted && run.attempts.size === 0)) return null;
   await handBack(run);
-  return 'handedBack';
+  return run.isGivenUp ? 'handedBack' : null;
 }
 
 async function handle(run: Execution, message: Message): Promise<void> {
@@ -84,8 +90,11 @@ async function handle(run: Execution, message: Message): Promise<void> {
     case 'attempt':
       await handleOutcome(run, message);
       break;
-    case 'retryDue':
-      await act(run, apply(run, { type: 'retry.due', at: run.clock() }));
+    case 'due':
+      await act(run, apply(run, { type: 'time.passed', at: run.clock() }));
+      break;
+    case 'signals':
+      if (run.isSpokenTo) await act(run, await takeSignals(run));
       break;
     case 'leaseLost':
       throw run.lease.signal.reason;
@@ -111,13 +120,13 @@ async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Extr
   await act(run, apply(run, stepFailed(run, stepKey, attempt, error)));
 }
 
-/** Retries that are due while other steps run stay with this process. Firing early does no harm: nothing is due then. */
-function scheduleRetry(run: Execution): void {
-  clearTimeout(run.retryTimer);
-  const retry = firstRetry(run.state);
-  if (retry === null) return;
-  const delayMs = Math.min(Math.max(retry.dueAt - run.clock(), 0) + 1, LONGEST_TIMER_MS);
-  run.retryTimer = setTimeout(() => run.inbox.push({ type: 'retryDue' }), delayMs);
+/** What is due while other steps run stays with this process. Firing early does no harm: nothing is due then. */
+function scheduleDue(run: Execution): void {
+  clearTimeout(run.dueTimer);
+  const dueAt = nextDueAt(run.state);
+  if (dueAt === null) return;
+  const delayMs = Math.min(Math.max(dueAt - run.clock(), 0) + 1, LONGEST_TIMER_MS);
+  run.dueTimer = setTimeout(() => run.inbox.push({ type: 'due' }), delayMs);
 }
 
 /** Longer timers overflow in Node and fire at once. */

@@ -1,7 +1,8 @@
 import type { ActionFailure } from '@millrace/connectors/run-action';
-import type { ClaimedRun, StepRecord } from '@millrace/db/runs';
+import type { ClaimedRun, StepRecord } from '@millrace/db/run-ownership';
 import type { RunError } from '@millrace/workflow/events';
 import type { Json } from '@millrace/workflow/json';
+import { locate } from '@millrace/workflow/locate';
 import type { Plan } from '@millrace/workflow/plan';
 import { initialState, type RunState } from '@millrace/workflow/state';
 import type { Deps } from '../deps.ts';
@@ -25,13 +26,20 @@ export interface Changes {
   aborts: string[];
   output: Json | undefined;
   error: RunError | undefined;
+  /** What happened, for the run's timeline; names and statuses only, and why something failed. */
+  entries: TimelineEntry[];
+  /** Numbers of the signals taken in: read once this is recorded. */
+  signals: number[];
 }
+
+export type TimelineEntry = { readonly type: string } & Readonly<Record<string, Json | undefined>>;
 
 export type AttemptOutcome = { ok: true; output: Json } | { ok: false; error: ActionFailure };
 
 export type Message =
   | { type: 'attempt'; stepKey: string; attempt: number; outcome: AttemptOutcome }
-  | { type: 'retryDue' }
+  | { type: 'due' }
+  | { type: 'signals' }
   | { type: 'leaseLost' }
   | { type: 'drain' }
   | { type: 'stop' };
@@ -49,9 +57,15 @@ export interface Execution {
   /** Called once a step's end is recorded, maybe more than once. */
   readonly onProgress: () => void;
   state: RunState;
+  /** The state before the last event. */
+  stateBefore: RunState;
   /** True once a record has given the run up: then it belongs to whoever claims it next. */
   isGivenUp: boolean;
   isStartLogged: boolean;
+  /** True while somebody may have said something that was not taken in yet. */
+  isSpokenTo: boolean;
+  /** The evaluation that keeps the run waiting; aborted when the run is cancelled. */
+  evaluation: AbortController | null;
   /** Why the run failed, once that is recorded. */
   endError: RunError | null;
   changes: Changes;
@@ -65,7 +79,9 @@ export interface Execution {
   readonly errors: Map<string, { code: string; message: string }>;
   /** The organization's variables, once a step of this claim has read them. */
   vars: Record<string, Json> | undefined;
-  retryTimer: NodeJS.Timeout | undefined;
+  /** The highest attempt of any step so far. */
+  attemptCount: number;
+  dueTimer: NodeJS.Timeout | undefined;
 }
 
 export function openExecution(
@@ -75,6 +91,8 @@ export function openExecution(
   lease: Lease,
   onProgress: () => void,
 ): Execution {
+  // What this program wrote into the row earlier. Were it anything else, the run would fail by an exception.
+  const state = claim.state === null ? initialState(prepared.plan) : (claim.state as RunState);
   return {
     deps,
     claim,
@@ -83,10 +101,12 @@ export function openExecution(
     clock: () => Math.floor(claim.nowMs + performance.now() - lease.claimedAt),
     inbox: createInbox(),
     onProgress,
-    // What this program wrote into the row earlier. Were it anything else, the run would fail by an exception.
-    state: claim.state === null ? initialState(prepared.plan) : (claim.state as RunState),
+    state,
+    stateBefore: state,
     isGivenUp: false,
     isStartLogged: false,
+    isSpokenTo: claim.hasSignals,
+    evaluation: null,
     endError: null,
     changes: noChanges(),
     attempts: new Map(),
@@ -95,7 +115,8 @@ export function openExecution(
     outputs: new Map(),
     errors: new Map(),
     vars: undefined,
-    retryTimer: undefined,
+    attemptCount: claim.attemptCount,
+    dueTimer: undefined,
   };
 }
 
@@ -108,14 +129,22 @@ export function noChanges(): Changes {
     aborts: [],
     output: undefined,
     error: undefined,
+    entries: [],
+    signals: [],
   };
 }
+
+/** The type of the row that holds an iteration's value, under the key of its scope. */
+const ITERATION = 'iteration';
 
 /** Notes what becomes of a step; an input noted before stays unless a new one is given. */
 export function noteStep(run: Execution, step: Omit<StepRecord, 'type'>): void {
   const noted = run.changes.steps.get(step.stepKey);
   const kept = noted?.input === undefined ? {} : { input: noted.input };
-  const type = run.plan.nodes.get(step.stepKey)?.kind.type ?? 'unknown';
+  const type = locate(run.plan, step.stepKey)?.node.kind.type ?? ITERATION;
   run.changes.steps.set(step.stepKey, { ...kept, ...step, type });
   run.changes.isDirty = true;
+  if (type === ITERATION) return;
+  const { stepKey: stepId, status, attempt, error } = step;
+  run.changes.entries.push({ type: `step.${status}`, stepId, attempt, error: error as RunError | undefined });
 }

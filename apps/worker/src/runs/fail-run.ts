@@ -1,4 +1,5 @@
-import { type ClaimedRun, loadSteps, recordRun, type StepRecord } from '@millrace/db/runs';
+import { type ClaimedRun, recordRun, type StepRecord } from '@millrace/db/run-ownership';
+import { loadSteps } from '@millrace/db/runs';
 import type { RunError } from '@millrace/workflow/events';
 import type { Deps } from '../deps.ts';
 import { LEASE_MS, type Lease, LeaseLostError } from './lease.ts';
@@ -10,15 +11,16 @@ import { logEnded } from './run-events.ts';
  * are cancelled; nothing of the stored state is trusted. Throws a LeaseLostError when the run is no longer ours.
  */
 export async function failRun(deps: Deps, claim: ClaimedRun, lease: Lease, error: RunError): Promise<void> {
-  const { orgId, runId, leaseToken, attemptCount } = claim;
+  const { orgId, runId, workflowId, leaseToken, attemptCount } = claim;
   const open = (await persist(lease, () => loadSteps(deps.db, orgId, runId))).filter(({ finishedAt }) => !finishedAt);
   const steps = open.map(({ stepKey, type, attempt }): StepRecord => ({ stepKey, type, attempt, status: 'cancelled' }));
-  const record = { orgId, runId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps, error };
+  const entries = [{ type: 'run.failed', error }];
+  const record = { orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps, entries, error };
   lease.letGo();
   await persist(lease, async (mayHaveHappened) => {
     const outcome = await recordRun(deps.db, { ...record, status: 'failed', nextAttemptAt: null, release: true });
     if (outcome === 'fenced' && !mayHaveHappened) throw new LeaseLostError('another owner has taken over');
   });
   const nowMs = claim.nowMs + performance.now() - lease.claimedAt;
-  logEnded(deps.log, claim, { nowMs, attemptCount, error });
+  logEnded(deps.log, claim, { nowMs, attemptCount, error, isCancelled: false });
 }

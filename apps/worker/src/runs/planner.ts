@@ -8,19 +8,27 @@ type Prepared =
   /** The stored document is not one this version can run; `problem` names the first reason. */
   | { readonly ok: false; readonly problem: string };
 
-export type Planner = (version: { workflowId: string; version: number; definition: unknown }) => Prepared;
+/** A published version of some organization's workflow. */
+export interface VersionRef {
+  orgId: string;
+  workflowId: string;
+  version: number;
+}
+
+export type Planner = (ref: VersionRef) => Promise<Prepared>;
 
 const CAPACITY = 500;
 
 /**
  * Prepares published versions for running and keeps the most recently used ones: a version never changes. Never throws
- * for a bad document.
+ * for a bad document, only for what `load` throws.
  */
-export function createPlanner(defaults: RetryDefaults): Planner {
+export function createPlanner(defaults: RetryDefaults, load: (ref: VersionRef) => Promise<unknown>): Planner {
   const prepared = new Map<string, Prepared>();
-  return ({ workflowId, version, definition }) => {
-    const key = `${workflowId}:${version}`;
-    const entry = prepared.get(key) ?? prepare(definition, defaults);
+  return async (ref) => {
+    // With the organization in it: a cache may never answer one tenant with what belongs to another.
+    const key = `${ref.orgId}:${ref.workflowId}:${ref.version}`;
+    const entry = prepared.get(key) ?? prepare(await load(ref), defaults);
     prepared.delete(key);
     prepared.set(key, entry);
     const [oldest] = prepared.keys();

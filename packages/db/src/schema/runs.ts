@@ -23,10 +23,15 @@ export const workflowRuns = app.table(
     nextAttemptAt: instant('next_attempt_at'),
     retryOfRunId: uuid('retry_of_run_id'),
     requestedByUserId: uuid('requested_by_user_id'),
+    /** The tick it was made for, of a cron trigger. */
+    scheduledAt: instant('scheduled_at'),
     leaseToken: bigint('lease_token', { mode: 'number' }).notNull().default(0),
     leaseUntil: instant('lease_until'),
     lostClaims: integer('lost_claims').notNull().default(0),
     nextSweepAt: instant('next_sweep_at'),
+    signalsSent: integer('signals_sent').notNull().default(0),
+    signalsRead: integer('signals_read').notNull().default(0),
+    eventCount: integer('event_count').notNull().default(0),
     createdAt: instant('created_at').notNull().defaultNow(),
     startedAt: instant('started_at'),
     finishedAt: instant('finished_at'),
@@ -52,4 +57,31 @@ export const workflowRunSteps = app.table(
     ordinal: integer('ordinal').notNull().default(0),
   },
   (table) => [primaryKey({ columns: [table.orgId, table.runId, table.stepKey] })],
+);
+
+export const workflowRunSignals = app.table(
+  'workflow_run_signals',
+  {
+    orgId: orgId(),
+    runId: uuid('run_id').notNull(),
+    number: integer('number').notNull(),
+    type: text('type').$type<'cancel' | 'decide' | 'resume'>().notNull(),
+    stepKey: text('step_key'),
+    payload: jsonb('payload'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.runId, table.number] })],
+);
+
+/** The timeline: one row for each record of a run's owner. */
+export const workflowRunEvents = app.table(
+  'workflow_run_events',
+  {
+    orgId: orgId(),
+    runId: uuid('run_id').notNull(),
+    number: integer('number').notNull(),
+    at: instant('at').notNull().defaultNow(),
+    entries: jsonb('entries').$type<readonly unknown[]>().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.runId, table.number] })],
 );

@@ -7,6 +7,7 @@ import { apiKeys } from './api-keys.ts';
 import { auditHeads, auditLog } from './audit-log.ts';
 import { authSessions } from './auth-sessions.ts';
 import { failureNoticeSettings, failureNotices } from './failure-notices.ts';
+import { hookDeliveries, workflowHooks } from './hooks.ts';
 import { idempotencyKeys } from './idempotency-keys.ts';
 import { oauthFlows, userIdentities } from './identities.ts';
 import { organizationInvitations } from './invitations.ts';
@@ -14,7 +15,8 @@ import { memberships } from './memberships.ts';
 import { orgMails } from './org-mails.ts';
 import { deletedOrganizations, organizations } from './organizations.ts';
 import { roles } from './roles.ts';
-import { workflowRunSteps, workflowRuns } from './runs.ts';
+import { workflowRunEvents, workflowRunSignals, workflowRunSteps, workflowRuns } from './runs.ts';
+import { workflowSchedules } from './schedules.ts';
 import { users } from './users.ts';
 import { organizationVariables } from './variables.ts';
 import { workflowPins, workflows, workflowVersions } from './workflows.ts';
@@ -27,6 +29,8 @@ const TABLES = [
   deletedOrganizations,
   failureNoticeSettings,
   failureNotices,
+  hookDeliveries,
+  workflowHooks,
   oauthFlows,
   organizationVariables,
   orgMails,
@@ -40,8 +44,11 @@ const TABLES = [
   roles,
   users,
   workflowPins,
+  workflowRunEvents,
+  workflowRunSignals,
   workflowRunSteps,
   workflowRuns,
+  workflowSchedules,
   workflowVersions,
   workflows,
 ].map((table) => getTableConfig(table));

@@ -64,8 +64,8 @@ export const OrgParams = z.strictObject({ orgId: Id });
 export const Time = z.iso.datetime().refine((value) => !value.startsWith('0000'), 'must be of the year 1 or later');
 export const Done = z.object({ ok: z.literal(true) });
 
-/** `limit` arrives as text in a query; only plain whole numbers count. */
-const Limit = z
+/** How many: it arrives as text in a query; only plain whole numbers count. */
+export const Limit = z
   .string()
   .regex(/^\d{1,3}$/, 'must be a whole number from 1 to 100')
   .transform(Number)

@@ -4,6 +4,7 @@ import * as apiKeys from './api-keys.ts';
 import * as audit from './audit.ts';
 import * as auth from './auth.ts';
 import { type Contract, Time } from './contract.ts';
+import * as hooks from './hooks.ts';
 import * as identities from './identities.ts';
 import * as invitations from './invitations.ts';
 import * as me from './me.ts';
@@ -14,7 +15,20 @@ import * as variables from './variables.ts';
 import * as workflows from './workflows.ts';
 
 /** Not failure notices: their body is a union by channel, whose strictness the API's tests of mass assignment show. */
-const contracts = [apiKeys, audit, auth, identities, invitations, me, organizations, runs, steps, variables, workflows]
+const contracts = [
+  apiKeys,
+  audit,
+  auth,
+  hooks,
+  identities,
+  invitations,
+  me,
+  organizations,
+  runs,
+  steps,
+  variables,
+  workflows,
+]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter((value): value is Contract => typeof value === 'object' && value !== null && 'method' in value);
 

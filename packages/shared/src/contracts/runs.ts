@@ -109,3 +109,36 @@ export const getRun = defineContract({
   status: 200,
   response: z.object({ run: Run, steps: z.array(Step) }),
 });
+
+export const cancelRun = defineContract({
+  ...base,
+  id: 'cancelRun',
+  method: 'POST',
+  path: `${WorkflowRuns}/:runId/cancel`,
+  summary: 'Cancel a run: at once when nothing executes it, else within a second; works without the queue',
+  permission: 'run:start',
+  params: WorkflowParams.extend({ runId: Id }),
+  status: 200,
+  response: z.object({ run: Run }),
+  errors: ['CONFLICT'],
+});
+
+export const decideStep = defineContract({
+  ...base,
+  id: 'decideStep',
+  method: 'POST',
+  path: `${WorkflowRuns}/:runId/steps/:stepId/decide`,
+  summary: 'Answer an approval, or say what to do about a step whose outcome nobody knows',
+  permission: 'run:decide',
+  params: WorkflowParams.extend({ runId: Id, stepId: z.string().min(1).max(1000) }),
+  body: z.strictObject({
+    /** An approval is `approved` or `rejected`; a step of unknown outcome is to `retry`, `skip` with a value, or `fail`. */
+    decision: z.enum(['approved', 'rejected', 'retry', 'skip', 'fail']),
+    /** The output of a step that is skipped. */
+    value: z.unknown().optional(),
+    note: z.string().max(10_000).optional(),
+  }),
+  status: 200,
+  response: z.object({ run: Run }),
+  errors: ['CONFLICT'],
+});

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Id } from '../ids.ts';
-import { Done, defineContract, NextCursor, OrgParams, PageQuery, personText, Time } from './contract.ts';
+import { Done, defineContract, Limit, NextCursor, OrgParams, PageQuery, personText, Time } from './contract.ts';
 
 /** A draft: any JSON object. What it means is judged when it is published. */
 const Draft = z.record(z.string(), z.unknown());
@@ -19,6 +19,8 @@ export const Workflow = z
     publishedDsl: Draft.nullable(),
     hasUnpublishedChanges: z.boolean(),
     hookUrl: z.string().nullable(),
+    /** When its schedule starts the next run; null without one, and while disabled. */
+    nextFireAt: Time.nullable(),
     createdByUserId: Id.nullable(),
     publishedAt: Time.nullable(),
     createdAt: Time,
@@ -162,6 +164,19 @@ export const duplicateWorkflow = defineContract({
   status: 201,
   response: OneWorkflowResponse,
   isIdempotent: true,
+});
+
+export const listNextFires = defineContract({
+  ...base,
+  id: 'listNextFires',
+  method: 'GET',
+  path: `${OneWorkflow}/next-fires`,
+  summary: 'When the schedule starts the next runs; empty without one, and while disabled',
+  permission: 'workflow:read',
+  params: WorkflowParams,
+  query: z.strictObject({ count: Limit }),
+  status: 200,
+  response: z.object({ nextFires: z.array(Time) }),
 });
 
 export const listVersions = defineContract({

@@ -17,4 +17,5 @@ export const httpRequest: StepKind = {
   literalKeys: ['method', 'responseType'],
   branches: [],
   isOutput: true,
+  idempotency: ({ method }) => (method === 'POST' || method === 'PATCH' ? 'key' : 'natural'),
 };

@@ -19,7 +19,7 @@ export const parallelJoin: StepKind = {
   literalKeys: ['mode', 'count', 'cancelRest'],
   branches: [],
   isOutput: true,
-  run: ({ collected }) => ({ output: { ...collected } }),
+  run: ({ collected }) => ({ ok: true, output: { ...collected } }),
   gate: (config) => {
     const { mode, count, cancelRest } = Config.parse(config);
     const needed = mode === 'all' ? 'all' : (count ?? 1);

@@ -11,5 +11,5 @@ export const transform: StepKind = {
   literalKeys: [],
   branches: [],
   isOutput: true,
-  run: ({ config }) => ({ output: isRecord(config) ? (config.value ?? null) : null }),
+  run: ({ config }) => ({ ok: true, output: isRecord(config) ? (config.value ?? null) : null }),
 };

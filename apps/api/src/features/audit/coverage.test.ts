@@ -1,4 +1,5 @@
 import type { Contract } from '@millrace/shared/contracts/contract';
+import { putHookSecret } from '@millrace/shared/contracts/hooks';
 import { createInvitation } from '@millrace/shared/contracts/invitations';
 import { putPin } from '@millrace/shared/contracts/steps';
 import { createWorkflow, publishWorkflow } from '@millrace/shared/contracts/workflows';
@@ -11,6 +12,8 @@ import { addMember, addOrganization, addPerson, type Person, queryAsAdmin } from
 /** What changes something, or seems to, and leaves no entry all the same. */
 const WITHOUT_ENTRY: Record<string, string> = {
   createRun: 'a run is its own record, with whoever asked for it, and there are far too many',
+  cancelRun: 'the timeline of the run says who asked, and nobody may change it',
+  decideStep: 'the timeline of the run says who decided what, and nobody may change it',
   testStep: 'stores nothing',
   deleteOrganization: 'the log goes with the organization; the event organization_deleted stays',
 };
@@ -106,11 +109,12 @@ async function openScene(): Promise<Scene> {
     params: { ...ofWorkflow, stepId: 'fetch' },
     body: { output: 1 },
   });
+  const secured = await call(api, putHookSecret, { ...input, params: ofWorkflow, body: { secret: 'to sign with' } });
   const invited = await call(api, createInvitation, {
     ...input,
     body: { email: 'guest@example.com', roleKey: 'member' },
   });
-  expect([published.status, pinned.status, invited.status]).toEqual([200, 200, 201]);
+  expect([published.status, pinned.status, secured.status, invited.status]).toEqual([200, 200, 200, 201]);
   const [apiKeyId, name] = [newId(), 'region'];
   await queryAsAdmin(
     api,
@@ -127,7 +131,7 @@ async function openScene(): Promise<Scene> {
     `INSERT INTO app.failure_notice_settings (org_id, channel, webhook_url) VALUES ($1, 'webhook', 'http://127.0.0.1:1/')`,
     [orgId],
   );
-  const ids = { memberId: member.id, invitationId: invited.body.invitation.id, apiKeyId };
+  const ids = { memberId: member.id, invitationId: invited.body.invitation.id, apiKeyId, runId: newId() };
   return { owner, params: { ...ofWorkflow, ...ids, stepId: 'fetch', version: '1', name } };
 }
 

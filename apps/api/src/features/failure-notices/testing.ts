@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connectDatabase, type Database } from '@millrace/db/connect';
-import { claimRun, insertQueuedRun, recordRun } from '@millrace/db/runs';
+import { claimRun, recordRun } from '@millrace/db/run-ownership';
+import { insertQueuedRun } from '@millrace/db/runs';
 import { withOrg } from '@millrace/db/tenant';
 import { newId } from '@millrace/shared/ids';
 import type { TestApi } from '../../testing.ts';
@@ -103,7 +104,7 @@ export async function failOneRun(
   if (claim.status !== 'claimed') throw new Error(`the run is ${claim.status}`);
   const { leaseToken } = claim.run;
   const ended = { status: 'failed', nextAttemptAt: null, attemptCount: 1, steps: [], release: true } as const;
-  const outcome = await recordRun(worker, { orgId, runId, leaseToken, leaseMs: 30_000, ...ended, error });
+  const outcome = await recordRun(worker, { orgId, runId, workflowId, leaseToken, leaseMs: 30_000, ...ended, error });
   if (outcome !== 'recorded') throw new Error(`the end of the run was ${outcome}`);
   return runId;
 }

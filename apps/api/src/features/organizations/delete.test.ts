@@ -34,6 +34,7 @@ beforeAll(async () => {
     `CREATE TRIGGER note AFTER DELETE ON app.workflow_runs FOR EACH ROW EXECUTE FUNCTION public.note_gone('id')`,
     `CREATE TRIGGER note AFTER DELETE ON app.workflow_run_steps
      FOR EACH ROW EXECUTE FUNCTION public.note_gone('run_id', 'output')`,
+    `CREATE TRIGGER note AFTER DELETE ON app.hook_deliveries FOR EACH ROW EXECUTE FUNCTION public.note_gone('id', 'id')`,
     `CREATE TRIGGER note AFTER DELETE ON app.idempotency_keys
      FOR EACH ROW EXECUTE FUNCTION public.note_gone('key', 'response')`,
   ])
@@ -95,7 +96,7 @@ it('deletes many steps, large steps and many or large kept answers in transactio
   await addKeys(12_000, 10);
   await addKeys(12, 8 * MIB);
   expect((await remove(organization)).status).toBe(200);
-  expect(await gone()).toEqual({ runs: 312, steps: 30_012, keys: 12_012 });
+  expect(await gone()).toEqual({ runs: 312, steps: 30_012, deliveries: 0, keys: 12_012 });
   await expectSmallTransactions();
 });
 
@@ -107,7 +108,7 @@ it('deletes a workflow with many runs in small transactions, and says in the aud
   const params = { orgId, workflowId };
   const openRun = await addOpenRun(orgId, workflowId);
   const refused = await call(api, deleteWorkflow, { token: owner.token, params });
-  expect([refused.status, await gone()]).toEqual([409, { runs: 0, steps: 0, keys: 0 }]);
+  expect([refused.status, await gone()]).toEqual([409, { runs: 0, steps: 0, deliveries: 0, keys: 0 }]);
   const { body } = await call(api, getWorkflow, { token: owner.token, params });
   expect(body.workflow.isEnabled).toBe(true);
   await queryAsAdmin(api, `UPDATE app.workflow_runs SET status = 'failed', finished_at = now() WHERE id = $1`, [
@@ -115,8 +116,28 @@ it('deletes a workflow with many runs in small transactions, and says in the aud
   ]);
   const { status, text } = await call(api, deleteWorkflow, { token: owner.token, params });
   expect(status, text).toBe(200);
-  expect(await gone()).toEqual({ runs: 3_001, steps: 15_000, keys: 0 });
+  expect(await gone()).toEqual({ runs: 3_001, steps: 15_000, deliveries: 0, keys: 0 });
   expect(await actionsOf(orgId)).toEqual(['organization.create', 'workflow.delete_begin', 'workflow.delete']);
+  await expectSmallTransactions();
+});
+
+it('deletes many deliveries of webhooks in small transactions, with their organization or their workflow', async () => {
+  const organization = await addOrganization(api);
+  const { orgId, owner } = organization;
+  const [workflowId, other] = [await addWorkflow(orgId), await addWorkflow(orgId)];
+  for (const id of [workflowId, other])
+    await queryAsAdmin(
+      api,
+      `INSERT INTO app.hook_deliveries (org_id, id, workflow_id, version, run_id, max_attempts, next_sweep_at, expires_at)
+       SELECT $1, gen_random_uuid(), $2, 1, gen_random_uuid(), 1, NULL, now() + interval '1 day'
+       FROM generate_series(1, 12000)`,
+      [orgId, id],
+    );
+  const params = { orgId, workflowId };
+  expect((await call(api, deleteWorkflow, { token: owner.token, params })).status).toBe(200);
+  expect(await gone()).toMatchObject({ deliveries: 12_000 });
+  expect((await remove(organization)).status).toBe(200);
+  expect(await gone()).toMatchObject({ deliveries: 24_000 });
   await expectSmallTransactions();
 });
 
@@ -169,7 +190,7 @@ it('deletes nothing of a large organization without the right confirmation', asy
   const organization = await addOrganization(api);
   await addRuns(organization.orgId, await addWorkflow(organization.orgId), { count: 6_000 });
   expect((await remove({ ...organization, slug: 'something-else' })).status).toBe(400);
-  expect(await gone()).toEqual({ runs: 0, steps: 0, keys: 0 });
+  expect(await gone()).toEqual({ runs: 0, steps: 0, deliveries: 0, keys: 0 });
 });
 
 const remove = ({ orgId, owner, slug }: Awaited<ReturnType<typeof addOrganization>>) =>
@@ -180,6 +201,7 @@ async function gone(): Promise<unknown> {
     api,
     `SELECT count(*) FILTER (WHERE place = 'workflow_runs')::integer AS runs,
        count(*) FILTER (WHERE place = 'workflow_run_steps')::integer AS steps,
+       count(*) FILTER (WHERE place = 'hook_deliveries')::integer AS deliveries,
        count(*) FILTER (WHERE place = 'idempotency_keys')::integer AS keys
      FROM public.gone`,
     [],

@@ -1,4 +1,4 @@
-import { deleteMostIdempotencyKeys, deleteMostRuns } from '@millrace/db/portions';
+import { deleteMostHookDeliveries, deleteMostIdempotencyKeys, deleteMostRuns } from '@millrace/db/portions';
 import { apiKeys } from '@millrace/db/schema/api-keys';
 import { auditLog } from '@millrace/db/schema/audit-log';
 import { organizationInvitations } from '@millrace/db/schema/invitations';
@@ -23,7 +23,7 @@ import { findMembership, lockOrganization } from './rows.ts';
  * cascade. Runs under way end without a result, since their rows are gone. Answers how much there was of what people
  * know by name; an event keeps that, since the audit log is gone. Throws 400 unless `confirm` is the slug.
  *
- * Many runs and kept answers are deleted before it in portions, so that neither a statement's time limit nor the
+ * Many runs, deliveries and kept answers are deleted before it in portions, so that neither a statement's time limit nor the
  * organization's lock depends on how many there are. The first of them leaves `organization.delete_begin` in the audit
  * log; a deletion that stops after it is finished by asking again.
  */
@@ -48,6 +48,7 @@ async function deleteMost(context: OrgContext, confirm: string): Promise<number>
     begin: (tx: OrgTx) => auditChange(context, tx, 'organization.delete_begin', orgId, { what }),
   });
   const runs = await deleteMostRuns(deps.db, orgId, deletion('runs'));
+  await deleteMostHookDeliveries(deps.db, orgId, deletion('hook-deliveries'));
   await deleteMostIdempotencyKeys(deps.db, orgId, deletion('idempotency-keys'));
   return runs;
 }

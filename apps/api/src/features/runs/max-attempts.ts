@@ -32,7 +32,7 @@ export async function maxAttemptsOf(
   return maxAttempts;
 }
 
-async function readDefinition(tx: OrgTx, workflowId: string, version: number): Promise<WorkflowDefinition> {
+export async function readDefinition(tx: OrgTx, workflowId: string, version: number): Promise<WorkflowDefinition> {
   const [row] = await tx
     .select({ definition: workflowVersions.definition })
     .from(workflowVersions)

@@ -2,6 +2,8 @@ import * as contracts from '@millrace/shared/contracts/runs';
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
 import { route } from '../../http/route.ts';
+import { cancelRun } from './cancel.ts';
+import { decideStep } from './decide.ts';
 import { authorizeAndReadRunOfPath, getRun, listRuns, listWorkflowRuns } from './queries.ts';
 import { startRun } from './service.ts';
 
@@ -16,4 +18,6 @@ export function serveRuns(app: FastifyInstance, deps: Deps): void {
   route(app, deps, contracts.getRun, (context, { params }) => getRun(context, params.workflowId, params.runId), {
     authorizePerson: authorizeAndReadRunOfPath,
   });
+  route(app, deps, contracts.cancelRun, (context, { params }) => cancelRun(context, params.workflowId, params.runId));
+  route(app, deps, contracts.decideStep, (context, { params, body }) => decideStep(context, params, body));
 }

@@ -8,6 +8,7 @@ import { newId } from '@millrace/shared/ids';
 import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { keepAnswer } from '../../http/idempotency.ts';
+import { assertInput } from './input.ts';
 import { maxAttemptsOf } from './max-attempts.ts';
 import { toRun } from './rows.ts';
 
@@ -45,6 +46,7 @@ async function insertRun(context: OrgContext, tx: OrgTx, workflowId: string, inp
   if (!workflow) throw new AppError('NOT_FOUND');
   if (workflow.version === 0) throw new AppError('CONFLICT', 'Publish the workflow before running it.');
   if (!workflow.isEnabled) throw new AppError('CONFLICT', 'This workflow is disabled; enable it before running it.');
+  await assertInput(tx, workflowId, workflow.version, input);
   return insertQueuedRun(tx, {
     id: newId(),
     workflowId,

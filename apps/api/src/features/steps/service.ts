@@ -45,7 +45,7 @@ export async function testStep(
 /** Keeps a sample output for tests of later steps; runs never see it. */
 export async function putPin(context: OrgContext, workflowId: string, stepId: string, output: unknown) {
   return withOrg(context.deps.db, context.orgId, async (tx) => {
-    await readWorkflow(tx, workflowId);
+    await readWorkflow(context, tx, workflowId);
     const json = sql`${JSON.stringify(output ?? null)}::jsonb`;
     await tx
       .insert(workflowPins)
@@ -73,7 +73,7 @@ export async function deletePin(context: OrgContext, workflowId: string, stepId:
 
 async function readPins(context: OrgContext, workflowId: string): Promise<Record<string, unknown>> {
   const rows = await withOrg(context.deps.db, context.orgId, async (tx) => {
-    await readWorkflow(tx, workflowId);
+    await readWorkflow(context, tx, workflowId);
     return tx.select().from(workflowPins).where(ofWorkflow(tx.orgId, workflowId));
   });
   return Object.fromEntries(rows.map((row) => [row.stepId, row.output]));

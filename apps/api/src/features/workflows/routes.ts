@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
 import { route } from '../../http/route.ts';
 import { deleteWorkflow } from './delete.ts';
+import { listNextFires } from './schedule.ts';
 import {
   createWorkflow,
   duplicateWorkflow,
@@ -31,6 +32,9 @@ export function serveWorkflows(app: FastifyInstance, deps: Deps): void {
     setWorkflowEnabled(context, params.workflowId, false),
   );
   route(app, deps, contracts.duplicateWorkflow, (context, { params }) => duplicateWorkflow(context, params.workflowId));
+  route(app, deps, contracts.listNextFires, (context, { params, query }) =>
+    listNextFires(context, params.workflowId, query.count),
+  );
   route(app, deps, contracts.listVersions, (context, { params, query }) =>
     listVersions(context, params.workflowId, query),
   );

@@ -1,16 +1,28 @@
+import { workflowHooks } from '@millrace/db/schema/hooks';
+import { workflowSchedules } from '@millrace/db/schema/schedules';
 import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
 import type { OrgTx } from '@millrace/db/tenant';
+import type { ApiConfig } from '@millrace/shared/config';
 import type { Workflow } from '@millrace/shared/contracts/workflows';
 import { AppError } from '@millrace/shared/errors';
 import { and, eq } from 'drizzle-orm';
+import type { OrgContext } from '../../context.ts';
+import { hookUrl } from '../hooks/address.ts';
 
 type Row = typeof workflows.$inferSelect;
 type Document = Record<string, unknown>;
+type Hook = Pick<typeof workflowHooks.$inferSelect, 'generation' | 'tokenHash'>;
 
-/** Workflows with the document of their newest version, as a query to add conditions to. */
+/** Workflows with the document of their newest version, their address and their next tick, as a query to add conditions to. */
 export function selectWorkflows(tx: OrgTx) {
+  const { generation, tokenHash } = workflowHooks;
   return tx
-    .select({ workflow: workflows, publishedDefinition: workflowVersions.definition })
+    .select({
+      workflow: workflows,
+      publishedDefinition: workflowVersions.definition,
+      hook: { generation, tokenHash },
+      nextFireAt: workflowSchedules.nextFireAt,
+    })
     .from(workflows)
     .leftJoin(
       workflowVersions,
@@ -20,19 +32,31 @@ export function selectWorkflows(tx: OrgTx) {
         eq(workflowVersions.version, workflows.version),
       ),
     )
+    .leftJoin(workflowHooks, and(eq(workflowHooks.orgId, workflows.orgId), eq(workflowHooks.workflowId, workflows.id)))
+    .leftJoin(
+      workflowSchedules,
+      and(eq(workflowSchedules.orgId, workflows.orgId), eq(workflowSchedules.workflowId, workflows.id)),
+    )
     .$dynamic();
 }
 
 /** Throws 404 for an id that is not in this organization, whether or not it exists elsewhere. */
-export async function readWorkflow(tx: OrgTx, workflowId: string): Promise<Workflow> {
+export async function readWorkflow(context: OrgContext, tx: OrgTx, workflowId: string): Promise<Workflow> {
   const [row] = await selectWorkflows(tx).where(isWorkflow(tx, workflowId));
   if (!row) throw new AppError('NOT_FOUND');
-  return toWorkflow(row);
+  return toWorkflow(context.deps.config, row);
 }
 
-/** Locks the workflow's row until the transaction ends, so that saves and publishes of it take turns. */
-export async function lockWorkflow(tx: OrgTx, workflowId: string): Promise<Row> {
-  const [row] = await tx.select().from(workflows).where(isWorkflow(tx, workflowId)).for('update');
+/**
+ * Locks the workflow's row until the transaction ends, so that saves and publishes of it take turns. New runs refer to
+ * the row and go on meanwhile; only `update` makes them wait.
+ */
+export async function lockWorkflow(
+  tx: OrgTx,
+  workflowId: string,
+  strength: 'no key update' | 'update' = 'no key update',
+): Promise<Row> {
+  const [row] = await tx.select().from(workflows).where(isWorkflow(tx, workflowId)).for(strength);
   if (!row) throw new AppError('NOT_FOUND');
   return row;
 }
@@ -41,8 +65,12 @@ export function isWorkflow(tx: OrgTx, workflowId: string) {
   return and(eq(workflows.orgId, tx.orgId), eq(workflows.id, workflowId));
 }
 
-export function toWorkflow(row: { workflow: Row; publishedDefinition: unknown }): Workflow {
-  const { workflow, publishedDefinition } = row;
+export function toWorkflow(
+  config: ApiConfig,
+  row: { workflow: Row; publishedDefinition: unknown; hook: Hook | null; nextFireAt: Date | null },
+): Workflow {
+  const { workflow, publishedDefinition, hook, nextFireAt } = row;
+  const published = (publishedDefinition ?? null) as Document | null;
   return {
     id: workflow.id,
     organizationId: workflow.orgId,
@@ -52,12 +80,17 @@ export function toWorkflow(row: { workflow: Row; publishedDefinition: unknown })
     version: workflow.version,
     revision: workflow.revision,
     dsl: workflow.draftDefinition as Document,
-    publishedDsl: (publishedDefinition ?? null) as Document | null,
+    publishedDsl: published,
     hasUnpublishedChanges: workflow.publishedRevision !== workflow.revision,
-    hookUrl: null,
+    hookUrl: hook && hasWebhook(published) ? hookUrl(config, { workflowId: workflow.id, ...hook }) : null,
+    nextFireAt: nextFireAt?.toISOString() ?? null,
     createdByUserId: workflow.createdByUserId,
     publishedAt: workflow.publishedAt?.toISOString() ?? null,
     createdAt: workflow.createdAt.toISOString(),
     updatedAt: workflow.updatedAt.toISOString(),
   };
+}
+
+function hasWebhook(published: Document | null): boolean {
+  return (published?.trigger as { type?: unknown } | undefined)?.type === 'trigger.webhook';
 }

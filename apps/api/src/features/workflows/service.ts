@@ -9,6 +9,7 @@ import { readPage, splitPage } from '../../http/page.ts';
 import { escapeLike } from '../../http/search-text.ts';
 import { auditChange } from '../audit/service.ts';
 import { isWorkflow, lockWorkflow, readWorkflow, selectWorkflows, toWorkflow } from './rows.ts';
+import { keepSchedule } from './schedule.ts';
 
 type Draft = Record<string, unknown>;
 
@@ -48,11 +49,13 @@ export async function listWorkflows(
   );
   const positions = rows.map((row) => ({ ...row, createdAt: row.workflow.createdAt, id: row.workflow.id }));
   const { page, nextCursor } = splitPage(positions, limit);
-  return { workflows: page.map(toWorkflow), nextCursor };
+  return { workflows: page.map((row) => toWorkflow(context.deps.config, row)), nextCursor };
 }
 
 export async function getWorkflow(context: OrgContext, workflowId: string) {
-  return withOrg(context.deps.db, context.orgId, async (tx) => ({ workflow: await readWorkflow(tx, workflowId) }));
+  return withOrg(context.deps.db, context.orgId, async (tx) => ({
+    workflow: await readWorkflow(context, tx, workflowId),
+  }));
 }
 
 /** Saves name, draft or both. Throws 409 unless `revision` is the newest: somebody else saved in between. */
@@ -82,23 +85,26 @@ export async function updateWorkflow(
       })
       .where(isWorkflow(tx, workflowId));
     await auditChange(context, tx, 'workflow.update', workflowId, { revision });
-    return { workflow: await readWorkflow(tx, workflowId) };
+    return { workflow: await readWorkflow(context, tx, workflowId) };
   });
 }
 
-/** A disabled workflow accepts no new runs; those under way go on. */
+/** A disabled workflow accepts no new runs; those under way go on. Its schedule stops, and starts anew from now. */
 export async function setWorkflowEnabled(context: OrgContext, workflowId: string, isEnabled: boolean) {
-  return withOrg(context.deps.db, context.orgId, async (tx) => {
+  const answer = await withOrg(context.deps.db, context.orgId, async (tx) => {
     await lockWorkflow(tx, workflowId);
     await tx.update(workflows).set({ isEnabled, updatedAt: sql`now()` }).where(isWorkflow(tx, workflowId));
+    await keepSchedule(context, tx, workflowId);
     await auditChange(context, tx, isEnabled ? 'workflow.enable' : 'workflow.disable', workflowId, {});
-    return { workflow: await readWorkflow(tx, workflowId) };
+    return { workflow: await readWorkflow(context, tx, workflowId) };
   });
+  if (answer.workflow.nextFireAt !== null) context.deps.scheduler.poke();
+  return answer;
 }
 
 export async function duplicateWorkflow(context: OrgContext, workflowId: string) {
   return withOrg(context.deps.db, context.orgId, async (tx) => {
-    const source = await readWorkflow(tx, workflowId);
+    const source = await readWorkflow(context, tx, workflowId);
     const name = `${source.name.slice(0, 113)} (copy)`; // within the 120 characters of a name
     const answer = { workflow: await insertDraft(context, tx, { name, dsl: source.dsl, duplicateOf: workflowId }) };
     await keepAnswer(context, tx, answer);
@@ -113,5 +119,5 @@ async function insertDraft(context: OrgContext, tx: OrgTx, draft: { name: string
     .insert(workflows)
     .values({ orgId: tx.orgId, id, name: draft.name, draftDefinition: dsl, createdByUserId: context.userId });
   await auditChange(context, tx, 'workflow.create', id, told);
-  return readWorkflow(tx, id);
+  return readWorkflow(context, tx, id);
 }

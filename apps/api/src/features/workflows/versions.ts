@@ -6,11 +6,13 @@ import { validateDefinition } from '@millrace/workflow/validate';
 import { and, desc, eq, lt, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
+import { writeHook } from '../hooks/rows.ts';
 import { isWorkflow, lockWorkflow, readWorkflow } from './rows.ts';
+import { keepSchedule } from './schedule.ts';
 
 /** Checks the draft and freezes it as the next version. Throws 422 with every problem and its path. */
 export async function publishWorkflow(context: OrgContext, workflowId: string, note: string | undefined) {
-  return withOrg(context.deps.db, context.orgId, async (tx) => {
+  const answer = await withOrg(context.deps.db, context.orgId, async (tx) => {
     const draft = await lockWorkflow(tx, workflowId);
     const checked = validateDefinition(draft.draftDefinition);
     if (!checked.ok) throw new AppError('WORKFLOW_INVALID', undefined, { details: checked.problems });
@@ -33,9 +35,13 @@ export async function publishWorkflow(context: OrgContext, workflowId: string, n
         updatedAt: sql`now()`,
       })
       .where(isWorkflow(tx, workflowId));
+    if (checked.definition.trigger.type === 'trigger.webhook') await writeHook(context, tx, workflowId);
+    await keepSchedule(context, tx, workflowId);
     await auditChange(context, tx, 'workflow.publish', workflowId, { version });
-    return { workflow: await readWorkflow(tx, workflowId) };
+    return { workflow: await readWorkflow(context, tx, workflowId) };
   });
+  if (answer.workflow.nextFireAt !== null) context.deps.scheduler.poke();
+  return answer;
 }
 
 export async function listVersions(
@@ -46,7 +52,7 @@ export async function listVersions(
   const limit = query.limit ?? DEFAULT_PAGE_SIZE;
   const before = query.cursor === undefined ? undefined : readVersionCursor(query.cursor);
   const rows = await withOrg(context.deps.db, context.orgId, async (tx) => {
-    await readWorkflow(tx, workflowId); // 404 before an empty list
+    await readWorkflow(context, tx, workflowId); // 404 before an empty list
     return tx
       .select()
       .from(workflowVersions)
@@ -80,7 +86,7 @@ export async function restoreVersion(context: OrgContext, workflowId: string, ve
       .set({ draftDefinition: definition, revision: revision + 1, updatedAt: sql`now()` })
       .where(isWorkflow(tx, workflowId));
     await auditChange(context, tx, 'workflow.restore', workflowId, { version });
-    return { workflow: await readWorkflow(tx, workflowId) };
+    return { workflow: await readWorkflow(context, tx, workflowId) };
   });
 }
 

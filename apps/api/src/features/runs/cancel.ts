@@ -1,0 +1,43 @@
+import { cancelRun as cancelInDatabase } from '@millrace/db/run-signals';
+import { workflowRuns } from '@millrace/db/schema/runs';
+import { withOrg } from '@millrace/db/tenant';
+import { AppError } from '@millrace/shared/errors';
+import { workflowRunCancelled } from '@millrace/shared/events';
+import { and, eq } from 'drizzle-orm';
+import type { OrgContext } from '../../context.ts';
+import { toRun } from './rows.ts';
+
+/**
+ * Ends a run as cancelled: here and now while nobody owns it, else by its owner, who is told at once and hears it from
+ * the database within a second should Redis be away. A run that is cancelled already is answered as it is; one that ended
+ * in another way is a conflict.
+ */
+export async function cancelRun(context: OrgContext, workflowId: string, runId: string) {
+  const { deps, orgId, userId, log } = context;
+  const { outcome, row } = await withOrg(deps.db, orgId, async (tx) => {
+    const isRun = and(
+      eq(workflowRuns.orgId, tx.orgId),
+      eq(workflowRuns.workflowId, workflowId),
+      eq(workflowRuns.id, runId),
+    );
+    const found = await tx.select({ id: workflowRuns.id }).from(workflowRuns).where(isRun);
+    if (found.length === 0) throw new AppError('NOT_FOUND');
+    const cancelled = await cancelInDatabase(tx, runId, { type: 'run.cancel_requested', by: userId });
+    const [stored] = await tx.select().from(workflowRuns).where(isRun);
+    if (!stored) throw new AppError('NOT_FOUND');
+    return { outcome: cancelled, row: stored };
+  });
+  if (outcome === 'ended' && row.status !== 'cancelled') {
+    throw new AppError(
+      'CONFLICT',
+      `This run has ${row.status} already; only a run that has not ended can be cancelled.`,
+    );
+  }
+  if (outcome === 'cancelled') {
+    const durationMs = (row.finishedAt?.getTime() ?? 0) - (row.startedAt ?? row.createdAt).getTime();
+    workflowRunCancelled(log, { orgId, workflowId, runId, attemptCount: row.attemptCount, durationMs });
+  }
+  // Without Redis the owner hears of it by its next heartbeat.
+  if (outcome === 'signalled') await deps.queue.ringOwner(runId).catch(() => {});
+  return { run: toRun(row) };
+}

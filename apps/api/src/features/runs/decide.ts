@@ -1,0 +1,81 @@
+import { signalRun } from '@millrace/db/run-signals';
+import { workflowRunSteps, workflowRuns } from '@millrace/db/schema/runs';
+import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import { AppError } from '@millrace/shared/errors';
+import { isAtLeast, RoleKey } from '@millrace/shared/permissions';
+import { and, eq } from 'drizzle-orm';
+import { z } from 'zod';
+import type { OrgContext } from '../../context.ts';
+import { toRun } from './rows.ts';
+import { wakeForSignal } from './wake.ts';
+
+/** Who may decide stands in the published document, and with it in the step's input. */
+const ApprovalInput = z.object({ by: z.union([RoleKey, z.object({ userIds: z.array(z.string()) })]) });
+
+interface Decision {
+  decision: 'approved' | 'rejected' | 'retry' | 'skip' | 'fail';
+  value?: unknown;
+  note?: string | undefined;
+}
+
+/**
+ * Stores a decision for the run (R3); a worker acts on it at once, or when Redis is back. The first decision that the
+ * engine takes in counts. 403 for somebody whom the approval does not ask, 409 when the step does not wait for this.
+ */
+export async function decideStep(
+  context: OrgContext,
+  { workflowId, runId, stepId }: { workflowId: string; runId: string; stepId: string },
+  { decision, value, note }: Decision,
+) {
+  const { deps, orgId, userId } = context;
+  const run = await withOrg(deps.db, orgId, async (tx) => {
+    const stored = await findRun(tx, workflowId, runId);
+    await assertMayDecide(context, tx, { runId, stepId, decision });
+    const payload = { decision, value: value ?? null, note: note ?? null, by: userId };
+    if (!(await signalRun(tx, runId, { type: 'decide', stepKey: stepId, payload }))) throw notWaiting();
+    return stored;
+  });
+  await wakeForSignal(deps, { orgId, runId });
+  return { run: toRun(run) };
+}
+
+async function findRun(tx: OrgTx, workflowId: string, runId: string) {
+  const [run] = await tx
+    .select()
+    .from(workflowRuns)
+    .where(and(eq(workflowRuns.orgId, tx.orgId), eq(workflowRuns.workflowId, workflowId), eq(workflowRuns.id, runId)));
+  if (!run) throw new AppError('NOT_FOUND');
+  return run;
+}
+
+async function assertMayDecide(
+  { roleKey, userId }: OrgContext,
+  tx: OrgTx,
+  { runId, stepId, decision }: { runId: string; stepId: string; decision: Decision['decision'] },
+): Promise<void> {
+  const [step] = await tx
+    .select({ type: workflowRunSteps.type, status: workflowRunSteps.status, input: workflowRunSteps.input })
+    .from(workflowRunSteps)
+    .where(
+      and(
+        eq(workflowRunSteps.orgId, tx.orgId),
+        eq(workflowRunSteps.runId, runId),
+        eq(workflowRunSteps.stepKey, stepId),
+      ),
+    );
+  if (!step) throw new AppError('NOT_FOUND');
+  const isAnswer = decision === 'approved' || decision === 'rejected';
+  if (step.status !== 'waiting' || (step.type === 'approval') !== isAnswer) throw notWaiting();
+  if (!isAnswer) {
+    if (!isAtLeast(roleKey, 'admin'))
+      throw new AppError('FORBIDDEN', 'Only an admin decides about an unknown outcome.');
+    return;
+  }
+  const { by } = ApprovalInput.parse(step.input);
+  const isAsked = typeof by === 'string' ? isAtLeast(roleKey, by) : by.userIds.includes(userId);
+  if (!isAsked) throw new AppError('FORBIDDEN', 'This approval asks somebody else.');
+}
+
+function notWaiting(): AppError {
+  return new AppError('CONFLICT', 'This step does not wait for such a decision, or no longer.');
+}

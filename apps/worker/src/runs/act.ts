@@ -1,0 +1,70 @@
+import type { Effect } from '@millrace/workflow/effects';
+import type { RunEvent } from '@millrace/workflow/events';
+import { commit } from './commit.ts';
+import type { Execution } from './execution.ts';
+import { apply, type NotedEffect, noteEffect } from './notes.ts';
+import { collectIterations, evaluateOutput, evaluateUntil } from './outputs.ts';
+import { takeSignals } from './signals.ts';
+import { startStep } from './start-step.ts';
+import { EvaluationInterruptedError } from './step-values.ts';
+
+type Work = Exclude<Effect, NotedEffect>;
+
+/** A loop over thousands of pure steps is recorded in parts of about so many steps. */
+const MOST_STEPS_A_RECORD = 200;
+
+/**
+ * Carries out effects and all that follows from them, until only actions are left to do; then records the lot. Steps
+ * without outside effect run here and now, so a chain of them costs one record. All that only has to be noted is noted
+ * before any work: whenever a record is made, it holds everything but work, which a next owner finds by the state. What is
+ * said to the run meanwhile is taken in between two works.
+ */
+export async function act(run: Execution, effects: readonly Effect[]): Promise<void> {
+  const queue: Work[] = note(run, effects);
+  for (let work = queue.shift(); work !== undefined; work = queue.shift()) {
+    if (run.isSpokenTo) queue.push(...note(run, await takeSignals(run)));
+    const event = await performUnlessCancelled(run, work);
+    if (event !== null) queue.push(...note(run, apply(run, event)));
+    if (run.changes.steps.size >= MOST_STEPS_A_RECORD) await commit(run);
+  }
+  await commit(run);
+}
+
+function note(run: Execution, effects: readonly Effect[]): Work[] {
+  const works: Work[] = [];
+  for (const effect of effects) {
+    if (isWork(effect)) works.push(effect);
+    else noteEffect(run, effect);
+  }
+  return works;
+}
+
+function isWork(effect: Effect): effect is Work {
+  return ['startStep', 'evaluateOutput', 'evaluateUntil', 'collectIterations'].includes(effect.type);
+}
+
+/** Null also when the run is cancelled during an evaluation: that is taken in next. */
+async function performUnlessCancelled(run: Execution, work: Work): Promise<RunEvent | null> {
+  try {
+    return await perform(run, work);
+  } catch (error) {
+    if (error instanceof EvaluationInterruptedError) return null;
+    throw error;
+  }
+}
+
+/** Answers the event that comes of it at once; null for what is under way from now on. */
+function perform(run: Execution, work: Work): Promise<RunEvent | null> {
+  switch (work.type) {
+    case 'startStep':
+      return startStep(run, work);
+    case 'evaluateOutput':
+      return evaluateOutput(run, work);
+    case 'evaluateUntil':
+      return evaluateUntil(run, work);
+    case 'collectIterations':
+      return collectIterations(run, work);
+    default:
+      return work satisfies never;
+  }
+}

@@ -1,0 +1,68 @@
+import type { Effect } from '@millrace/workflow/effects';
+import type { RunError, RunEvent } from '@millrace/workflow/events';
+import type { Json } from '@millrace/workflow/json';
+import { findStep, locate } from '@millrace/workflow/locate';
+import { combineOutputs } from '@millrace/workflow/output';
+import { hasEnded } from '@millrace/workflow/state';
+import { iterationScope } from '@millrace/workflow/step-keys';
+import { isTruthy } from '@millrace/workflow/steps/truth';
+import type { Execution } from './execution.ts';
+import { forgetIteration, noteSuccess, stepFailed } from './notes.ts';
+import { type Evaluated, evaluateTree, toStorable } from './step-values.ts';
+import { loadIterations, loadValues } from './stored-values.ts';
+
+type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
+
+/** Evaluates what the run answers, or what an iteration is worth, and keeps the value. */
+export async function evaluateOutput(run: Execution, effect: EffectOf<'evaluateOutput'>): Promise<RunEvent | null> {
+  const { scope, source } = effect;
+  if (hasEnded(run.state)) return null; // cancelled by now
+  const place = { scope, path: 'output', seed: `${run.claim.runId}:${scope === '' ? 'output' : `${scope}.output`}` };
+  const result =
+    source.type === 'tree' ? await evaluateTree(run, source.tree, place) : await combine(run, source.stepKeys);
+  const at = run.clock();
+  if (!result.ok) {
+    const error: RunError = { code: result.error.code, message: result.error.message };
+    return { type: 'output.failed', scope, error, at };
+  }
+  if (scope === '') run.changes.output = result.value;
+  else run.outputs.set(scope, result.value);
+  return { type: 'output.evaluated', scope, at };
+}
+
+/** Whether a turn of a repeat was the last one. */
+export async function evaluateUntil(run: Execution, effect: EffectOf<'evaluateUntil'>): Promise<RunEvent | null> {
+  const { stepKey, index } = effect;
+  if (hasEnded(run.state)) return null; // cancelled by now
+  const until = locate(run.plan, stepKey)?.node.loop?.until ?? null;
+  const scope = iterationScope(stepKey, index);
+  const place = { scope, path: 'config.until', seed: `${run.claim.runId}:${scope}.until` };
+  const result: Evaluated = until === null ? { ok: true, value: true } : await evaluateTree(run, until, place);
+  forgetIteration(run, scope);
+  const at = run.clock();
+  if (!result.ok) return { type: 'until.failed', stepKey, index, error: result.error, at };
+  return { type: 'until.evaluated', stepKey, index, holds: isTruthy(result.value), at };
+}
+
+/** The output of a loop: the values of its iterations in the order of the items. */
+export async function collectIterations(
+  run: Execution,
+  { stepKey, total }: EffectOf<'collectIterations'>,
+): Promise<RunEvent | null> {
+  const state = findStep(run.state, stepKey);
+  if (state?.status !== 'running') return null;
+  const scopes = Array.from({ length: total }, (_, index) => iterationScope(stepKey, index));
+  await loadIterations(run, scopes);
+  const values: Json[] = scopes.map((scope) => run.outputs.get(scope) ?? null);
+  const { attempt } = state;
+  const output = toStorable(values);
+  if (!output.ok) return stepFailed(run, stepKey, attempt, output.error);
+  for (const scope of scopes) run.outputs.delete(scope);
+  noteSuccess(run, stepKey, attempt, output.value);
+  return { type: 'step.succeeded', stepKey, attempt, at: run.clock() };
+}
+
+async function combine(run: Execution, stepKeys: readonly string[]): Promise<Evaluated> {
+  await loadValues(run, stepKeys);
+  return toStorable(combineOutputs(stepKeys, (stepKey) => run.outputs.get(stepKey) ?? null));
+}

@@ -1,0 +1,80 @@
+/** Sends many small writes as few large ones, without a timer: see `openBatches`. */
+
+export interface Batches<Item, Answer> {
+  /** Answers when the call that carried the item has committed. Rejects with that call's failure. */
+  send(item: Item): Promise<Answer>;
+}
+
+interface Waiting<Item, Answer> {
+  item: Item;
+  resolve(answer: Answer): void;
+  reject(error: unknown): void;
+}
+
+export interface BatchOptions<Item, Answer> {
+  /** Carries out all or nothing, and answers one answer for each item, in their order. */
+  call(items: readonly Item[]): Promise<readonly Answer[]>;
+  /** Characters or bytes: a call carries items of about a million, or a single larger one. */
+  weigh(item: Item): number;
+  /** True for a failure that says nothing about the items: then each waits for its caller to try again. */
+  isTransient(error: unknown): boolean;
+}
+
+/** Measured: one under way leaves the server idle between calls, more than two make the calls small again. */
+const MOST_UNDER_WAY = 2;
+const MOST_ITEMS = 100;
+const MOST_WEIGHT = 1_000_000;
+
+/**
+ * An item goes at once while fewer than two calls are under way, else with the next one: an idle program waits for nothing,
+ * a busy one pays for one round trip and one commit where it would pay for dozens. A call that fails because of one of its
+ * items is made again for each of them alone, so that nobody fails because of a neighbour.
+ */
+export function openBatches<Item, Answer>({
+  call,
+  weigh,
+  isTransient,
+}: BatchOptions<Item, Answer>): Batches<Item, Answer> {
+  const waiting: Waiting<Item, Answer>[] = [];
+  let underWayCount = 0;
+
+  async function deliver(batch: Waiting<Item, Answer>[]): Promise<void> {
+    try {
+      const answers = await call(batch.map(({ item }) => item));
+      batch.forEach(({ resolve, reject }, index) => {
+        if (index in answers) resolve(answers[index] as Answer);
+        else reject(new Error('a batched call left an item without an answer'));
+      });
+    } catch (error) {
+      if (batch.length === 1 || isTransient(error)) for (const { reject } of batch) reject(error);
+      else for (const one of batch) await deliver([one]);
+    }
+  }
+
+  function countNext(): number {
+    let weight = 0;
+    const end = waiting.slice(0, MOST_ITEMS).findIndex(({ item }, index) => {
+      weight += weigh(item);
+      return index > 0 && weight > MOST_WEIGHT;
+    });
+    return end < 0 ? MOST_ITEMS : end;
+  }
+
+  function next(): void {
+    if (underWayCount >= MOST_UNDER_WAY || waiting.length === 0) return;
+    underWayCount += 1;
+    void deliver(waiting.splice(0, countNext())).finally(() => {
+      underWayCount -= 1;
+      next();
+    });
+  }
+
+  return {
+    send: (item) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ item, resolve, reject });
+        // After the callers of this turn have said what they have to say: they go together.
+        queueMicrotask(next);
+      }),
+  };
+}

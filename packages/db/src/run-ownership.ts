@@ -1,0 +1,241 @@
+import type { Batches } from './batches.ts';
+import { openBatches } from './batches.ts';
+import { type Database, queryHot } from './connect.ts';
+import { isDatabaseTransient } from './failures.ts';
+import { toJsonText } from './json-text.ts';
+import type { RunStatus, StepStatus } from './schema/runs.ts';
+import { assertUuid } from './uuid.ts';
+
+/** What the owner of a run does with its row: claim, record, keep. Rows are the truth; all times are PostgreSQL's. */
+
+export interface ClaimedRun {
+  orgId: string;
+  runId: string;
+  workflowId: string;
+  version: number;
+  /** Null before the first record. */
+  state: unknown;
+  input: unknown;
+  triggerType: string;
+  /** Fences every write of this claim. */
+  leaseToken: number;
+  /** Leases lost in a row without progress, this takeover included. */
+  lostClaims: number;
+  attemptCount: number;
+  maxAttempts: number;
+  createdAt: Date;
+  startedAt: Date;
+  /** The database's clock at the claim, epoch milliseconds. */
+  nowMs: number;
+  /** Whether somebody has something to say to the run: see readSignals. */
+  hasSignals: boolean;
+}
+
+export type Claim =
+  | { status: 'claimed'; run: ClaimedRun }
+  /** Another worker holds the lease. */
+  | { status: 'busy' }
+  /** Waits for a time, or (null) for something that is not a time. */
+  | { status: 'notDue'; nextAttemptAt: Date | null }
+  /** Ended, discarded, or of another organization than the caller believes. */
+  | { status: 'gone' };
+
+/** Becomes the run's owner for `leaseMs` when it is due, has something unread, or its owner's lease has run out. */
+export async function claimRun(db: Database, claim: { orgId: string; runId: string; leaseMs: number }): Promise<Claim> {
+  const { orgId, runId, leaseMs } = claim;
+  assertRunId(orgId, runId);
+  const row = await claims(db).send(JSON.stringify({ orgId, runId, leaseMs }));
+  if (row === null) return { status: 'gone' };
+  const { number: _, outcome, leaseToken, nextAttemptAt, ...rest } = row;
+  if (outcome === 'busy') return { status: 'busy' };
+  if (outcome === 'notDue') return { status: 'notDue', nextAttemptAt };
+  return { status: 'claimed', run: { orgId, runId, ...rest, leaseToken: Number(leaseToken) } };
+}
+
+/** The document of a published version, null when it is gone. A version never changes: keep it. */
+export async function loadDefinition(
+  db: Database,
+  { orgId, workflowId, version }: { orgId: string; workflowId: string; version: number },
+): Promise<unknown> {
+  assertRunId(orgId, workflowId);
+  const rows = await queryHot<{ definition: unknown }>(db, LOAD_DEFINITION, [orgId, workflowId, version]);
+  return rows[0]?.definition ?? null;
+}
+
+export interface StepRecord {
+  stepKey: string;
+  type: string;
+  status: StepStatus;
+  attempt: number;
+  /** Absent: keeps what is stored. */
+  input?: unknown;
+  /** Absent is "none"; null is a step that returned null. */
+  output?: unknown;
+  error?: unknown;
+  /** Absent: PostgreSQL's now(), once the step has started or ended. */
+  startedAt?: Date;
+  finishedAt?: Date;
+}
+
+export interface RunRecord {
+  orgId: string;
+  runId: string;
+  workflowId: string;
+  leaseToken: number;
+  leaseMs: number;
+  status: RunStatus;
+  /** Absent: keeps what is stored. */
+  state?: unknown;
+  nextAttemptAt: Date | null;
+  /** The highest attempt of any step; never lowers what is stored. */
+  attemptCount: number;
+  output?: unknown;
+  error?: unknown;
+  /** Steps that changed. Of several records for one key the last wins. */
+  steps: readonly StepRecord[];
+  /** What happened, for the timeline. */
+  entries?: readonly object[];
+  /** Numbers of the signals that this transition has taken in: they and all before them are read now. */
+  signals?: readonly number[];
+  /**
+   * True gives the run up: whoever comes next may claim it once `nextAttemptAt` has come, without counting a lost lease. A status
+   * other than running gives it up anyhow.
+   */
+  release: boolean;
+}
+
+/** `unread`: recorded, but the run is not given up because it has unread signals. `fenced`: nothing was written. */
+export type RecordOutcome = 'recorded' | 'unread' | 'fenced';
+
+/**
+ * Writes one transition (R1) as a whole: run row, step rows, timeline, signals read; or nothing and 'fenced' when another
+ * owner has taken over or the run has ended. A step that has ended stays as it is (R2). Unless given up, the lease
+ * starts anew. Throws UnstorableJsonError before anything is sent. Records of many runs may share one round trip.
+ */
+export async function recordRun(db: Database, record: RunRecord): Promise<RecordOutcome> {
+  assertRunId(record.orgId, record.runId);
+  const { entries = [], signals = [], error, nextAttemptAt, ...rest } = record;
+  const steps = [...new Map(record.steps.map((step) => [step.stepKey, step])).values()];
+  const text = toJsonText({
+    ...rest,
+    signals,
+    ...(error == null ? {} : { error }),
+    ...(nextAttemptAt === null ? {} : { nextAttemptAt }),
+    steps: steps.length > 0 ? steps : undefined,
+    entries: entries.length > 0 ? entries : undefined,
+    hasProgress: steps.some(({ status }) => status !== 'running'),
+  });
+  return await records(db).send(text ?? '');
+}
+
+export interface HeldLease {
+  orgId: string;
+  workflowId: string;
+  runId: string;
+  leaseToken: number;
+  leaseMs: number;
+}
+
+/** Starts the leases anew; answers in the order asked. Not the owner: somebody else is, or the run has ended; stop working on it. */
+export async function heartbeatRuns(
+  db: Database,
+  leases: readonly HeldLease[],
+): Promise<{ isOwner: boolean; hasSignals: boolean }[]> {
+  for (const { orgId, runId } of leases) assertRunId(orgId, runId);
+  const rows = await queryHot<{ number: number; isOwner: boolean; hasSignals: boolean | null }>(db, HEARTBEAT, [
+    JSON.stringify(leases),
+  ]);
+  const answers = leases.map(() => ({ isOwner: false, hasSignals: false }));
+  for (const { number, isOwner, hasSignals } of rows) {
+    answers[number - 1] = { isOwner, hasSignals: hasSignals ?? false };
+  }
+  return answers;
+}
+
+export interface RunSignal {
+  number: number;
+  type: 'cancel' | 'decide' | 'resume';
+  stepKey: string | null;
+  payload: unknown;
+}
+
+/** What was said to the run and not read yet, in the order it was said; at most 100. It stays unread until recorded as read. */
+export async function readSignals(db: Database, orgId: string, runId: string): Promise<RunSignal[]> {
+  assertRunId(orgId, runId);
+  return await queryHot<RunSignal>(db, READ_SIGNALS, [orgId, runId]);
+}
+
+type ClaimRow = Omit<ClaimedRun, 'orgId' | 'runId' | 'leaseToken'> & {
+  number: number;
+  outcome: 'claimed' | 'busy' | 'notDue';
+  leaseToken: string;
+  nextAttemptAt: Date | null;
+};
+
+const claims = perDatabase((db) =>
+  openBatches<string, ClaimRow | null>({
+    async call(items) {
+      const rows = await queryHot<ClaimRow>(db, CLAIM, [toArrayText(items)]);
+      const answers: (ClaimRow | null)[] = items.map(() => null);
+      for (const row of rows) answers[row.number - 1] = row;
+      return answers;
+    },
+    weigh: (text) => text.length,
+    isTransient: isDatabaseTransient,
+  }),
+);
+
+const records = perDatabase((db) =>
+  openBatches<string, RecordOutcome>({
+    async call(items) {
+      const rows = await queryHot<{ number: number; outcome: RecordOutcome }>(db, RECORD, [toArrayText(items)]);
+      const answers: RecordOutcome[] = [];
+      for (const { number, outcome } of rows) answers[number - 1] = outcome;
+      return answers;
+    },
+    weigh: (text) => text.length,
+    isTransient: isDatabaseTransient,
+  }),
+);
+
+/** Writes of one program share their way to the database; it lives as long as the Database does. */
+function perDatabase<Answer>(open: (db: Database) => Batches<string, Answer>) {
+  const opened = new WeakMap<Database, Batches<string, Answer>>();
+  return (db: Database): Batches<string, Answer> => {
+    const batches = opened.get(db) ?? open(db);
+    opened.set(db, batches);
+    return batches;
+  };
+}
+
+/** The items are JSON texts already: a large output is written as text once. */
+function toArrayText(items: readonly string[]): string {
+  return `[${items.join(',')}]`;
+}
+
+function assertRunId(orgId: string, runId: string): void {
+  assertUuid(orgId, 'orgId');
+  assertUuid(runId, 'runId');
+}
+
+const CLAIM = {
+  name: 'claim-runs',
+  text: `SELECT number, outcome, now_ms AS "nowMs", workflow_id AS "workflowId", version, state, input,
+      trigger_type AS "triggerType", lease_token AS "leaseToken", lost_claims AS "lostClaims",
+      attempt_count AS "attemptCount", max_attempts AS "maxAttempts", next_attempt_at AS "nextAttemptAt",
+      created_at AS "createdAt", started_at AS "startedAt", has_signals AS "hasSignals"
+    FROM app.claim_runs($1::jsonb)`,
+};
+const LOAD_DEFINITION = {
+  name: 'load-version',
+  text: 'SELECT app.load_version($1::uuid, $2::uuid, $3::integer) AS definition',
+};
+const RECORD = { name: 'record-runs', text: 'SELECT number, outcome FROM app.record_runs($1::jsonb)' };
+const HEARTBEAT = {
+  name: 'heartbeat-runs',
+  text: `SELECT number, is_owner AS "isOwner", has_signals AS "hasSignals" FROM app.heartbeat_runs($1::jsonb)`,
+};
+const READ_SIGNALS = {
+  name: 'read-signals',
+  text: 'SELECT number, type, step_key AS "stepKey", payload FROM app.read_signals($1::uuid, $2::uuid)',
+};

@@ -1,0 +1,28 @@
+import { isPlain } from './expression.ts';
+import { analyzeExpression } from './references.ts';
+import { listExpressions } from './template-tree.ts';
+
+/**
+ * A tree with expressions, what they read, and whether this process may evaluate them. `reads` are ids of nodes (see
+ * `stepKeyFor`), `locals` the names they use of the loops around them and `error`: what `ExpressionBindings.locals` must hold.
+ */
+export type PlannedTree = {
+  readonly tree: unknown;
+  readonly reads: readonly string[];
+  readonly readsVars: boolean;
+  readonly locals: readonly string[];
+  readonly isPlain: boolean;
+};
+
+/** `names` are the local names that stand for something at that place of the document. */
+export function planTree(tree: unknown, names: readonly string[]): PlannedTree {
+  const found = listExpressions(tree, '').map((expression) => analyzeExpression(expression.source));
+  const used = new Set(found.flatMap((analysis) => analysis.names.map(({ name }) => name)));
+  return {
+    tree,
+    reads: [...new Set(found.flatMap(({ steps }) => steps.map((step) => step.id)))],
+    readsVars: found.some(({ readsVars }) => readsVars),
+    locals: names.filter((name) => used.has(name)),
+    isPlain: isPlain(tree),
+  };
+}

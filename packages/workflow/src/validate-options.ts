@@ -1,0 +1,49 @@
+import { isRecord } from './json.ts';
+import { type DocumentOutline, listGraphs, type Outline, type OutlineNode } from './outline.ts';
+import { joinPath, type Problem } from './problem.ts';
+import { findKind } from './steps/registry.ts';
+
+/**
+ * Most steps that may be open at a time, all iterations counted. They are the size of what is written after every
+ * event, and loops in loops multiply: five levels of 100 at a time would be ten thousand million.
+ */
+const MAX_OPEN_STEPS = 10_000;
+
+/** What belongs to the nodes of a body and means nothing on the loop itself. */
+const NOT_ON_LOOPS = ['retry', 'timeoutMs', 'idempotency'];
+/** What is about attempts; a wait is limited by its config. */
+const NOT_ON_WAITS = ['timeoutMs', 'idempotency'];
+
+/**
+ * Every option of a node that its kind would silently ignore, and more iterations at a time than a run can carry.
+ */
+export function checkOptions(outline: DocumentOutline): Problem[] {
+  const nodes = listGraphs(outline).flatMap((graph) => graph.nodes);
+  const open = [outline.main, outline.onFailure].map((graph) => (graph === null ? 0 : openSteps(graph)));
+  const message = `With this concurrency more than ${MAX_OPEN_STEPS} steps could be open at a time.`;
+  return [
+    ...nodes.flatMap(checkNode),
+    ...(Math.max(...open) > MAX_OPEN_STEPS ? [{ path: '', code: 'TOO_LARGE', message }] : []),
+  ];
+}
+
+function checkNode({ path, type, given }: OutlineNode): Problem[] {
+  const kind = findKind(type ?? '');
+  const misplaced = (keys: readonly string[], code: string, message: string) =>
+    keys.filter((key) => Object.hasOwn(given, key)).map((key) => ({ path: joinPath(path, key), code, message }));
+  if (kind?.loop !== undefined) {
+    return misplaced(NOT_ON_LOOPS, 'LOOP_OPTION', 'This belongs to the nodes of the body, not to the loop.');
+  }
+  return kind?.wait === undefined
+    ? []
+    : misplaced(NOT_ON_WAITS, 'WAIT_OPTION', 'This is about attempts; how long a wait may last stands in its config.');
+}
+
+function openSteps({ nodes }: Outline): number {
+  return nodes.reduce((sum, { body, config }) => sum + 1 + (body === null ? 0 : atATime(config) * openSteps(body)), 0);
+}
+
+function atATime(config: unknown): number {
+  const concurrency = isRecord(config) ? config.concurrency : undefined;
+  return typeof concurrency === 'number' && concurrency > 1 ? concurrency : 1;
+}

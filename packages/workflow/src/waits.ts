@@ -1,0 +1,116 @@
+import type { RunEvent } from './events.ts';
+import type { PlannedNode } from './plan.ts';
+import { type FrameDraft, findTarget, keyIn, type RunDraft, setStep, type Target } from './run-draft.ts';
+import { listSteps } from './run-status.ts';
+import { failFrame, failStep, startStep, succeedStep } from './settle.ts';
+import type { StepState } from './state.ts';
+import type { WaitFor } from './steps/kind.ts';
+
+type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
+type Waiting = Extract<StepState, { status: 'waiting' }>;
+
+/** What can come from outside; a timer ends by time alone, a retry by an attempt, a decision by a decision. */
+const AWAITED: readonly string[] = ['approval', 'webhook', 'subworkflow'] satisfies WaitFor[];
+
+/** A running step, not a loop, begins to wait. */
+export function beginWait(
+  draft: RunDraft,
+  { stepKey, attempt, for: what, dueAt }: Omit<EventOf<'step.waits'>, 'type' | 'at'>,
+): void {
+  const target = findTarget(draft, stepKey);
+  if (target?.step.status !== 'running' || target.step.attempt !== attempt || target.node.loop !== null) {
+    return;
+  }
+  const { frame, node, step } = target;
+  setStep(draft, frame, node.id, { status: 'waiting', for: what, attempt, dueAt, collect: step.collect });
+  draft.effects.push({ type: 'waitStep', stepKey, attempt, for: what, dueAt });
+}
+
+export function resumeStep(draft: RunDraft, { stepKey, branch }: EventOf<'step.resumed'>): void {
+  const target = findTarget(draft, stepKey);
+  if (target?.step.status === 'waiting' && AWAITED.includes(target.step.for)) {
+    succeedStep(draft, target.frame, target.node, { attempt: target.step.attempt, branch });
+  }
+}
+
+/** Not tried again: what was awaited has had its effects, and may have failed for good reason. */
+export function failWait(draft: RunDraft, { stepKey, error }: EventOf<'step.resumeFailed'>): void {
+  const target = findTarget(draft, stepKey);
+  if (target?.step.status === 'waiting' && AWAITED.includes(target.step.for)) {
+    failStep(draft, target.frame, target.node, target.step.attempt, error);
+  }
+}
+
+/** A decision to retry is not held to `maxAttempts`: a person made it. */
+export function decide(draft: RunDraft, { stepKey, attempt, decision }: EventOf<'step.decided'>): void {
+  const target = findTarget(draft, stepKey);
+  if (target?.step.status !== 'waiting' || target.step.for !== 'decision' || target.step.attempt !== attempt) {
+    return;
+  }
+  const { frame, node, step } = target;
+  const { collect } = step;
+  switch (decision) {
+    case 'retry':
+      startStep(draft, frame, node, { attempt: attempt + 1, collect });
+      break;
+    case 'skip':
+      succeedStep(draft, frame, node, { attempt });
+      break;
+    case 'fail': {
+      const message = 'Nobody knows whether the step had its effect, and a person ended it.';
+      failStep(draft, frame, node, attempt, { code: 'OUTCOME_UNKNOWN', message, retryable: false });
+      break;
+    }
+    default:
+      decision satisfies never;
+  }
+}
+
+/** Does what is due at `at` by itself. The end of the run's own time comes before anything else. */
+export function passTime(draft: RunDraft, at: number): void {
+  const { root, deadlineAt, status } = draft;
+  if (deadlineAt !== undefined && deadlineAt <= at && (status === 'running' || status === 'output')) {
+    failFrame(draft, root, { code: 'RUN_TIMEOUT', message: 'The run took longer than its workflow allows.' });
+    return;
+  }
+  for (const { stepKey, step } of listSteps(draft.state)) {
+    if (isDue(step, at)) {
+      const target = findTarget(draft, stepKey);
+      // Something else that was due may have ended it.
+      if (target !== null && isDue(target.step, at)) {
+        endWait(draft, target, target.step);
+      }
+    }
+  }
+}
+
+function isDue(step: StepState, at: number): step is Waiting {
+  return step.status === 'waiting' && step.dueAt !== null && step.dueAt <= at;
+}
+
+function endWait(draft: RunDraft, { frame, node }: Target, step: Waiting): void {
+  const { attempt, collect, dueAt } = step;
+  if (step.for === 'retry') {
+    startStep(draft, frame, node, { attempt: attempt + 1, collect });
+    return;
+  }
+  const stepKey = keyIn(frame, node);
+  if (step.for === 'timer') {
+    const until = new Date(dueAt ?? 0).toISOString();
+    draft.effects.push({ type: 'succeedStep', stepKey, attempt, output: { until } });
+    succeedStep(draft, frame, node, { attempt });
+    return;
+  }
+  if (hasTimeoutEdge(frame, node)) {
+    const output = node.kind.timeoutOutput ?? null;
+    draft.effects.push({ type: 'succeedStep', stepKey, attempt, output, branch: 'timeout' });
+    succeedStep(draft, frame, node, { attempt, branch: 'timeout' });
+    return;
+  }
+  const message = 'What the step waited for did not come in time.';
+  failStep(draft, frame, node, attempt, { code: 'WAIT_TIMEOUT', message, retryable: false });
+}
+
+function hasTimeoutEdge({ graph }: FrameDraft, node: PlannedNode): boolean {
+  return node.outgoing.some((index) => graph.edges[index]?.branch === 'timeout');
+}
