@@ -1,16 +1,14 @@
 import { forgetPendingAnswer } from '@millrace/db/idempotency';
-import { discardQueuedRun, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
-import { workflows } from '@millrace/db/schema/workflows';
-import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import { acceptRun } from '@millrace/db/run-accepts';
+import { discardQueuedRun } from '@millrace/db/runs';
+import { withOrg } from '@millrace/db/tenant';
+import type { Run } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
-import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
-import { keepAnswer } from '../../http/idempotency.ts';
-import { assertInput } from './input.ts';
-import { maxAttemptsOf } from './max-attempts.ts';
-import { toRun } from './rows.ts';
+import { AnswerTaken } from '../../http/idempotency.ts';
+import { lastVersionOf, type PreparedVersion, prepareVersion } from './prepared-version.ts';
 
 /**
  * Accepts a run of the published version (R7): the row is committed first and a worker is woken after, outside any
@@ -20,13 +18,8 @@ import { toRun } from './rows.ts';
  */
 export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
   const { deps, orgId, userId, requestId, log } = context;
-  const answer = await withOrg(deps.db, orgId, async (tx) => {
-    const run = toRun(await insertRun(context, tx, workflowId, input));
-    const stored = { run };
-    await keepAnswer(context, tx, stored);
-    return stored;
-  });
-  const runId = answer.run.id;
+  const run = await storeRun(context, workflowId, input ?? null);
+  const runId = run.id;
   try {
     await deps.queue.wakeRun({ orgId, runId });
   } catch (error) {
@@ -35,27 +28,46 @@ export async function startRun(context: OrgContext, workflowId: string, input: u
     if (await takeBack(context, runId)) throw error;
   }
   workflowRunEnqueued(log, { requestId, userId, orgId, workflowId, runId });
-  return answer;
+  return { run };
 }
 
-async function insertRun(context: OrgContext, tx: OrgTx, workflowId: string, input: unknown): Promise<RunRow> {
-  const [workflow] = await tx
-    .select({ version: workflows.version, isEnabled: workflows.isEnabled })
-    .from(workflows)
-    .where(and(eq(workflows.orgId, tx.orgId), eq(workflows.id, workflowId)));
-  if (!workflow) throw new AppError('NOT_FOUND');
-  if (workflow.version === 0) throw new AppError('CONFLICT', 'Publish the workflow before running it.');
-  if (!workflow.isEnabled) throw new AppError('CONFLICT', 'This workflow is disabled; enable it before running it.');
-  await assertInput(tx, workflowId, workflow.version, input);
-  return insertQueuedRun(tx, {
-    id: newId(),
-    workflowId,
-    version: workflow.version,
-    triggerType: 'trigger.manual',
-    input: input ?? null,
-    maxAttempts: await maxAttemptsOf(tx, workflowId, workflow.version, context.deps.config),
-    requestedByUserId: context.userId,
-  });
+/** Of the version that is published now: when it is not the one seen last, the first try only tells which it is. */
+async function storeRun(context: OrgContext, workflowId: string, input: unknown): Promise<Run> {
+  const { deps, orgId, userId, idempotency: answer } = context;
+  let prepared = lastVersionOf(context, workflowId) ?? UNKNOWN_VERSION;
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const problems = prepared.check?.(input) ?? [];
+    const { version, maxAttempts } = prepared;
+    // An input that does not fit the version seen last may fit a newer one: only the database knows whether there is one.
+    const asked = problems.length > 0 ? 0 : version;
+    const newRun = { orgId, workflowId, runId: newId(), version: asked, maxAttempts, input, userId };
+    const answered = await acceptRun(deps.db, { ...newRun, ...(answer && { answer }) });
+    if (answered.outcome === 'accepted') return answered.run;
+    if (answered.outcome !== 'version') throw refusal(answered.outcome);
+    if (problems.length > 0 && answered.version === version) {
+      throw new AppError('BAD_REQUEST', undefined, { details: problems });
+    }
+    prepared = await prepareVersion(context, workflowId, answered.version);
+  }
+  throw new AppError('CONFLICT', 'The workflow is being published again and again; try again.');
+}
+
+const UNKNOWN_VERSION: PreparedVersion = { version: 0, maxAttempts: 1, check: null };
+const MAX_TRIES = 5;
+
+function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken'): Error {
+  switch (outcome) {
+    case 'gone':
+      return new AppError('NOT_FOUND');
+    case 'unpublished':
+      return new AppError('CONFLICT', 'Publish the workflow before running it.');
+    case 'disabled':
+      return new AppError('CONFLICT', 'This workflow is disabled; enable it before running it.');
+    case 'taken':
+      return new AnswerTaken();
+    default:
+      return outcome satisfies never;
+  }
 }
 
 /** Rolls a take-back back: a worker has the run, or its answer was already replayed to somebody. */
