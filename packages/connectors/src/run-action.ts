@@ -14,7 +14,13 @@ export type ActionCall = {
   signal?: AbortSignal;
 };
 
-export type ActionFailure = { code: string; message: string; retryable: boolean; retryAfterMs?: number mayHaveHappened?: boolean };
+export type ActionFailure = {
+  code: string;
+  message: string;
+  retryable: boolean;
+  retryAfterMs?: number;
+  mayHaveHappened?: boolean;
+};
 export type ActionResult = { ok: true; output: unknown } | { ok: false; error: ActionFailure };
 
 /**
