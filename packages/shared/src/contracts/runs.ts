@@ -123,6 +123,27 @@ export const cancelRun = defineContract({
   errors: ['CONFLICT'],
 });
 
+export const retryRun = defineContract({
+  ...base,
+  id: 'retryRun',
+  method: 'POST',
+  path: `${WorkflowRuns}/:runId/retry`,
+  summary:
+    'Start a new run that goes on where a failed or cancelled one ended, or from the start on the latest version',
+  permission: 'run:start',
+  params: WorkflowParams.extend({ runId: Id }),
+  body: z
+    .strictObject({
+      /** True starts over on the latest published version; else finished steps are copied and the version is kept. */
+      latest: z.boolean().optional(),
+    })
+    .optional(),
+  status: 201,
+  response: z.object({ run: Run }),
+  errors: ['CONFLICT', 'QUEUE_UNAVAILABLE'],
+  isIdempotent: true,
+});
+
 export const decideStep = defineContract({
   ...base,
   id: 'decideStep',

@@ -5,6 +5,7 @@ import { route } from '../../http/route.ts';
 import { cancelRun } from './cancel.ts';
 import { decideStep } from './decide.ts';
 import { authorizeAndReadRunOfPath, getRun, listRuns, listWorkflowRuns } from './queries.ts';
+import { retryRun } from './retry.ts';
 import { startRun } from './service.ts';
 
 export function serveRuns(app: FastifyInstance, deps: Deps): void {
@@ -19,5 +20,6 @@ export function serveRuns(app: FastifyInstance, deps: Deps): void {
     authorizePerson: authorizeAndReadRunOfPath,
   });
   route(app, deps, contracts.cancelRun, (context, { params }) => cancelRun(context, params.workflowId, params.runId));
+  route(app, deps, contracts.retryRun, (context, { params, body }) => retryRun(context, params, body?.latest ?? false));
   route(app, deps, contracts.decideStep, (context, { params, body }) => decideStep(context, params, body));
 }

@@ -12,17 +12,33 @@ import { assertInput } from './input.ts';
 import { maxAttemptsOf } from './max-attempts.ts';
 import { toRun } from './rows.ts';
 
+/** Accepts a run of the published version. */
+export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
+  return acceptRun(context, workflowId, async (tx) => {
+    const version = await findVersion(tx, workflowId);
+    await assertInput(tx, workflowId, version, input);
+    return insertQueuedRun(tx, {
+      id: newId(),
+      workflowId,
+      version,
+      triggerType: 'trigger.manual',
+      input: input ?? null,
+      maxAttempts: await maxAttemptsOf(tx, workflowId, version, context.deps.config),
+      requestedByUserId: context.userId,
+    });
+  });
+}
+
 /**
- * Accepts a run of the published version (R7): the row is committed first and a worker is woken after, outside any
+ * Accepts the run that `insert` stores (R7): the row is committed first and a worker is woken after, outside any
  * transaction, so that a hanging queue never holds a database connection. When nobody could be woken the row is taken
  * back and the caller hears 503, unless a worker was faster, which makes it an accepted run after all. A crash in
  * between leaves a queued row that the sweeper finds.
  */
-export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
+export async function acceptRun(context: OrgContext, workflowId: string, insert: (tx: OrgTx) => Promise<RunRow>) {
   const { deps, orgId, userId, requestId, log } = context;
   const answer = await withOrg(deps.db, orgId, async (tx) => {
-    const run = toRun(await insertRun(context, tx, workflowId, input));
-    const stored = { run };
+    const stored = { run: toRun(await insert(tx)) };
     await keepAnswer(context, tx, stored);
     return stored;
   });
@@ -38,7 +54,8 @@ export async function startRun(context: OrgContext, workflowId: string, input: u
   return answer;
 }
 
-async function insertRun(context: OrgContext, tx: OrgTx, workflowId: string, input: unknown): Promise<RunRow> {
+/** The published version. Throws 404 without such a workflow and 409 while it is not to be run. */
+export async function findVersion(tx: OrgTx, workflowId: string): Promise<number> {
   const [workflow] = await tx
     .select({ version: workflows.version, isEnabled: workflows.isEnabled })
     .from(workflows)
@@ -46,16 +63,7 @@ async function insertRun(context: OrgContext, tx: OrgTx, workflowId: string, inp
   if (!workflow) throw new AppError('NOT_FOUND');
   if (workflow.version === 0) throw new AppError('CONFLICT', 'Publish the workflow before running it.');
   if (!workflow.isEnabled) throw new AppError('CONFLICT', 'This workflow is disabled; enable it before running it.');
-  await assertInput(tx, workflowId, workflow.version, input);
-  return insertQueuedRun(tx, {
-    id: newId(),
-    workflowId,
-    version: workflow.version,
-    triggerType: 'trigger.manual',
-    input: input ?? null,
-    maxAttempts: await maxAttemptsOf(tx, workflowId, workflow.version, context.deps.config),
-    requestedByUserId: context.userId,
-  });
+  return workflow.version;
 }
 
 /** Rolls a take-back back: a worker has the run, or its answer was already replayed to somebody. */
