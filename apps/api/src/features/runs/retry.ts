@@ -1,14 +1,13 @@
 import { copySteps, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
-import { workflowRuns } from '@millrace/db/schema/runs';
 import type { OrgTx } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
 import type { RunState } from '@millrace/workflow/state';
-import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { assertInput } from './input.ts';
 import { maxAttemptsOf, readPlan } from './max-attempts.ts';
+import { findRun } from './queries.ts';
 import { acceptRun, findVersion } from './service.ts';
 
 /**
@@ -29,11 +28,7 @@ export async function retryRun(
 }
 
 async function findRetriable(tx: OrgTx, workflowId: string, runId: string): Promise<RunRow> {
-  const [run] = await tx
-    .select()
-    .from(workflowRuns)
-    .where(and(eq(workflowRuns.orgId, tx.orgId), eq(workflowRuns.workflowId, workflowId), eq(workflowRuns.id, runId)));
-  if (!run) throw new AppError('NOT_FOUND');
+  const run = await findRun(tx, workflowId, runId);
   if (run.status !== 'failed' && run.status !== 'cancelled')
     throw new AppError(
       'CONFLICT',
