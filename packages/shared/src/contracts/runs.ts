@@ -110,6 +110,23 @@ export const getRun = defineContract({
   response: z.object({ run: Run, steps: z.array(Step) }),
 });
 
+/** What happened to a run: a step changed, the run ended, somebody decided or asked for its end. */
+const TimelineEntry = z.looseObject({ type: z.string(), at: Time }).meta({ id: 'TimelineEntry' });
+
+export const streamRunEvents = defineContract({
+  ...base,
+  id: 'streamRunEvents',
+  method: 'GET',
+  path: `${WorkflowRuns}/:runId/events`,
+  summary: 'What happened to a run so far, then live until it ends; `Last-Event-ID` goes on behind an event',
+  permission: 'run:read',
+  params: WorkflowParams.extend({ runId: Id }),
+  status: 200,
+  response: TimelineEntry,
+  errors: ['RATE_LIMITED'],
+  isStream: true,
+});
+
 export const cancelRun = defineContract({
   ...base,
   id: 'cancelRun',
