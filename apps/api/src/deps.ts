@@ -18,6 +18,7 @@ import { type LoginFailures, openLoginFailures } from './features/auth/login-fai
 import { openNoticeSender } from './features/failure-notices/sender.ts';
 import { openMailSender } from './features/mails/sender.ts';
 import { openProviders, type ProviderClients } from './features/oauth/providers.ts';
+import { openRunWatches, type RunWatches } from './features/runs/watches.ts';
 import { openRateLimits, type RateLimits } from './http/rate-limits.ts';
 import { openCronScheduler } from './scheduler.ts';
 
@@ -28,6 +29,8 @@ export interface Deps {
   db: Database;
   queue: RunQueue;
   stepTester: StepTester;
+  /** What is shown live; idle while nobody looks. */
+  runWatches: RunWatches;
   /** The connection behind the two counters below. */
   limitsLink: Link;
   rateLimits: RateLimits;
@@ -73,6 +76,9 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     db,
     queue,
     stepTester: openStepTester(redis),
+    runWatches: openRunWatches(db, (error) =>
+      dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
+    ),
     signingKeys,
     limitsLink,
     rateLimits: openRateLimits(limitsLink, config, redis.queueName),

@@ -1,10 +1,9 @@
 import { cancelRun as cancelInDatabase } from '@millrace/db/run-signals';
-import { workflowRuns } from '@millrace/db/schema/runs';
 import { withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { workflowRunCancelled } from '@millrace/shared/events';
-import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
+import { findRun } from './queries.ts';
 import { toRun } from './rows.ts';
 
 /**
@@ -14,19 +13,12 @@ import { toRun } from './rows.ts';
  */
 export async function cancelRun(context: OrgContext, workflowId: string, runId: string) {
   const { deps, orgId, userId, log } = context;
-  const { outcome, row } = await withOrg(deps.db, orgId, async (tx) => {
-    const isRun = and(
-      eq(workflowRuns.orgId, tx.orgId),
-      eq(workflowRuns.workflowId, workflowId),
-      eq(workflowRuns.id, runId),
-    );
-    const found = await tx.select({ id: workflowRuns.id }).from(workflowRuns).where(isRun);
-    if (found.length === 0) throw new AppError('NOT_FOUND');
-    const cancelled = await cancelInDatabase(tx, runId, { type: 'run.cancel_requested', by: userId });
-    const [stored] = await tx.select().from(workflowRuns).where(isRun);
-    if (!stored) throw new AppError('NOT_FOUND');
-    return { outcome: cancelled, row: stored };
+  const outcome = await withOrg(deps.db, orgId, async (tx) => {
+    await findRun(tx, workflowId, runId);
+    // The last statement: it ends with the organization's name cleared.
+    return cancelInDatabase(tx, runId, { type: 'run.cancel_requested', by: userId });
   });
+  const row = await withOrg(deps.db, orgId, (tx) => findRun(tx, workflowId, runId));
   if (outcome === 'ended' && row.status !== 'cancelled') {
     throw new AppError(
       'CONFLICT',

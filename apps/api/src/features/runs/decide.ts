@@ -1,11 +1,12 @@
 import { signalRun } from '@millrace/db/run-signals';
-import { workflowRunSteps, workflowRuns } from '@millrace/db/schema/runs';
+import { workflowRunSteps } from '@millrace/db/schema/runs';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { isAtLeast, RoleKey } from '@millrace/shared/permissions';
 import { and, eq } from 'drizzle-orm';
 import { z } from 'zod';
 import type { OrgContext } from '../../context.ts';
+import { findRun } from './queries.ts';
 import { toRun } from './rows.ts';
 import { wakeForSignal } from './wake.ts';
 
@@ -37,15 +38,6 @@ export async function decideStep(
   });
   await wakeForSignal(deps, { orgId, runId });
   return { run: toRun(run) };
-}
-
-async function findRun(tx: OrgTx, workflowId: string, runId: string) {
-  const [run] = await tx
-    .select()
-    .from(workflowRuns)
-    .where(and(eq(workflowRuns.orgId, tx.orgId), eq(workflowRuns.workflowId, workflowId), eq(workflowRuns.id, runId)));
-  if (!run) throw new AppError('NOT_FOUND');
-  return run;
 }
 
 async function assertMayDecide(

@@ -1,5 +1,5 @@
 import { forgetPendingAnswer } from '@millrace/db/idempotency';
-import { acceptRun } from '@millrace/db/run-accepts';
+import { acceptRun as acceptInDatabase } from '@millrace/db/run-accepts';
 import { discardQueuedRun } from '@millrace/db/runs';
 import { withOrg } from '@millrace/db/tenant';
 import type { Run } from '@millrace/shared/contracts/runs';
@@ -10,15 +10,20 @@ import type { OrgContext } from '../../context.ts';
 import { AnswerTaken } from '../../http/idempotency.ts';
 import { lastVersionOf, type PreparedVersion, prepareVersion } from './prepared-version.ts';
 
+/** Accepts a run of the published version. */
+export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
+  return acceptRun(context, workflowId, () => storeManualRun(context, workflowId, input ?? null));
+}
+
 /**
- * Accepts a run of the published version (R7): the row is committed first and a worker is woken after, outside any
+ * Accepts the run that `store` stores (R7): the row is committed first and a worker is woken after, outside any
  * transaction, so that a hanging queue never holds a database connection. When nobody could be woken the row is taken
  * back and the caller hears 503, unless a worker was faster, which makes it an accepted run after all. A crash in
  * between leaves a queued row that the sweeper finds.
  */
-export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
+export async function acceptRun(context: OrgContext, workflowId: string, store: () => Promise<Run>) {
   const { deps, orgId, userId, requestId, log } = context;
-  const run = await storeRun(context, workflowId, input ?? null);
+  const run = await store();
   const runId = run.id;
   try {
     await deps.queue.wakeRun({ orgId, runId });
@@ -32,7 +37,7 @@ export async function startRun(context: OrgContext, workflowId: string, input: u
 }
 
 /** Of the version that is published now: when it is not the one seen last, the first try only tells which it is. */
-async function storeRun(context: OrgContext, workflowId: string, input: unknown): Promise<Run> {
+async function storeManualRun(context: OrgContext, workflowId: string, input: unknown): Promise<Run> {
   const { deps, orgId, userId, idempotency: answer } = context;
   let prepared = lastVersionOf(context, workflowId) ?? UNKNOWN_VERSION;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -41,7 +46,7 @@ async function storeRun(context: OrgContext, workflowId: string, input: unknown)
     // An input that does not fit the version seen last may fit a newer one: only the database knows whether there is one.
     const asked = problems.length > 0 ? 0 : version;
     const newRun = { orgId, workflowId, runId: newId(), version: asked, maxAttempts, input, userId };
-    const answered = await acceptRun(deps.db, { ...newRun, ...(answer && { answer }) });
+    const answered = await acceptInDatabase(deps.db, { ...newRun, ...(answer && { answer }) });
     if (answered.outcome === 'accepted') return answered.run;
     if (answered.outcome !== 'version') throw refusal(answered.outcome);
     if (problems.length > 0 && answered.version === version) {
@@ -55,7 +60,8 @@ async function storeRun(context: OrgContext, workflowId: string, input: unknown)
 const UNKNOWN_VERSION: PreparedVersion = { version: 0, maxAttempts: 1, check: null };
 const MAX_TRIES = 5;
 
-function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken'): Error {
+/** Why a workflow cannot be run just now, or the key was used first. */
+export function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken'): Error {
   switch (outcome) {
     case 'gone':
       return new AppError('NOT_FOUND');
