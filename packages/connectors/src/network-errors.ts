@@ -17,8 +17,12 @@ export function toActionError(error: unknown, host: string): unknown {
   if (CERTIFICATE_CODE.test(code)) {
     return new ActionError('TLS_CERTIFICATE', `The certificate of ${host} is not trusted (${code}).`);
   }
-  return new ActionError('NETWORK', `${networkProblem(code, host)} (${code}).`, { retryable: true });
+  const mayHaveHappened = !NEVER_SENT.has(code);
+  return new ActionError('NETWORK', `${networkProblem(code, host)} (${code}).`, { retryable: true, mayHaveHappened });
 }
+
+/** No connection stood, so nothing can have reached the other side. */
+const NEVER_SENT = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 /** OpenSSL's verification results as Node names them. */
 const CERTIFICATE_CODE = /CERT|^UNABLE_TO_|^HOSTNAME_MISMATCH$|^INVALID_PURPOSE$/;

@@ -14,7 +14,13 @@ export type ActionCall = {
   signal?: AbortSignal;
 };
 
-export type ActionFailure = { code: string; message: string; retryable: boolean; retryAfterMs?: number };
+export type ActionFailure = {
+  code: string;
+  message: string;
+  retryable: boolean;
+  retryAfterMs?: number;
+  mayHaveHappened?: boolean;
+};
 export type ActionResult = { ok: true; output: unknown } | { ok: false; error: ActionFailure };
 
 /**
@@ -60,6 +66,7 @@ function failed(error: unknown): ActionResult {
     const message = `The action stopped with an unexpected error (${name}).`;
     return { ok: false, error: { code: 'ACTION_FAILED', message, retryable: false } };
   }
-  const { code, message, retryable, retryAfterMs } = error;
-  return { ok: false, error: { code, message, retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
+  const { code, message, retryable, retryAfterMs, mayHaveHappened } = error;
+  const pause = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return { ok: false, error: { code, message, retryable, ...pause, ...(mayHaveHappened && { mayHaveHappened }) } };
 }

@@ -1,20 +1,25 @@
 import type { z } from 'zod';
 
+export type ActionErrorOptions = { retryable?: boolean; retryAfterMs?: number; mayHaveHappened?: boolean };
+
 /**
  * How an action fails. `message` is a sentence a person can act on and never holds a secret: it is stored and shown.
  * `retryable` says whether the same call may work later; `retryAfterMs` is the pause the other side asked for.
+ * `mayHaveHappened`: it was sent and nobody knows what became of it.
  */
 export class ActionError extends Error {
   override name = 'ActionError';
   readonly code: string;
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
+  readonly mayHaveHappened: boolean;
 
-  constructor(code: string, message: string, options: { retryable?: boolean; retryAfterMs?: number } = {}) {
+  constructor(code: string, message: string, options: ActionErrorOptions = {}) {
     super(message);
     this.code = code;
     this.retryable = options.retryable ?? false;
     this.retryAfterMs = options.retryAfterMs;
+    this.mayHaveHappened = options.mayHaveHappened ?? false;
   }
 }
 

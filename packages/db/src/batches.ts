@@ -1,3 +1,5 @@
+import type { Database } from './connect.ts';
+
 /** Sends many small writes as few large ones, without a timer: see `openBatches`. */
 
 export interface Batches<Item, Answer> {
@@ -77,4 +79,19 @@ export function openBatches<Item, Answer>({
         queueMicrotask(next);
       }),
   };
+}
+
+/** Writes of one program share their way to the database; it lives as long as the Database does. */
+export function perDatabase<Answer>(open: (db: Database) => Batches<string, Answer>) {
+  const opened = new WeakMap<Database, Batches<string, Answer>>();
+  return (db: Database): Batches<string, Answer> => {
+    const batches = opened.get(db) ?? open(db);
+    opened.set(db, batches);
+    return batches;
+  };
+}
+
+/** The items are JSON texts already: a large output is written as text once. */
+export function toArrayText(items: readonly string[]): string {
+  return `[${items.join(',')}]`;
 }

@@ -1,5 +1,4 @@
-import type { Batches } from './batches.ts';
-import { openBatches } from './batches.ts';
+import { openBatches, perDatabase, toArrayText } from './batches.ts';
 import { type Database, queryHot } from './connect.ts';
 import { isDatabaseTransient } from './failures.ts';
 import { toJsonText } from './json-text.ts';
@@ -197,21 +196,6 @@ const records = perDatabase((db) =>
     isTransient: isDatabaseTransient,
   }),
 );
-
-/** Writes of one program share their way to the database; it lives as long as the Database does. */
-function perDatabase<Answer>(open: (db: Database) => Batches<string, Answer>) {
-  const opened = new WeakMap<Database, Batches<string, Answer>>();
-  return (db: Database): Batches<string, Answer> => {
-    const batches = opened.get(db) ?? open(db);
-    opened.set(db, batches);
-    return batches;
-  };
-}
-
-/** The items are JSON texts already: a large output is written as text once. */
-function toArrayText(items: readonly string[]): string {
-  return `[${items.join(',')}]`;
-}
 
 function assertRunId(orgId: string, runId: string): void {
   assertUuid(orgId, 'orgId');

@@ -10,8 +10,8 @@ const POLL_MS = 25;
 /** Longer than any create takes (the queue alone fails within 500 ms): an older unfinished answer means its API died. */
 const PENDING_MS = 5_000;
 
-/** Thrown inside a create's transaction to roll it back: another request with the same key stored its answer first. */
-class AnswerTaken extends Error {}
+/** Thrown by a create that stored nothing: another request with the same key stored its answer first. */
+export class AnswerTaken extends Error {}
 
 /** The key and what it stands for, or nothing when the caller sent none. Throws 400 for a key that is not usable. */
 export function readIdempotencyKey(request: FastifyRequest): IdempotencyRequest | undefined {

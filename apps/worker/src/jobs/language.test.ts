@@ -10,10 +10,10 @@ let platform: TestPlatform;
 let worker: TestWorker;
 let echo: EchoServer;
 
-/** `/orders` refuses orders without a good number, `/hang` never answers its first call, all else is mirrored. */
+/** `/orders` refuses orders without a good number, `/never` is never answered, all else is mirrored. */
 beforeAll(async () => {
   echo = await startEcho(async (call, response) => {
-    if (call.path === '/hang' && echo.callsTo('/hang').length === 1) return;
+    if (call.path === '/never') return;
     const body = JSON.parse(call.body || 'null');
     if (call.path === '/orders' && body.n === 'bad') response.statusCode = 500;
     response.setHeader('content-type', 'application/json');
@@ -260,6 +260,16 @@ describe.concurrent('rules 13 to 16: waiting, deciding, failing', () => {
       }
     },
   );
+
+  test('an unsafe step that is answered too late is not sent again: a person decides', async () => {
+    const pay = post('pay', '/never', { n: 1 }, { idempotency: 'none', timeoutMs: 300, retry: { maxAttempts: 3 } });
+    const run = await platform.run(document([pay]));
+    await run.until(['waiting']);
+    expect((await run.steps()).pay).toMatchObject({ status: 'waiting', attempt: 1, error: { code: 'TIMEOUT' } });
+    await decide(run, 'pay', 'fail');
+    expect(await run.until()).toMatchObject({ status: 'failed', error: { code: 'OUTCOME_UNKNOWN' } });
+    expect(echo.callsTo('/never')).toHaveLength(1);
+  });
 
   test('a worker killed inside a loop: finished iterations do not run again', { timeout: 60_000 }, async () => {
     const own = await startPlatform(process.env.MILLRACE_TEST_REDIS_URL ?? '');

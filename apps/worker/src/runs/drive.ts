@@ -1,5 +1,5 @@
 import type { Effect } from '@millrace/workflow/effects';
-import type { StepError } from '@millrace/workflow/events';
+import { locate } from '@millrace/workflow/locate';
 import { resume } from '@millrace/workflow/resume';
 import { countAttempts, nextDueAt, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded } from '@millrace/workflow/state';
@@ -116,7 +116,13 @@ async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Extr
     await act(run, apply(run, { type: 'step.succeeded', stepKey, attempt, at: run.clock() }));
     return;
   }
-  const error: StepError = outcome.error;
+  const { mayHaveHappened, ...error } = outcome.error;
+  // Sent, and nobody knows what became of it: where it must not happen twice a person decides (rule 13).
+  if (mayHaveHappened && locate(run.plan, stepKey)?.node.idempotency === 'none') {
+    run.errors.set(stepKey, { code: error.code, message: error.message });
+    await act(run, apply(run, { type: 'step.unknown', stepKey, attempt, at: run.clock() }));
+    return;
+  }
   await act(run, apply(run, stepFailed(run, stepKey, attempt, error)));
 }
 

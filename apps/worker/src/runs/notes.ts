@@ -31,7 +31,7 @@ export function noteEffect(run: Execution, effect: NotedEffect): void {
       finishIteration(run, effect);
       break;
     case 'waitStep':
-      noteStep(run, { stepKey: effect.stepKey, status: 'waiting', attempt: effect.attempt });
+      noteWait(run, effect);
       break;
     case 'succeedStep':
       noteSuccess(run, effect.stepKey, effect.attempt, effect.output);
@@ -75,6 +75,12 @@ function noteFailure(
   const error = { code, message, ...(stepId === undefined ? {} : { stepId }) };
   run.errors.set(stepKey, error);
   noteStep(run, { stepKey, status, attempt, error });
+}
+
+/** A step whose outcome nobody knows shows what was seen of it. */
+function noteWait(run: Execution, { stepKey, attempt, for: what }: Extract<Effect, { type: 'waitStep' }>): void {
+  const error = what === 'decision' ? run.errors.get(stepKey) : undefined;
+  noteStep(run, { stepKey, status: 'waiting', attempt, ...(error && { error }) });
 }
 
 function noteCancelled(run: Execution, stepKey: string): void {

@@ -1,14 +1,18 @@
 import { copySteps, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
-import type { OrgTx } from '@millrace/db/tenant';
+import { workflows } from '@millrace/db/schema/workflows';
+import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
 import type { RunState } from '@millrace/workflow/state';
+import { inputCheckOf } from '@millrace/workflow/triggers/input-schema';
+import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
-import { assertInput } from './input.ts';
-import { maxAttemptsOf, readPlan } from './max-attempts.ts';
+import { keepAnswer } from '../../http/idempotency.ts';
+import { maxAttemptsOf, readDefinition, readPlan } from './max-attempts.ts';
 import { findRun } from './queries.ts';
-import { acceptRun, findVersion } from './service.ts';
+import { toRun } from './rows.ts';
+import { announceRun, refusal } from './service.ts';
 
 /**
  * Accepts a new run with the input of one that failed or was cancelled, by the rules of `startRun`. It goes on at what had
@@ -20,11 +24,26 @@ export async function retryRun(
   { workflowId, runId }: { workflowId: string; runId: string },
   isLatest: boolean,
 ) {
-  return acceptRun(context, workflowId, async (tx) => {
+  const { deps, orgId } = context;
+  const run = await withOrg(deps.db, orgId, async (tx) => {
     const ended = await findRetriable(tx, workflowId, runId);
     const latest = await findVersion(tx, workflowId);
-    return isLatest ? startOver(context, tx, ended, latest) : goOn(context, tx, ended);
+    const stored = toRun(await (isLatest ? startOver(context, tx, ended, latest) : goOn(context, tx, ended)));
+    await keepAnswer(context, tx, { run: stored });
+    return stored;
   });
+  return announceRun(context, run);
+}
+
+/** The published version. Throws 404 without such a workflow and 409 while it is not to be run. */
+async function findVersion(tx: OrgTx, workflowId: string): Promise<number> {
+  const [workflow] = await tx
+    .select({ version: workflows.version, isEnabled: workflows.isEnabled })
+    .from(workflows)
+    .where(and(eq(workflows.orgId, tx.orgId), eq(workflows.id, workflowId)));
+  if (!workflow) throw refusal('gone');
+  if (!workflow.isEnabled) throw refusal('disabled');
+  return workflow.version;
 }
 
 async function findRetriable(tx: OrgTx, workflowId: string, runId: string): Promise<RunRow> {
@@ -38,7 +57,8 @@ async function findRetriable(tx: OrgTx, workflowId: string, runId: string): Prom
 }
 
 async function startOver(context: OrgContext, tx: OrgTx, ended: RunRow, version: number): Promise<RunRow> {
-  await assertInput(tx, ended.workflowId, version, ended.input);
+  const problems = inputCheckOf(await readDefinition(tx, ended.workflowId, version))?.(ended.input) ?? [];
+  if (problems.length > 0) throw new AppError('BAD_REQUEST', undefined, { details: problems });
   return insertRetry(context, tx, ended, { version });
 }
 

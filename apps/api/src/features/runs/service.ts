@@ -1,48 +1,29 @@
 import { forgetPendingAnswer } from '@millrace/db/idempotency';
-import { discardQueuedRun, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
-import { workflows } from '@millrace/db/schema/workflows';
-import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import { acceptRun } from '@millrace/db/run-accepts';
+import { discardQueuedRun } from '@millrace/db/runs';
+import { withOrg } from '@millrace/db/tenant';
+import type { Run } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
-import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
-import { keepAnswer } from '../../http/idempotency.ts';
-import { assertInput } from './input.ts';
-import { maxAttemptsOf } from './max-attempts.ts';
-import { toRun } from './rows.ts';
+import { AnswerTaken } from '../../http/idempotency.ts';
+import { lastVersionOf, type PreparedVersion, prepareVersion } from './prepared-version.ts';
 
-/** Accepts a run of the published version. */
+/** Accepts a run of the published version, by the rules of `announceRun`. */
 export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
-  return acceptRun(context, workflowId, async (tx) => {
-    const version = await findVersion(tx, workflowId);
-    await assertInput(tx, workflowId, version, input);
-    return insertQueuedRun(tx, {
-      id: newId(),
-      workflowId,
-      version,
-      triggerType: 'trigger.manual',
-      input: input ?? null,
-      maxAttempts: await maxAttemptsOf(tx, workflowId, version, context.deps.config),
-      requestedByUserId: context.userId,
-    });
-  });
+  return announceRun(context, await storeRun(context, workflowId, input ?? null));
 }
 
 /**
- * Accepts the run that `insert` stores (R7): the row is committed first and a worker is woken after, outside any
- * transaction, so that a hanging queue never holds a database connection. When nobody could be woken the row is taken
- * back and the caller hears 503, unless a worker was faster, which makes it an accepted run after all. A crash in
- * between leaves a queued row that the sweeper finds.
+ * Accepts a run that was just stored (R7): its row is committed before a worker is woken, outside any transaction, so that
+ * a hanging queue never holds a database connection. When nobody could be woken the row is taken back and the caller hears
+ * 503, unless a worker was faster, which makes it an accepted run after all. A crash in between leaves a queued row that the
+ * sweeper finds.
  */
-export async function acceptRun(context: OrgContext, workflowId: string, insert: (tx: OrgTx) => Promise<RunRow>) {
+export async function announceRun(context: OrgContext, run: Run): Promise<{ run: Run }> {
   const { deps, orgId, userId, requestId, log } = context;
-  const answer = await withOrg(deps.db, orgId, async (tx) => {
-    const stored = { run: toRun(await insert(tx)) };
-    await keepAnswer(context, tx, stored);
-    return stored;
-  });
-  const runId = answer.run.id;
+  const { id: runId, workflowId } = run;
   try {
     await deps.queue.wakeRun({ orgId, runId });
   } catch (error) {
@@ -51,19 +32,47 @@ export async function acceptRun(context: OrgContext, workflowId: string, insert:
     if (await takeBack(context, runId)) throw error;
   }
   workflowRunEnqueued(log, { requestId, userId, orgId, workflowId, runId });
-  return answer;
+  return { run };
 }
 
-/** The published version. Throws 404 without such a workflow and 409 while it is not to be run. */
-export async function findVersion(tx: OrgTx, workflowId: string): Promise<number> {
-  const [workflow] = await tx
-    .select({ version: workflows.version, isEnabled: workflows.isEnabled })
-    .from(workflows)
-    .where(and(eq(workflows.orgId, tx.orgId), eq(workflows.id, workflowId)));
-  if (!workflow) throw new AppError('NOT_FOUND');
-  if (workflow.version === 0) throw new AppError('CONFLICT', 'Publish the workflow before running it.');
-  if (!workflow.isEnabled) throw new AppError('CONFLICT', 'This workflow is disabled; enable it before running it.');
-  return workflow.version;
+/** Of the version that is published now: when it is not the one seen last, the first try only tells which it is. */
+async function storeRun(context: OrgContext, workflowId: string, input: unknown): Promise<Run> {
+  const { deps, orgId, userId, idempotency: answer } = context;
+  let prepared = lastVersionOf(context, workflowId) ?? UNKNOWN_VERSION;
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const problems = prepared.check?.(input) ?? [];
+    const { version, maxAttempts } = prepared;
+    // An input that does not fit the version seen last may fit a newer one: only the database knows whether there is one.
+    const asked = problems.length > 0 ? 0 : version;
+    const newRun = { orgId, workflowId, runId: newId(), version: asked, maxAttempts, input, userId };
+    const answered = await acceptRun(deps.db, { ...newRun, ...(answer && { answer }) });
+    if (answered.outcome === 'accepted') return answered.run;
+    if (answered.outcome !== 'version') throw refusal(answered.outcome);
+    if (problems.length > 0 && answered.version === version) {
+      throw new AppError('BAD_REQUEST', undefined, { details: problems });
+    }
+    prepared = await prepareVersion(context, workflowId, answered.version);
+  }
+  throw new AppError('CONFLICT', 'The workflow is being published again and again; try again.');
+}
+
+const UNKNOWN_VERSION: PreparedVersion = { version: 0, maxAttempts: 1, check: null };
+const MAX_TRIES = 5;
+
+/** What is said of a workflow that cannot be run. */
+export function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken'): Error {
+  switch (outcome) {
+    case 'gone':
+      return new AppError('NOT_FOUND');
+    case 'unpublished':
+      return new AppError('CONFLICT', 'Publish the workflow before running it.');
+    case 'disabled':
+      return new AppError('CONFLICT', 'This workflow is disabled; enable it before running it.');
+    case 'taken':
+      return new AnswerTaken();
+    default:
+      return outcome satisfies never;
+  }
 }
 
 /** Rolls a take-back back: a worker has the run, or its answer was already replayed to somebody. */
