@@ -13,12 +13,11 @@ import { toRun } from './rows.ts';
  */
 export async function cancelRun(context: OrgContext, workflowId: string, runId: string) {
   const { deps, orgId, userId, log } = context;
-  const outcome = await withOrg(deps.db, orgId, async (tx) => {
+  const { outcome, row } = await withOrg(deps.db, orgId, async (tx) => {
     await findRun(tx, workflowId, runId);
-    // The last statement: it ends with the organization's name cleared.
-    return cancelInDatabase(tx, runId, { type: 'run.cancel_requested', by: userId });
+    const cancelled = await cancelInDatabase(tx, runId, { type: 'run.cancel_requested', by: userId });
+    return { outcome: cancelled, row: await findRun(tx, workflowId, runId) };
   });
-  const row = await withOrg(deps.db, orgId, (tx) => findRun(tx, workflowId, runId));
   if (outcome === 'ended' && row.status !== 'cancelled') {
     throw new AppError(
       'CONFLICT',

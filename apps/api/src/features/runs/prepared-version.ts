@@ -1,5 +1,4 @@
-import { type OrgTx, withOrg } from '@millrace/db/tenant';
-import { AppError } from '@millrace/shared/errors';
+import { withOrg } from '@millrace/db/tenant';
 import { type InputCheck, inputCheckOf } from '@millrace/workflow/triggers/input-schema';
 import type { OrgContext } from '../../context.ts';
 import { maxAttemptsOf, readDefinition } from './max-attempts.ts';
@@ -23,24 +22,11 @@ export function lastVersionOf({ orgId }: OrgContext, workflowId: string): Prepar
 /** Reads and plans the document once for each version, and not for every run. */
 export async function prepareVersion(context: OrgContext, workflowId: string, version: number) {
   const { deps, orgId } = context;
-  const prepared = await withOrg(deps.db, orgId, (tx) => prepare(context, tx, workflowId, version));
+  const prepared = await withOrg(deps.db, orgId, async (tx): Promise<PreparedVersion> => {
+    const maxAttempts = await maxAttemptsOf(tx, workflowId, version, deps.config);
+    return { version, maxAttempts, check: inputCheckOf(await readDefinition(tx, workflowId, version)) };
+  });
   if (known.size >= MAX_KNOWN) known.clear();
   known.set(`${orgId}:${workflowId}`, prepared);
   return prepared;
-}
-
-/** The version, once the input fits its input schema, if it has one. Throws 400 with every path that is wrong. */
-export async function assertInput(
-  context: OrgContext,
-  tx: OrgTx,
-  { workflowId, version, input }: { workflowId: string; version: number; input: unknown },
-): Promise<void> {
-  const { check } = await prepare(context, tx, workflowId, version);
-  const problems = check?.(input) ?? [];
-  if (problems.length > 0) throw new AppError('BAD_REQUEST', undefined, { details: problems });
-}
-
-async function prepare({ deps }: OrgContext, tx: OrgTx, workflowId: string, version: number): Promise<PreparedVersion> {
-  const maxAttempts = await maxAttemptsOf(tx, workflowId, version, deps.config);
-  return { version, maxAttempts, check: inputCheckOf(await readDefinition(tx, workflowId, version)) };
 }

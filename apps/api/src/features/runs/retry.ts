@@ -5,14 +5,14 @@ import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
 import type { RunState } from '@millrace/workflow/state';
+import { inputCheckOf } from '@millrace/workflow/triggers/input-schema';
 import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { keepAnswer } from '../../http/idempotency.ts';
-import { maxAttemptsOf, readPlan } from './max-attempts.ts';
-import { assertInput } from './prepared-version.ts';
+import { maxAttemptsOf, readDefinition, readPlan } from './max-attempts.ts';
 import { findRun } from './queries.ts';
 import { toRun } from './rows.ts';
-import { acceptRun, refusal } from './service.ts';
+import { announceRun, refusal } from './service.ts';
 
 /**
  * Accepts a new run with the input of one that failed or was cancelled, by the rules of `startRun`. It goes on at what had
@@ -24,15 +24,15 @@ export async function retryRun(
   { workflowId, runId }: { workflowId: string; runId: string },
   isLatest: boolean,
 ) {
-  const store = () =>
-    withOrg(context.deps.db, context.orgId, async (tx) => {
-      const ended = await findRetriable(tx, workflowId, runId);
-      const latest = await findVersion(tx, workflowId);
-      const run = toRun(await (isLatest ? startOver(context, tx, ended, latest) : goOn(context, tx, ended)));
-      await keepAnswer(context, tx, { run });
-      return run;
-    });
-  return acceptRun(context, workflowId, store);
+  const { deps, orgId } = context;
+  const run = await withOrg(deps.db, orgId, async (tx) => {
+    const ended = await findRetriable(tx, workflowId, runId);
+    const latest = await findVersion(tx, workflowId);
+    const stored = toRun(await (isLatest ? startOver(context, tx, ended, latest) : goOn(context, tx, ended)));
+    await keepAnswer(context, tx, { run: stored });
+    return stored;
+  });
+  return announceRun(context, run);
 }
 
 /** The published version. Throws 404 without such a workflow and 409 while it is not to be run. */
@@ -42,7 +42,6 @@ async function findVersion(tx: OrgTx, workflowId: string): Promise<number> {
     .from(workflows)
     .where(and(eq(workflows.orgId, tx.orgId), eq(workflows.id, workflowId)));
   if (!workflow) throw refusal('gone');
-  if (workflow.version === 0) throw refusal('unpublished');
   if (!workflow.isEnabled) throw refusal('disabled');
   return workflow.version;
 }
@@ -58,7 +57,8 @@ async function findRetriable(tx: OrgTx, workflowId: string, runId: string): Prom
 }
 
 async function startOver(context: OrgContext, tx: OrgTx, ended: RunRow, version: number): Promise<RunRow> {
-  await assertInput(context, tx, { workflowId: ended.workflowId, version, input: ended.input });
+  const problems = inputCheckOf(await readDefinition(tx, ended.workflowId, version))?.(ended.input) ?? [];
+  if (problems.length > 0) throw new AppError('BAD_REQUEST', undefined, { details: problems });
   return insertRetry(context, tx, ended, { version });
 }
 

@@ -1,5 +1,5 @@
 import { forgetPendingAnswer } from '@millrace/db/idempotency';
-import { acceptRun as acceptInDatabase } from '@millrace/db/run-accepts';
+import { acceptRun } from '@millrace/db/run-accepts';
 import { discardQueuedRun } from '@millrace/db/runs';
 import { withOrg } from '@millrace/db/tenant';
 import type { Run } from '@millrace/shared/contracts/runs';
@@ -10,21 +10,20 @@ import type { OrgContext } from '../../context.ts';
 import { AnswerTaken } from '../../http/idempotency.ts';
 import { lastVersionOf, type PreparedVersion, prepareVersion } from './prepared-version.ts';
 
-/** Accepts a run of the published version. */
+/** Accepts a run of the published version, by the rules of `announceRun`. */
 export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
-  return acceptRun(context, workflowId, () => storeManualRun(context, workflowId, input ?? null));
+  return announceRun(context, await storeRun(context, workflowId, input ?? null));
 }
 
 /**
- * Accepts the run that `store` stores (R7): the row is committed first and a worker is woken after, outside any
- * transaction, so that a hanging queue never holds a database connection. When nobody could be woken the row is taken
- * back and the caller hears 503, unless a worker was faster, which makes it an accepted run after all. A crash in
- * between leaves a queued row that the sweeper finds.
+ * Accepts a run that was just stored (R7): its row is committed before a worker is woken, outside any transaction, so that
+ * a hanging queue never holds a database connection. When nobody could be woken the row is taken back and the caller hears
+ * 503, unless a worker was faster, which makes it an accepted run after all. A crash in between leaves a queued row that the
+ * sweeper finds.
  */
-export async function acceptRun(context: OrgContext, workflowId: string, store: () => Promise<Run>) {
+export async function announceRun(context: OrgContext, run: Run): Promise<{ run: Run }> {
   const { deps, orgId, userId, requestId, log } = context;
-  const run = await store();
-  const runId = run.id;
+  const { id: runId, workflowId } = run;
   try {
     await deps.queue.wakeRun({ orgId, runId });
   } catch (error) {
@@ -37,7 +36,7 @@ export async function acceptRun(context: OrgContext, workflowId: string, store: 
 }
 
 /** Of the version that is published now: when it is not the one seen last, the first try only tells which it is. */
-async function storeManualRun(context: OrgContext, workflowId: string, input: unknown): Promise<Run> {
+async function storeRun(context: OrgContext, workflowId: string, input: unknown): Promise<Run> {
   const { deps, orgId, userId, idempotency: answer } = context;
   let prepared = lastVersionOf(context, workflowId) ?? UNKNOWN_VERSION;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -46,7 +45,7 @@ async function storeManualRun(context: OrgContext, workflowId: string, input: un
     // An input that does not fit the version seen last may fit a newer one: only the database knows whether there is one.
     const asked = problems.length > 0 ? 0 : version;
     const newRun = { orgId, workflowId, runId: newId(), version: asked, maxAttempts, input, userId };
-    const answered = await acceptInDatabase(deps.db, { ...newRun, ...(answer && { answer }) });
+    const answered = await acceptRun(deps.db, { ...newRun, ...(answer && { answer }) });
     if (answered.outcome === 'accepted') return answered.run;
     if (answered.outcome !== 'version') throw refusal(answered.outcome);
     if (problems.length > 0 && answered.version === version) {
@@ -60,7 +59,7 @@ async function storeManualRun(context: OrgContext, workflowId: string, input: un
 const UNKNOWN_VERSION: PreparedVersion = { version: 0, maxAttempts: 1, check: null };
 const MAX_TRIES = 5;
 
-/** Why a workflow cannot be run just now, or the key was used first. */
+/** What is said of a workflow that cannot be run. */
 export function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken'): Error {
   switch (outcome) {
     case 'gone':
