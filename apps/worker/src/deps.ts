@@ -9,6 +9,7 @@ import { ConfigError, type WorkerConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
 import { platformHosts } from '@millrace/shared/platform-hosts';
 import type { Logger } from 'pino';
+import { measured } from './expressions/measured.ts';
 import { type ExpressionPool, openExpressionPool } from './expressions/pool.ts';
 import { createLeases, type Leases } from './runs/lease.ts';
 import { createPlanner, type Planner } from './runs/planner.ts';
@@ -57,7 +58,7 @@ export function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown):
     db,
     queue: openQueue({ redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME }),
     http,
-    expressions: openExpressionPool({ size: Math.min(availableParallelism(), MAX_EXPRESSION_CHILDREN) }),
+    expressions: measured(openExpressionPool({ size: Math.min(availableParallelism(), MAX_EXPRESSION_CHILDREN) })),
     planner: createPlanner(
       { maxAttempts: config.WORKFLOW_RETRY_ATTEMPTS, backoffMs: config.WORKFLOW_RETRY_BACKOFF_MS },
       (ref) => loadDefinition(db, ref),
