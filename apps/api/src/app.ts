@@ -58,7 +58,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
   app.setNotFoundHandler(() => {
     throw new AppError('NOT_FOUND');
   });
-  observeRequests(app);
+  observeRequests(app, deps);
   acceptOnlyJson(app);
   await setHeaders(app, deps.config);
   await serveOpenApi(app);

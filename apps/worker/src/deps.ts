@@ -7,7 +7,9 @@ import { loadDefinition } from '@millrace/db/run-ownership';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { ConfigError, type WorkerConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
+import { openTracing } from '@millrace/shared/open-tracing';
 import { platformHosts } from '@millrace/shared/platform-hosts';
+import type { Tracing } from '@millrace/shared/tracing';
 import type { Logger } from 'pino';
 import { measured } from './expressions/measured.ts';
 import { type ExpressionPool, openExpressionPool } from './expressions/pool.ts';
@@ -32,6 +34,7 @@ export interface Deps {
   planner: Planner;
   leases: Leases;
   gate: RunGate;
+  tracing: Tracing;
   shutdown: Shutdown;
 }
 
@@ -40,7 +43,7 @@ const DATABASE_POOL_SIZE = 20;
 const MAX_EXPRESSION_CHILDREN = 4;
 
 /** Opens the connections; none of them needs its server to be up yet. Throws a ConfigError when a setting cannot work. */
-export function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown): Deps {
+export async function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown): Promise<Deps> {
   const http = createSafeFetch({
     allow: readEgressRules(config),
     refuse: platformHosts(config, config.WORKER_DATABASE_URL),
@@ -65,6 +68,7 @@ export function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown):
     ),
     leases: createLeases(db),
     gate: createRunGate(),
+    tracing: await openTracing(config, log, 'millrace-worker'),
     shutdown,
   };
 }
@@ -72,7 +76,7 @@ export function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown):
 export async function closeDeps(deps: Deps): Promise<void> {
   await deps.expressions.close();
   await deps.queue.close();
-  await closeDatabase(deps.db);
+  await Promise.all([closeDatabase(deps.db), deps.tracing.close()]);
 }
 
 function readEgressRules(config: WorkerConfig) {

@@ -41,7 +41,7 @@ async function start(): Promise<void> {
   const config = parseConfig(WorkerConfig, process.env);
   const draining = new AbortController();
   const stopping = new AbortController();
-  const deps = openDeps(config, log, { draining: draining.signal, stopping: stopping.signal });
+  const deps = await openDeps(config, log, { draining: draining.signal, stopping: stopping.signal });
   await assertRestrictedRole(deps.db);
   await assertRedis(config);
   const metrics = await serveMetrics(deps);

@@ -26,6 +26,11 @@ test('where metrics are served is refused as well, on this machine too', () => {
     for (const port of [9464, 9465]) expect(hosts).toContainEqual({ host, port });
 });
 
+test('the collector of traces is refused', () => {
+  const hosts = platformHosts({ ...settings, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://10.0.0.7:4318' }, databaseUrl);
+  expect(hosts).toContainEqual({ host: '10.0.0.7', port: 4318 });
+});
+
 test('a host given as a parameter of the URL counts, as it does for the driver', () => {
   const url = 'postgres://app_worker@ignored/millrace?host=192.168.1.9&port=5499';
   expect(platformHosts(settings, url)).toContainEqual({ host: '192.168.1.9', port: 5499 });

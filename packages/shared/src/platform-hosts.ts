@@ -8,14 +8,22 @@ interface PlatformHost {
 
 type Addresses = Pick<
   WorkerConfig,
-  'API_HOST' | 'API_PORT' | 'WEB_PORT' | 'REDIS_URL' | 'METRICS_HOST' | 'API_METRICS_PORT' | 'WORKER_METRICS_PORT'
+  | 'API_HOST'
+  | 'API_PORT'
+  | 'WEB_PORT'
+  | 'REDIS_URL'
+  | 'METRICS_HOST'
+  | 'OTEL_EXPORTER_OTLP_ENDPOINT'
+  | 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'
+  | 'API_METRICS_PORT'
+  | 'WORKER_METRICS_PORT'
 >;
 
 const POSTGRES_PORT = 5432;
 const REDIS_PORT = 6379;
 
 /**
- * Where the platform itself listens, as far as a program's settings tell: no step and no notice may connect there, whatever
+ * Where the platform itself and the collector of its traces listen, as far as a program's settings tell: no step and no notice may connect there, whatever
  * EGRESS_ALLOW_CIDRS says. API, web app and metrics are refused on this machine too, because a public host often answers on
  * loopback as well. Sockets in the file system and port 0 are left out: no request can name them.
  */
@@ -28,6 +36,9 @@ export function platformHosts(config: Addresses, databaseUrl: string): PlatformH
       { host: config.METRICS_HOST, port },
       { host: '127.0.0.1', port },
     ]),
+    ...[config.OTEL_EXPORTER_OTLP_ENDPOINT, config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT].flatMap((url) =>
+      url === undefined ? [] : readUrl(url, url.startsWith('https:') ? 443 : 80),
+    ),
     ...readUrl(databaseUrl, POSTGRES_PORT),
     ...readUrl(config.REDIS_URL, REDIS_PORT),
   ];

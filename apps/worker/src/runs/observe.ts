@@ -11,10 +11,24 @@ interface Attempt {
 
 type StepOutcome = 'succeeded' | 'failed' | 'cancelled';
 
-/** Measures an attempt of an action or a pure step that has just ended here, whether or not its result counts. */
-export function observeAttempt(run: Execution, { stepKey, startedAt }: Attempt, outcome: StepOutcome): void {
+/** Measures and traces an attempt of an action or a pure step that has just ended here, whether or not its result counts. */
+export function observeAttempt(run: Execution, { stepKey, attempt, startedAt }: Attempt, outcome: StepOutcome): void {
   const durationMs = performance.now() - startedAt;
-  stepDuration.observe({ type: typeOf(run, stepKey), outcome }, durationMs / 1000);
+  const type = typeOf(run, stepKey);
+  stepDuration.observe({ type, outcome }, durationMs / 1000);
+  const { span, workflowId, runId } = run.claim;
+  span.addPast({
+    name: `step ${type}`,
+    durationMs,
+    isError: outcome === 'failed',
+    attributes: {
+      'millrace.workflow.id': workflowId,
+      'millrace.run.id': runId,
+      'millrace.step.type': type,
+      'millrace.step.attempt': attempt,
+      'millrace.outcome': outcome,
+    },
+  });
 }
 
 export function outcomeOf({ ok }: { ok: boolean }): StepOutcome {

@@ -12,6 +12,7 @@ import { listSteps, runStatus } from '@millrace/workflow/run-status';
 import type { RunState } from '@millrace/workflow/state';
 import type { Logger } from 'pino';
 import type { Execution } from './execution.ts';
+import { noteOutcome, type TracedRun } from './traced-run.ts';
 
 /**
  * The trace of a run is started -> (retried | waiting -> started)* -> succeeded | failed | cancelled, whoever executes it. Only its first
@@ -54,15 +55,22 @@ export function logPaused(run: Execution): void {
 /** `error` null: the run succeeded, or was cancelled. Durations are milliseconds by PostgreSQL's clock. */
 export function logEnded(
   log: Logger,
-  claim: ClaimedRun,
+  claim: TracedRun,
   end: { nowMs: number; attemptCount: number; error: { code: string } | null; isCancelled: boolean },
 ): void {
   const durationMs = Math.max(0, Math.round(end.nowMs - claim.startedAt.getTime()));
   const ageMs = Math.max(0, Math.round(end.nowMs - claim.createdAt.getTime()));
   const fields = { ...refOf(claim), attemptCount: end.attemptCount, durationMs, ageMs };
-  if (end.isCancelled) workflowRunCancelled(log, fields);
-  else if (end.error === null) workflowRunSucceeded(log, fields);
-  else workflowRunFailed(log, { ...fields, errorCode: end.error.code });
+  if (end.isCancelled) {
+    workflowRunCancelled(log, fields);
+    noteOutcome(claim, 'cancelled');
+  } else if (end.error === null) {
+    workflowRunSucceeded(log, fields);
+    noteOutcome(claim, 'succeeded');
+  } else {
+    workflowRunFailed(log, { ...fields, errorCode: end.error.code });
+    noteOutcome(claim, 'failed');
+  }
 }
 
 export function refOf({ orgId, workflowId, runId }: ClaimedRun): RunRef {

@@ -19,7 +19,7 @@ import { toRun } from './rows.ts';
  * between leaves a queued row that the sweeper finds.
  */
 export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
-  const { deps, orgId, userId, requestId, log } = context;
+  const { deps, orgId, userId, requestId, log, traceparent } = context;
   const answer = await withOrg(deps.db, orgId, async (tx) => {
     const run = toRun(await insertRun(context, tx, workflowId, input));
     const stored = { run };
@@ -28,7 +28,7 @@ export async function startRun(context: OrgContext, workflowId: string, input: u
   });
   const runId = answer.run.id;
   try {
-    await deps.queue.wakeRun({ orgId, runId });
+    await deps.queue.wakeRun({ orgId, runId, traceparent });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     queueUnavailable(log, { requestId, userId, orgId, workflowId, runId, error: reason });
