@@ -121,8 +121,10 @@ it('T10: no value, URL or secret is in a trace; the key of the collector is in i
   for (const headers of collector.headers) expect(headers).toContain(COLLECTOR_KEY);
 });
 
-it('while the collector is away runs end as ever, the log says so, and the programs end in time', async () => {
-  const away = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' };
+it('while the collector is away runs end as ever, the log says so, and the programs end in time', {
+  timeout: 60_000,
+}, async () => {
+  const away = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_EXPORTER_OTLP_TIMEOUT: '500' };
   const [api, worker] = await Promise.all([platform.startApi(away), platform.startWorker(away)]);
   apiUrl = api.url;
   const path = `${client.orgPath}${runsPath}/${await startRun()}`;
@@ -132,11 +134,12 @@ it('while the collector is away runs end as ever, the log says so, and the progr
     async () => ((await read()) as { run: { status: string } }).run.status === 'succeeded',
     15_000,
   );
+  const failures = () => [...api.events, ...worker.events].filter(({ event }) => event.endsWith('_failed'));
+  await eventually('both to tell of it', () => new Set(failures().map(({ program }) => program)).size === 2, 20_000);
   const endedWithin = performance.now();
   await Promise.all([api.kill('SIGTERM'), worker.kill('SIGTERM')]);
   expect(performance.now() - endedWithin).toBeLessThan(10_000);
-  const told = [...api.events, ...worker.events].filter(({ event }) => event.endsWith('_failed'));
-  expect(told.filter(({ dependency }) => dependency !== 'traces')).toEqual([]);
+  expect(failures().filter(({ dependency }) => dependency !== 'traces')).toEqual([]);
 });
 
 it('nothing of the SDK is loaded while no collector is set', async () => {
