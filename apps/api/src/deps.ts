@@ -10,8 +10,10 @@ import type { Scheduler } from '@millrace/queue/scheduler';
 import { openStepTester, type StepTester } from '@millrace/queue/step-tests';
 import { type ApiConfig, ConfigError } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
+import { openTracing } from '@millrace/shared/open-tracing';
 import { platformHosts } from '@millrace/shared/platform-hosts';
 import { loadSigningKeys, type SigningKeys } from '@millrace/shared/tokens';
+import type { Tracing } from '@millrace/shared/tracing';
 import type { Logger } from 'pino';
 import type { DueLoop } from './due-loop.ts';
 import { type LoginFailures, openLoginFailures } from './features/auth/login-failures.ts';
@@ -45,6 +47,7 @@ export interface Deps {
   webhookHttp: HttpClient;
   /** The providers people can sign in with. */
   oauth: ProviderClients;
+  tracing: Tracing;
 }
 
 const POOL_SIZE = 20;
@@ -89,6 +92,7 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     scheduler: openCronScheduler({ db, queue, log }),
     webhookHttp,
     oauth: openProviders(config),
+    tracing: await openTracing(config, log, 'millrace-api'),
   };
 }
 
@@ -97,7 +101,7 @@ export async function closeDeps(deps: Deps): Promise<void> {
   await Promise.all([deps.queue.close(), deps.stepTester.close(), deps.mailSender.stop(), deps.noticeSender.stop()]);
   deps.limitsLink.redis.disconnect();
   deps.mailer.close();
-  await closeDatabase(deps.db);
+  await Promise.all([closeDatabase(deps.db), deps.tracing.close()]);
 }
 
 function openWebhookHttp(config: ApiConfig): HttpClient {

@@ -25,8 +25,10 @@ export async function cancelRun(context: OrgContext, workflowId: string, runId: 
     );
   }
   if (outcome === 'cancelled') {
-    const durationMs = (row.finishedAt?.getTime() ?? 0) - (row.startedAt ?? row.createdAt).getTime();
-    workflowRunCancelled(log, { orgId, workflowId, runId, attemptCount: row.attemptCount, durationMs });
+    const finishedAt = row.finishedAt?.getTime() ?? 0;
+    const durationMs = finishedAt - (row.startedAt ?? row.createdAt).getTime();
+    const ageMs = finishedAt - row.createdAt.getTime();
+    workflowRunCancelled(log, { orgId, workflowId, runId, attemptCount: row.attemptCount, durationMs, ageMs });
   }
   // Without Redis the owner hears of it by its next heartbeat.
   if (outcome === 'signalled') await deps.queue.ringOwner(runId).catch(() => {});

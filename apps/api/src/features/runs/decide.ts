@@ -28,7 +28,7 @@ export async function decideStep(
   { workflowId, runId, stepId }: { workflowId: string; runId: string; stepId: string },
   { decision, value, note }: Decision,
 ) {
-  const { deps, orgId, userId } = context;
+  const { deps, orgId, userId, traceparent } = context;
   const run = await withOrg(deps.db, orgId, async (tx) => {
     const stored = await findRun(tx, workflowId, runId);
     await assertMayDecide(context, tx, { runId, stepId, decision });
@@ -36,7 +36,7 @@ export async function decideStep(
     if (!(await signalRun(tx, runId, { type: 'decide', stepKey: stepId, payload }))) throw notWaiting();
     return stored;
   });
-  await wakeForSignal(deps, { orgId, runId });
+  await wakeForSignal(deps, { orgId, runId, traceparent });
   return { run: toRun(run) };
 }
 

@@ -22,10 +22,10 @@ export async function startRun(context: OrgContext, workflowId: string, input: u
  * sweeper finds.
  */
 export async function announceRun(context: OrgContext, run: Run): Promise<{ run: Run }> {
-  const { deps, orgId, userId, requestId, log } = context;
+  const { deps, orgId, userId, requestId, log, traceparent } = context;
   const { id: runId, workflowId } = run;
   try {
-    await deps.queue.wakeRun({ orgId, runId });
+    await deps.queue.wakeRun({ orgId, runId, traceparent });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     queueUnavailable(log, { requestId, userId, orgId, workflowId, runId, error: reason });
