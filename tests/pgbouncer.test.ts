@@ -9,6 +9,7 @@ import { call, openTestApi } from '../apps/api/src/testing.ts';
 import { sqlStateOf } from '../packages/db/src/failures.ts';
 import { testClusterUrl } from '../packages/db/src/testing.ts';
 import { digestOfTenant } from '../packages/db/src/testing-marks.ts';
+import { seedQueuedRun } from '../packages/db/src/testing-rows.ts';
 import * as apiKeys from '../packages/shared/src/contracts/api-keys.ts';
 import * as organizations from '../packages/shared/src/contracts/organizations.ts';
 import * as runs from '../packages/shared/src/contracts/runs.ts';
@@ -78,14 +79,18 @@ describe('through PgBouncer, two organizations at once', () => {
   it('T2: 200 mixed calls at the same time answer each with its own rows, over 2 server connections', async () => {
     const { api, admin, own, victim, attackers, victimOwner, marker, ownMarker } = scenes.strict;
     const key = await addKey(api, victim.orgId, victimOwner, ['run:read', 'member:read', 'org:read', 'workflow:read']);
+    const [ownRun, victimRun] = [await seedQueuedRun(admin, own), await seedQueuedRun(admin, victim)];
+    await admin.query(`UPDATE app.workflow_runs SET input = to_jsonb($2::text) WHERE id = $1`, [ownRun, ownMarker]);
+    await admin.query(`UPDATE app.workflow_runs SET input = to_jsonb($2::text) WHERE id = $1`, [victimRun, marker]);
     const sides = [
       {
         tokens: [attackers.owner.insider, attackers.owner.insiderKey],
         mark: ownMarker,
         other: marker,
         ...own,
+        queuedRunId: ownRun,
       },
-      { tokens: [victimOwner.token, key], mark: marker, other: ownMarker, ...victim },
+      { tokens: [victimOwner.token, key], mark: marker, other: ownMarker, ...victim, queuedRunId: victimRun },
     ];
     const answers = await Promise.all(
       Array.from({ length: 200 }, async (_, n) => {
@@ -141,10 +146,12 @@ interface Side {
   orgId: string;
   workflowId: string;
   endedRunId: string;
+  /** Cancelled by the first call that asks for it, and answered as it is afterwards. */
+  queuedRunId: string;
 }
 
 /** Reads and writes in turn, by a person and by a key. */
-function mixedCall({ tokens, orgId, workflowId, endedRunId }: Side, n: number) {
+function mixedCall({ tokens, orgId, workflowId, endedRunId, queuedRunId }: Side, n: number) {
   const { api } = scenes.strict;
   const [person, key] = tokens;
   const reader = n % 2 === 0 ? person : key;
@@ -158,6 +165,7 @@ function mixedCall({ tokens, orgId, workflowId, endedRunId }: Side, n: number) {
     () => call(api, workflows.getWorkflow, as(reader, { workflowId })),
     () => call(api, apiKeys.listApiKeys, as(person)),
     () => call(api, runs.listRuns, as(reader)),
+    () => call(api, runs.cancelRun, as(person, { workflowId, runId: queuedRunId })),
   ];
   const chosen = calls[Math.floor(n / 2) % calls.length] as (typeof calls)[0];
   return chosen();

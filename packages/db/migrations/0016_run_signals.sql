@@ -246,12 +246,12 @@ BEGIN
 END $$;
 
 -- Says something to a run. False: there is no such run that could still hear it. A run that nobody owns is due from now on.
+-- Unlike those above, this and the next one are part of a transaction of their organization, whose name they leave alone.
 CREATE FUNCTION app.signal_run(p_org uuid, p_run uuid, p_type text, p_step text, p_payload jsonb) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
   v_number integer;
 BEGIN
-  PERFORM set_config('app.current_org_id', p_org::text, true);
   UPDATE app.workflow_runs r
   SET signals_sent = r.signals_sent + 1, next_sweep_at = date_trunc('milliseconds', now())
   WHERE r.org_id = p_org AND r.id = p_run AND r.status IN ('queued', 'running', 'waiting')
@@ -260,7 +260,6 @@ BEGIN
     INSERT INTO app.workflow_run_signals (org_id, run_id, number, type, step_key, payload)
     VALUES (p_org, p_run, v_number, p_type, p_step, p_payload);
   END IF;
-  PERFORM set_config('app.current_org_id', '', true);
   RETURN v_number IS NOT NULL;
 END $$;
 
@@ -274,7 +273,6 @@ DECLARE
   v_is_told boolean := false;
   v_run app.workflow_runs;
 BEGIN
-  PERFORM set_config('app.current_org_id', p_org::text, true);
   SELECT * INTO v_run FROM app.workflow_runs r WHERE r.org_id = p_org AND r.id = p_run FOR NO KEY UPDATE;
   IF v_run.status IN ('succeeded', 'failed', 'cancelled') THEN
     v_outcome := 'ended';
@@ -299,7 +297,6 @@ BEGIN
     VALUES (p_org, p_run, v_run.event_count + 1, jsonb_build_array(p_entry));
     DELETE FROM app.workflow_run_signals s WHERE s.org_id = p_org AND s.run_id = p_run;
   END IF;
-  PERFORM set_config('app.current_org_id', '', true);
   IF v_outcome = 'signalled' AND NOT v_is_told AND NOT app.signal_run(p_org, p_run, 'cancel', NULL, p_entry) THEN
     RAISE EXCEPTION 'the run % vanished under its lock', p_run;
   END IF;

@@ -1,3 +1,4 @@
+import { eq } from 'drizzle-orm';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { closeDatabase, connectDatabase, type Database } from './connect.ts';
@@ -12,6 +13,7 @@ import {
 } from './run-ownership.ts';
 import { type CancelOutcome, cancelRun, signalRun } from './run-signals.ts';
 import { findStuckRuns } from './runs.ts';
+import { workflowRuns } from './schema/runs.ts';
 import { withOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { type SeededTenant, seedQueuedRun, seedTenant } from './testing-rows.ts';
@@ -203,6 +205,19 @@ describe('cancelRun', () => {
     const next = await claimed(run.runId);
     expect(next.hasSignals).toBe(true);
     expect(await readSignals(worker, tenant.orgId, run.runId)).toHaveLength(1);
+  });
+
+  it('is one part of a transaction of its organization, like saying something else', async () => {
+    const run = await owned();
+    const read = await withOrg(api, tenant.orgId, async (tx) => {
+      expect(await cancelRun(tx, run.runId, ENTRY)).toBe('signalled');
+      expect(await signalRun(tx, run.runId, { type: 'resume', stepKey: 'one' })).toBe(true);
+      return await tx
+        .select({ signalsSent: workflowRuns.signalsSent })
+        .from(workflowRuns)
+        .where(eq(workflowRuns.id, run.runId));
+    });
+    expect(read).toEqual([{ signalsSent: 2 }]);
   });
 
   it('leaves an ended run and runs of other organizations as they are', async () => {

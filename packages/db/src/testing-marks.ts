@@ -91,7 +91,8 @@ async function markColumn(client: pg.PoolClient, column: Column, orgId: string, 
   const { table, name, type } = column;
   // As an error of a run and as a workflow's document it is well formed too.
   const object = { code: marker, message: marker, version: 'v2', marker };
-  const values = { text: marker, 'text[]': [marker], jsonb: JSON.stringify(object) };
+  const json = name === 'entries' ? [object] : object; // a run's timeline is a list
+  const values = { text: marker, 'text[]': [marker], jsonb: JSON.stringify(json) };
   await client.query(`SAVEPOINT one; ALTER TABLE app.${table} DISABLE TRIGGER USER`);
   try {
     const key = table === 'organizations' ? 'id' : 'org_id';

@@ -18,6 +18,7 @@ const UNMARKED = [
   'failure_notice_settings.webhook_url',
   'memberships.role_key',
   'organization_invitations.role_key',
+  'workflow_run_signals.type',
   'workflow_run_steps.status',
   'workflow_runs.status',
   'workflow_schedules.catch_up',

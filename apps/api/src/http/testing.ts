@@ -63,6 +63,7 @@ export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   testStep: { dsl: STEP_A, stepId: 'a', sample: { input: {}, steps: { b: 1 } } },
   putVariable: { value: { region: 'eu' } },
   putHookSecret: { secret: 'long enough to sign' },
+  decideStep: { decision: 'approved' },
   putPin: { output: { n: 1 } },
 };
 

@@ -126,6 +126,24 @@ describe('a pool', () => {
     });
   });
 
+  test('lets go of a request that nobody wants any more, whether it waits or is worked on, and serves the others', async () => {
+    const pool = open({ size: 1, deadlineMs: 20_000 });
+    await pool.evaluate(SUM);
+    const [working, waiting] = [new AbortController(), new AbortController()];
+    const answers = [
+      pool.evaluate(FOREVER, working.signal),
+      pool.evaluate(FOREVER, waiting.signal),
+      pool.evaluate(SUM),
+    ].map((answer) => answer.catch((reason: unknown) => reason));
+    const startedAt = performance.now();
+    waiting.abort('waits');
+    working.abort('works');
+    expect(await Promise.all(answers)).toEqual(['works', 'waits', SUM_RESULT]);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    expect(children).toHaveLength(2);
+    await expect(pool.evaluate(SUM, working.signal)).rejects.toBe('works');
+  });
+
   test('gives large outputs whole and refuses larger ones with a code', async () => {
     const pool = open({ size: 1, deadlineMs: 10_000 });
     const repeated = (times: number) =>

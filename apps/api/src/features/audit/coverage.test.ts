@@ -12,6 +12,8 @@ import { addMember, addOrganization, addPerson, type Person, queryAsAdmin } from
 /** What changes something, or seems to, and leaves no entry all the same. */
 const WITHOUT_ENTRY: Record<string, string> = {
   createRun: 'a run is its own record, with whoever asked for it, and there are far too many',
+  cancelRun: 'the timeline of the run says who asked, and nobody may change it',
+  decideStep: 'the timeline of the run says who decided what, and nobody may change it',
   testStep: 'stores nothing',
   deleteOrganization: 'the log goes with the organization; the event organization_deleted stays',
 };
@@ -129,7 +131,7 @@ async function openScene(): Promise<Scene> {
     `INSERT INTO app.failure_notice_settings (org_id, channel, webhook_url) VALUES ($1, 'webhook', 'http://127.0.0.1:1/')`,
     [orgId],
   );
-  const ids = { memberId: member.id, invitationId: invited.body.invitation.id, apiKeyId };
+  const ids = { memberId: member.id, invitationId: invited.body.invitation.id, apiKeyId, runId: newId() };
   return { owner, params: { ...ofWorkflow, ...ids, stepId: 'fetch', version: '1', name } };
 }
 

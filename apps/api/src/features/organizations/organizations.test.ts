@@ -178,6 +178,13 @@ async function seedRun(orgId: string): Promise<void> {
     `failure_notice_settings (org_id, channel) VALUES ($1, 'none')`,
     `failure_notices (org_id, workflow_id, failed_count, last_run_id, next_attempt_at)
      SELECT $1, id, 1, gen_random_uuid(), now() + interval '1 day' FROM app.workflows WHERE org_id = $1`,
+    `workflow_hooks (org_id, workflow_id, token_hash)
+     SELECT $1, id, sha256(uuid_send(id)) FROM app.workflows WHERE org_id = $1`,
+    `hook_deliveries (org_id, id, workflow_id, version, run_id, max_attempts, next_sweep_at, expires_at)
+     SELECT $1, gen_random_uuid(), id, 1, gen_random_uuid(), 1, NULL, now() + interval '1 day'
+     FROM app.workflows WHERE org_id = $1`,
+    `workflow_schedules (org_id, workflow_id, version, expression, time_zone, catch_up, max_attempts)
+     SELECT $1, id, 1, '0 0 * * *', 'UTC', 'last', 1 FROM app.workflows WHERE org_id = $1`,
   ])
     await sql(`INSERT INTO app.${insert}`);
   const ended = newId();
@@ -194,6 +201,8 @@ async function seedRun(orgId: string): Promise<void> {
       `INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status) VALUES ($1, $2, 'a', 'transform', 'succeeded')`,
       [id],
     );
+    await sql(`INSERT INTO app.workflow_run_events (org_id, run_id, number, entries) VALUES ($1, $2, 1, '[]')`, [id]);
+    await sql(`INSERT INTO app.workflow_run_signals (org_id, run_id, number, type) VALUES ($1, $2, 1, 'cancel')`, [id]);
   }
   await sql(
     `INSERT INTO app.organization_invitations (org_id, id, email, role_key, token_hash, invited_by_user_id, expires_at)
