@@ -14,10 +14,10 @@ export interface Api extends Program {
   url: string;
 }
 
-interface Program {
+export interface Program {
   pid: number;
   /** Every event logged so far, oldest first. */
-  events: { event: string; detail?: { port?: number }; [field: string]: unknown }[];
+  events: { event: string; detail?: { port?: number; metricsPort?: number }; [field: string]: unknown }[];
   /** Every line it wrote to its standard output and error. */
   lines: string[];
   kill(signal: NodeJS.Signals): Promise<void>;
@@ -30,7 +30,7 @@ export interface TestPlatform {
   env: Record<string, string>;
   /** With settings of its own on top of the platform's. */
   startApi(settings?: Record<string, string>): Promise<Api>;
-  startWorker(): Promise<Program>;
+  startWorker(settings?: Record<string, string>): Promise<Program>;
   stop(): Promise<void>;
 }
 
@@ -66,7 +66,7 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
       const started = program.events.find(({ event }) => event === 'program_started');
       return { ...program, url: `http://127.0.0.1:${started?.detail?.port}` };
     },
-    startWorker: () => start('worker'),
+    startWorker: (ownSettings) => start('worker', ownSettings),
     async stop() {
       await Promise.all(programs.map((program) => program.kill('SIGKILL')));
       await redis.stop();

@@ -28,6 +28,7 @@ import { setHeaders } from './http/headers.ts';
 import { serveHealth } from './http/health.ts';
 import { acceptOnlyJson } from './http/json-body.ts';
 import { refuseOtherMethods } from './http/methods.ts';
+import { observeRequests } from './http/observe.ts';
 import { serveOpenApi, serveOpenApiDocument } from './http/openapi.ts';
 import { answerUnreadable } from './http/unreadable.ts';
 import { compileValidator } from './http/validate.ts';
@@ -57,6 +58,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
   app.setNotFoundHandler(() => {
     throw new AppError('NOT_FOUND');
   });
+  observeRequests(app, deps);
   acceptOnlyJson(app);
   await setHeaders(app, deps.config);
   await serveOpenApi(app);

@@ -12,6 +12,8 @@ export interface PublicContext {
   path: string;
   method: string;
   client: Client;
+  /** The trace of the request, for the wake-ups it sends; undefined while traces are off. */
+  traceparent: string | undefined;
 }
 
 /** From where a request came: shown to people and kept in the audit log, decides nothing. */

@@ -10,14 +10,17 @@ import type { Scheduler } from '@millrace/queue/scheduler';
 import { openStepTester, type StepTester } from '@millrace/queue/step-tests';
 import { type ApiConfig, ConfigError } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
+import { openTracing } from '@millrace/shared/open-tracing';
 import { platformHosts } from '@millrace/shared/platform-hosts';
 import { loadSigningKeys, type SigningKeys } from '@millrace/shared/tokens';
+import type { Tracing } from '@millrace/shared/tracing';
 import type { Logger } from 'pino';
 import type { DueLoop } from './due-loop.ts';
 import { type LoginFailures, openLoginFailures } from './features/auth/login-failures.ts';
 import { openNoticeSender } from './features/failure-notices/sender.ts';
 import { openMailSender } from './features/mails/sender.ts';
 import { openProviders, type ProviderClients } from './features/oauth/providers.ts';
+import { openRunWatches, type RunWatches } from './features/runs/watches.ts';
 import { openRateLimits, type RateLimits } from './http/rate-limits.ts';
 import { openCronScheduler } from './scheduler.ts';
 
@@ -28,6 +31,8 @@ export interface Deps {
   db: Database;
   queue: RunQueue;
   stepTester: StepTester;
+  /** What is shown live; idle while nobody looks. */
+  runWatches: RunWatches;
   /** The connection behind the two counters below. */
   limitsLink: Link;
   rateLimits: RateLimits;
@@ -42,6 +47,7 @@ export interface Deps {
   webhookHttp: HttpClient;
   /** The providers people can sign in with. */
   oauth: ProviderClients;
+  tracing: Tracing;
 }
 
 const POOL_SIZE = 20;
@@ -73,6 +79,9 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     db,
     queue,
     stepTester: openStepTester(redis),
+    runWatches: openRunWatches(db, (error) =>
+      dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
+    ),
     signingKeys,
     limitsLink,
     rateLimits: openRateLimits(limitsLink, config, redis.queueName),
@@ -83,6 +92,7 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     scheduler: openCronScheduler({ db, queue, log }),
     webhookHttp,
     oauth: openProviders(config),
+    tracing: await openTracing(config, log, 'millrace-api'),
   };
 }
 
@@ -91,7 +101,7 @@ export async function closeDeps(deps: Deps): Promise<void> {
   await Promise.all([deps.queue.close(), deps.stepTester.close(), deps.mailSender.stop(), deps.noticeSender.stop()]);
   deps.limitsLink.redis.disconnect();
   deps.mailer.close();
-  await closeDatabase(deps.db);
+  await Promise.all([closeDatabase(deps.db), deps.tracing.close()]);
 }
 
 function openWebhookHttp(config: ApiConfig): HttpClient {

@@ -12,9 +12,10 @@ import {
   workflowRunEnqueued,
 } from '@millrace/shared/events';
 import { createLog } from '@millrace/shared/log';
+import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
 import { buildApp } from './app.ts';
 import { CLEAN_UP_MS, cleanUp } from './clean-up.ts';
-import { closeDeps, openDeps } from './deps.ts';
+import { closeDeps, type Deps, openDeps } from './deps.ts';
 
 const PROGRAM = 'api';
 const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
@@ -48,18 +49,26 @@ async function start(): Promise<void> {
   deps.mailSender.start();
   deps.noticeSender.start();
   deps.scheduler.start();
+  const metrics = await serveMetrics(config, deps);
   await app.listen({ host: config.API_HOST, port: config.API_PORT });
   const address = app.server.address();
   const port = typeof address === 'object' ? address?.port : undefined;
-  programStarted(log, { pid: process.pid, detail: { host: config.API_HOST, port } });
+  programStarted(log, { pid: process.pid, detail: { host: config.API_HOST, port, metricsPort: metrics?.port } });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, async () => {
       programStopping(log, { signal });
       await sweeper.stop();
       await app.close(); // finishes the requests under way
+      await metrics?.close();
       await closeDeps(deps);
       process.exit(0);
     });
   }
+}
+
+async function serveMetrics(config: ApiConfig, { db, queue }: Deps): Promise<MetricsServer | undefined> {
+  if (config.API_METRICS_PORT === undefined) return undefined;
+  const address = { host: config.METRICS_HOST, port: config.API_METRICS_PORT };
+  return startMetricsServer(address, { countJobs: () => queue.countJobs(), pool: db.pool });
 }

@@ -7,8 +7,11 @@ import { loadDefinition } from '@millrace/db/run-ownership';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { ConfigError, type WorkerConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
+import { openTracing } from '@millrace/shared/open-tracing';
 import { platformHosts } from '@millrace/shared/platform-hosts';
+import type { Tracing } from '@millrace/shared/tracing';
 import type { Logger } from 'pino';
+import { measured } from './expressions/measured.ts';
 import { type ExpressionPool, openExpressionPool } from './expressions/pool.ts';
 import { createLeases, type Leases } from './runs/lease.ts';
 import { createPlanner, type Planner } from './runs/planner.ts';
@@ -31,6 +34,7 @@ export interface Deps {
   planner: Planner;
   leases: Leases;
   gate: RunGate;
+  tracing: Tracing;
   shutdown: Shutdown;
 }
 
@@ -39,7 +43,7 @@ const DATABASE_POOL_SIZE = 20;
 const MAX_EXPRESSION_CHILDREN = 4;
 
 /** Opens the connections; none of them needs its server to be up yet. Throws a ConfigError when a setting cannot work. */
-export function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown): Deps {
+export async function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown): Promise<Deps> {
   const http = createSafeFetch({
     allow: readEgressRules(config),
     refuse: platformHosts(config, config.WORKER_DATABASE_URL),
@@ -57,13 +61,14 @@ export function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown):
     db,
     queue: openQueue({ redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME }),
     http,
-    expressions: openExpressionPool({ size: Math.min(availableParallelism(), MAX_EXPRESSION_CHILDREN) }),
+    expressions: measured(openExpressionPool({ size: Math.min(availableParallelism(), MAX_EXPRESSION_CHILDREN) })),
     planner: createPlanner(
       { maxAttempts: config.WORKFLOW_RETRY_ATTEMPTS, backoffMs: config.WORKFLOW_RETRY_BACKOFF_MS },
       (ref) => loadDefinition(db, ref),
     ),
     leases: createLeases(db),
     gate: createRunGate(),
+    tracing: await openTracing(config, log, 'millrace-worker'),
     shutdown,
   };
 }
@@ -71,7 +76,7 @@ export function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown):
 export async function closeDeps(deps: Deps): Promise<void> {
   await deps.expressions.close();
   await deps.queue.close();
-  await closeDatabase(deps.db);
+  await Promise.all([closeDatabase(deps.db), deps.tracing.close()]);
 }
 
 function readEgressRules(config: WorkerConfig) {

@@ -16,6 +16,7 @@ import {
   workflowRunEnqueued,
 } from '@millrace/shared/events';
 import { createLog } from '@millrace/shared/log';
+import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
 import { answerStepTests, consumeJobs, hearSignals } from './jobs.ts';
 import { openCronScheduler } from './scheduler.ts';
@@ -40,9 +41,10 @@ async function start(): Promise<void> {
   const config = parseConfig(WorkerConfig, process.env);
   const draining = new AbortController();
   const stopping = new AbortController();
-  const deps = openDeps(config, log, { draining: draining.signal, stopping: stopping.signal });
+  const deps = await openDeps(config, log, { draining: draining.signal, stopping: stopping.signal });
   await assertRestrictedRole(deps.db);
   await assertRedis(config);
+  const metrics = await serveMetrics(deps);
   const consumer = consumeJobs(deps);
   const stepTests = answerStepTests(deps);
   const bell = hearSignals(deps);
@@ -52,11 +54,12 @@ async function start(): Promise<void> {
     draining.abort();
     setTimeout(() => stopping.abort(), DRAIN_MS).unref();
     await Promise.all([sweeper.stop(), scheduler.stop(), stepTests.close(), consumer.close(CLOSE_MS), bell.close()]);
+    await metrics?.close();
     await closeDeps(deps);
   });
   await untilReady(consumer);
   scheduler.start();
-  programStarted(log, { pid: process.pid, detail: { queue: config.WORKFLOW_QUEUE_NAME } });
+  programStarted(log, { pid: process.pid, detail: { queue: config.WORKFLOW_QUEUE_NAME, metricsPort: metrics?.port } });
 }
 
 /** Ctrl-C reaches the process twice: from the terminal and from whoever started it. Only the first one counts. */
@@ -106,6 +109,14 @@ function sweep(deps: Deps) {
     onSwept: (count) => runsSwept(log, { count }),
     onError: (error) => dependencyFailed(log, { dependency: 'sweeper', error: error.message }),
   });
+}
+
+async function serveMetrics({ config, db, queue, leases }: Deps): Promise<MetricsServer | undefined> {
+  if (config.WORKER_METRICS_PORT === undefined) return undefined;
+  return startMetricsServer(
+    { host: config.METRICS_HOST, port: config.WORKER_METRICS_PORT },
+    { countJobs: () => queue.countJobs(), pool: db.pool, countHeldRuns: () => leases.count() },
+  );
 }
 
 async function untilReady(consumer: RunConsumer): Promise<void> {

@@ -1,3 +1,4 @@
+import { runWriteBatch } from '@millrace/shared/metrics';
 import { openBatches, perDatabase, toArrayText } from './batches.ts';
 import { type Database, queryHot } from './connect.ts';
 import { isDatabaseTransient } from './failures.ts';
@@ -174,6 +175,7 @@ type ClaimRow = Omit<ClaimedRun, 'orgId' | 'runId' | 'leaseToken'> & {
 const claims = perDatabase((db) =>
   openBatches<string, ClaimRow | null>({
     async call(items) {
+      runWriteBatch.observe({ call: 'claim' }, items.length);
       const rows = await queryHot<ClaimRow>(db, CLAIM, [toArrayText(items)]);
       const answers: (ClaimRow | null)[] = items.map(() => null);
       for (const row of rows) answers[row.number - 1] = row;
@@ -187,6 +189,7 @@ const claims = perDatabase((db) =>
 const records = perDatabase((db) =>
   openBatches<string, RecordOutcome>({
     async call(items) {
+      runWriteBatch.observe({ call: 'record' }, items.length);
       const rows = await queryHot<{ number: number; outcome: RecordOutcome }>(db, RECORD, [toArrayText(items)]);
       const answers: RecordOutcome[] = [];
       for (const { number, outcome } of rows) answers[number - 1] = outcome;

@@ -19,18 +19,44 @@ export interface NewRun {
   maxAttempts: number;
   requestedByUserId: string | null;
   retryOfRunId?: string | null;
+  /** Where it goes on; absent for a run that begins at its beginning. */
+  state?: unknown;
 }
 
 /** Stores the accepted run, pinned to a published version of its own organization. Wake a worker after the commit. */
 export async function insertQueuedRun(tx: OrgTx, run: NewRun): Promise<Run> {
-  const { input, ...columns } = run;
+  const { input, state, ...columns } = run;
   const rows = await tx
     .insert(workflowRuns)
-    .values({ ...columns, orgId: tx.orgId, input: jsonb(input), nextSweepAt: sql`now() + interval '3 s'` })
+    .values({
+      ...columns,
+      ...{ orgId: tx.orgId, input: jsonb(input), state: jsonb(state) },
+      nextSweepAt: sql`now() + interval '3 s'`,
+    })
     .returning();
   const stored = rows[0];
   if (!stored) throw new Error('the inserted run was not returned');
   return stored;
+}
+
+/**
+ * Copies the rows of these steps of the run itself, and of the iterations of those that are loops, to another run. Steps of
+ * `onFailure` are no part of it.
+ */
+export async function copySteps(
+  tx: OrgTx,
+  { fromRunId, toRunId, stepIds }: { fromRunId: string; toRunId: string; stepIds: readonly string[] },
+): Promise<void> {
+  await tx.execute(sql`
+    INSERT INTO app.workflow_run_steps
+      (org_id, run_id, step_key, type, status, attempt, input, output, error, started_at, finished_at, ordinal)
+    SELECT s.org_id, ${toRunId}, s.step_key, s.type, s.status, s.attempt, s.input, s.output, s.error, s.started_at,
+      s.finished_at, s.ordinal
+    FROM app.workflow_run_steps s
+    WHERE s.org_id = ${tx.orgId} AND s.run_id = ${fromRunId}
+      AND split_part(s.step_key, '.', 1) IN (SELECT jsonb_array_elements_text(${JSON.stringify(stepIds)}::jsonb))
+      AND s.step_key ~ '^[^.]+($|\\.[0-9])'
+      AND s.finished_at IS NOT NULL`);
 }
 
 /**

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { isDatabaseUnavailable } from './failures.ts';
 
 /**
  * A few connections that many short reads share. Each sends its statement at once, whatever is under way before it
@@ -33,10 +34,15 @@ export function openSharedReads(
       if (isClosed) throw new Error('the database was closed');
       const line = lines.reduce((least, one) => (one.underWay < least.underWay ? one : least));
       line.underWay += 1;
+      line.client ??= openClient(line, config, options.onError);
+      const opened = line.client;
       try {
-        line.client ??= openClient(line, config, options.onError);
-        const client = await line.client;
+        const client = await opened;
         return (await client.query<Row>(statement)).rows;
+      } catch (error) {
+        // The server says so to the statement before the connection ends: nobody may come to this one meanwhile.
+        if (isDatabaseUnavailable(error) && line.client === opened) line.client = null;
+        throw error;
       } finally {
         line.underWay -= 1;
       }

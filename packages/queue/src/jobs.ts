@@ -1,9 +1,13 @@
 /** What may stand in the queue: each job name with the shape of its payload. Redis is outside, so consumers parse. */
+import { Traceparent } from '@millrace/shared/tracing';
 import { z } from 'zod';
 
-const RunExecute = z.strictObject({ orgId: z.uuid(), runId: z.uuid() });
+const RunExecute = z.strictObject({ orgId: z.uuid(), runId: z.uuid(), traceparent: Traceparent.optional() });
 
-/** A wake-up: look at this run now. It carries no state; the rows in PostgreSQL decide whether there is work. */
+/**
+ * A wake-up: look at this run now. It carries no state; the rows in PostgreSQL decide whether there is work. `traceparent`
+ * names the trace of whoever asked for it.
+ */
 export type RunWake = z.infer<typeof RunExecute>;
 
 export const RUN_EXECUTE = 'run.execute';

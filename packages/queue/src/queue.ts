@@ -32,6 +32,8 @@ export interface RunQueue {
   ringOwner(runId: string): Promise<void>;
   /** Whether Redis takes writes right now: it makes a small one, so a full or read-only server is not ready. Under 500 ms. */
   isReady(): Promise<boolean>;
+  /** Wake-ups that stand in the queue, by state. Throws as `wakeRun` does. */
+  countJobs(): Promise<Record<string, number>>;
   /** Ends the connection; calls in flight fail. Never hangs, also while Redis does. */
   close(): Promise<void>;
 }
@@ -59,6 +61,7 @@ export function openQueue(settings: { redisUrl: string; queueName: string }): Ru
           () => false,
         );
     },
+    countJobs: () => link.run(() => queue.getJobCounts('waiting', 'active', 'delayed')),
     async close() {
       link.redis.disconnect();
       await queue.close();

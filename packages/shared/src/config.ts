@@ -32,9 +32,34 @@ const PostgresUrl = url(/^postgres(ql)?:$/, 'a URL like postgres://user:password
 const HttpUrl = url(/^https?:$/, 'the address people open, like https://millrace.example.com');
 /** The code is added to it, and the provider compares it byte for byte. */
 const RedirectUri = HttpUrl.refine((value) => !/[?#]/.test(value), 'must have no query and no fragment');
+const OtelUrl = url(/^https?:$/, 'the address of a collector, like http://127.0.0.1:4318');
 const RedisUrl = url(/^rediss?:$/, 'a URL like redis://:password@host:6379');
 
+/** The standard variables of OpenTelemetry that this platform reads itself; the exporter reads the rest. */
+const OtelConfig = z.object({
+  OTEL_EXPORTER_OTLP_ENDPOINT: OtelUrl.optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: OtelUrl.optional(),
+  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none']).optional(),
+  OTEL_SDK_DISABLED: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform((value) => value === 'true'),
+  OTEL_TRACES_SAMPLER: z
+    .enum([
+      ...['always_on', 'always_off', 'traceidratio'],
+      ...['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'],
+    ] as const)
+    .default('parentbased_always_on'),
+  OTEL_TRACES_SAMPLER_ARG: z
+    .string()
+    .regex(/^(0(\.\d+)?|1(\.0+)?)$/, 'must be from 0 to 1')
+    .default('1')
+    .transform(Number),
+});
+export type TracingConfig = z.infer<typeof OtelConfig>;
+
 const Common = {
+  ...OtelConfig.shape,
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   API_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   DATABASE_PREPARED: onOff.default(true),
@@ -46,6 +71,9 @@ const Common = {
   WORKFLOW_RETRY_ATTEMPTS: wholeNumber(1, 100).default(3),
   WORKFLOW_RETRY_BACKOFF_MS: wholeNumber(0, 3_600_000).default(5_000),
   SWEEP_INTERVAL_MS: wholeNumber(50, 60_000).default(1_000),
+  METRICS_HOST: z.string().default('127.0.0.1'),
+  API_METRICS_PORT: Port.optional(),
+  WORKER_METRICS_PORT: Port.optional(),
 };
 
 /** `TRUST_PROXY`: how many proxies stand in front (1..8), or the networks they live in; unset: none is believed. */

@@ -6,14 +6,25 @@ interface PlatformHost {
   port: number;
 }
 
-type Addresses = Pick<WorkerConfig, 'API_HOST' | 'API_PORT' | 'WEB_PORT' | 'REDIS_URL'>;
+type Addresses = Pick<
+  WorkerConfig,
+  | 'API_HOST'
+  | 'API_PORT'
+  | 'WEB_PORT'
+  | 'REDIS_URL'
+  | 'METRICS_HOST'
+  | 'OTEL_EXPORTER_OTLP_ENDPOINT'
+  | 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'
+  | 'API_METRICS_PORT'
+  | 'WORKER_METRICS_PORT'
+>;
 
 const POSTGRES_PORT = 5432;
 const REDIS_PORT = 6379;
 
 /**
- * Where the platform itself listens, as far as a program's settings tell: no step and no notice may connect there, whatever
- * EGRESS_ALLOW_CIDRS says. API and web app are refused on this machine too, because a public API_HOST often answers on
+ * Where the platform itself and the collector of its traces listen, as far as a program's settings tell: no step and no notice may connect there, whatever
+ * EGRESS_ALLOW_CIDRS says. API, web app and metrics are refused on this machine too, because a public host often answers on
  * loopback as well. Sockets in the file system and port 0 are left out: no request can name them.
  */
 export function platformHosts(config: Addresses, databaseUrl: string): PlatformHost[] {
@@ -21,6 +32,13 @@ export function platformHosts(config: Addresses, databaseUrl: string): PlatformH
     { host: config.API_HOST, port: config.API_PORT },
     { host: '127.0.0.1', port: config.API_PORT },
     { host: '127.0.0.1', port: config.WEB_PORT },
+    ...[config.API_METRICS_PORT, config.WORKER_METRICS_PORT].flatMap((port = 0) => [
+      { host: config.METRICS_HOST, port },
+      { host: '127.0.0.1', port },
+    ]),
+    ...[config.OTEL_EXPORTER_OTLP_ENDPOINT, config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT].flatMap((url) =>
+      url === undefined ? [] : readUrl(url, url.startsWith('https:') ? 443 : 80),
+    ),
     ...readUrl(databaseUrl, POSTGRES_PORT),
     ...readUrl(config.REDIS_URL, REDIS_PORT),
   ];

@@ -6,6 +6,7 @@ import type { Json } from './json.ts';
 import { findStep, locate, locateScope } from './locate.ts';
 import type { Plan } from './plan.ts';
 import { resume } from './resume.ts';
+import { retryState } from './retry-state.ts';
 import { listSteps, nextDueAt, runStatus } from './run-status.ts';
 import { type Frame, hasEnded, initialState, type LoopState, type RunState, type StepState } from './state.ts';
 import { iterationScope, scopeOf } from './step-keys.ts';
@@ -455,6 +456,70 @@ test('rule 13: a run taken over after any event repeats no ended step and still 
         }
       }
       expect(hasEnded(last(play(plan, chosen, { from: taken })))).toBe(true);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+/** How a run ended that can be retried; null for one that succeeded. */
+function retriableEnd(plan: Plan, chosen: readonly Choice[], cancelAt: number): RunState | null {
+  const end = last(play(plan, chosen, { cancelAt }));
+  return end.status === 'failed' || end.status === 'cancelled' ? end : null;
+}
+
+test('rule 17: a retried run starts no step that had succeeded, keeps its edges and ends', () => {
+  fc.assert(
+    fc.property(plans, choices, choices, fc.nat(40), (plan, chosen, chosenAgain, cancelAt) => {
+      const end = retriableEnd(plan, chosen, cancelAt);
+      fc.pre(end !== null);
+      const history = play(plan, chosenAgain, { from: retryState(plan, end) });
+      const succeeded = Object.keys(end.steps).filter((id) => end.steps[id]?.status === 'succeeded');
+      const started = history.effects.flat().flatMap((effect) => (effect.type === 'startStep' ? [effect.stepKey] : []));
+      expect(started.filter((stepKey) => succeeded.includes(stepKey))).toEqual([]);
+      for (const id of succeeded) {
+        expect(last(history).steps[id]).toEqual(end.steps[id]);
+        for (const edge of plan.nodes.get(id)?.outgoing ?? []) {
+          expect(last(history).edges[edge]).toBe(end.edges[edge]);
+        }
+      }
+      expect(hasEnded(last(history))).toBe(true);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a retried run starts at once everything that can start, and only what an edge leads to', () => {
+  fc.assert(
+    fc.property(plans, choices, fc.nat(40), (plan, chosen, cancelAt) => {
+      const end = retriableEnd(plan, chosen, cancelAt);
+      fc.pre(end !== null);
+      const created = retryState(plan, end);
+      const [state] = resume(plan, created, 7);
+      expect(state.deadlineAt).toBe(hasEnded(state) || plan.timeoutMs === null ? undefined : 7 + plan.timeoutMs);
+      for (const [id, step] of hasEnded(state) ? [] : Object.entries(state.steps)) {
+        const incoming = plan.nodes.get(id)?.incoming ?? [];
+        const edges = incoming.map((edge) => state.edges[edge]);
+        const isNew = created.steps[id]?.status === 'pending';
+        if (isNew && step.status === 'running') {
+          expect(edges.length === 0 || edges.includes('taken')).toBe(true);
+        }
+        if (step.status === 'pending') {
+          expect(edges).toContain('open');
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a retry that is cancelled before it began keeps all that it had kept', () => {
+  fc.assert(
+    fc.property(plans, choices, fc.nat(40), (plan, chosen, cancelAt) => {
+      const end = retriableEnd(plan, chosen, cancelAt);
+      fc.pre(end !== null);
+      const created = retryState(plan, end);
+      const [cancelled] = transition(plan, created, { type: 'run.cancelled', at: 0 });
+      expect(retryState(plan, cancelled)).toEqual(created);
     }),
     { numRuns: 300 },
   );

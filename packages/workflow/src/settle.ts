@@ -3,10 +3,10 @@ import type { PlannedEdge, PlannedNode } from './plan.ts';
 import { type FrameDraft, isOpen, iterationAt, keyIn, loopOf, type RunDraft, setStep } from './run-draft.ts';
 import { stepKeyIn } from './step-keys.ts';
 
-/** Starts the steps of a frame that wait for no other. */
+/** Starts the steps of a frame that wait for no other, unless they have finished already: a retried run keeps those. */
 export function startFrame(draft: RunDraft, frame: FrameDraft): void {
   for (const node of frame.graph.nodes.values()) {
-    if (node.incoming.length === 0) {
+    if (node.incoming.length === 0 && frame.steps[node.id]?.status === 'pending') {
       startStep(draft, frame, node, { attempt: 1, collect: null });
     }
   }
@@ -101,7 +101,12 @@ function settleOutgoing(
   node: PlannedNode,
   isTaken: (edge: PlannedEdge) => boolean,
 ): void {
-  const touched = settleEdges(frame, node, isTaken);
+  enterNodes(draft, frame, settleEdges(frame, node, isTaken));
+}
+
+/** Decides about these nodes, and all that follows from it. */
+export function enterNodes(draft: RunDraft, frame: FrameDraft, ids: readonly string[]): void {
+  const touched = [...ids];
   while (touched.length > 0 && !frame.isClosed) {
     const target = frame.graph.nodes.get(touched.shift() ?? '');
     if (target !== undefined) {
@@ -122,7 +127,7 @@ function settleEdges(frame: FrameDraft, node: PlannedNode, isTaken: (edge: Plann
   });
 }
 
-/** Decides about a node one of whose edges has just settled; answers the nodes to look at next. */
+/** Decides about a node some of whose edges have settled; answers the nodes to look at next. */
 function enter(draft: RunDraft, frame: FrameDraft, node: PlannedNode): string[] {
   if (frame.steps[node.id]?.status !== 'pending') {
     return [];

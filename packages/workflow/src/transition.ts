@@ -15,7 +15,7 @@ import {
   type RunDraft,
   setLoop,
 } from './run-draft.ts';
-import { closeFrame, failFrame, failStep, startFrame, succeedStep } from './settle.ts';
+import { closeFrame, enterNodes, failFrame, failStep, startFrame, succeedStep } from './settle.ts';
 import { hasEnded, initialFrame, type RunState } from './state.ts';
 import { iterationScope } from './step-keys.ts';
 import { beginWait, decide, failWait, passTime, resumeStep } from './waits.ts';
@@ -102,6 +102,8 @@ function startRun(draft: RunDraft, at: number): void {
   draft.status = 'running';
   draft.deadlineAt = draft.plan.timeoutMs === null ? undefined : at + draft.plan.timeoutMs;
   startFrame(draft, draft.root);
+  // A retried run begins with edges that are settled: see retryState.
+  enterNodes(draft, draft.root, [...draft.root.graph.nodes.keys()]);
 }
 
 function endAttempt(draft: RunDraft, { stepKey, attempt, branch }: EventOf<'step.succeeded'>): void {

@@ -68,7 +68,9 @@ it.each(contracts.map((contract) => [contract.id, contract] as const))('describe
   expect(operation.responses['302'] !== undefined).toBe(contract.redirects === true);
   for (const { content } of [operation.requestBody ?? { content: {} }])
     for (const type of Object.keys(content)) expect(type).toBe('application/json');
-  expect(operation.responses[contract.status]?.content?.['application/json']?.schema).toBeDefined();
+  const media = contract.isStream ? 'text/event-stream' : 'application/json';
+  expect(Object.keys(operation.responses[contract.status]?.content ?? {})).toEqual([media]);
+  expect(operation.responses[contract.status]?.content?.[media]?.schema).toBeDefined();
   for (const code of contract.errors ?? [])
     expect(operation.responses).toHaveProperty(String(ERROR_CATALOG[code].status));
   for (const response of Object.values(operation.responses)) expect(response.description).toEqual(expect.any(String));

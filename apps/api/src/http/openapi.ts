@@ -100,11 +100,14 @@ function describeAccess({ auth, permission }: Contract): string {
   return sentences.filter(Boolean).join(' ');
 }
 
-function headersOf({ permission, isIdempotent }: Contract) {
+function headersOf({ permission, isIdempotent, isStream }: Contract) {
   const properties = {
     ...(permission && { 'X-Org-Id': { type: 'string', format: 'uuid', description: 'Equal to orgId.' } }),
     ...(isIdempotent && {
       'Idempotency-Key': { type: 'string', maxLength: 255, description: 'The same key within 24 h: the same answer.' },
+    }),
+    ...(isStream && {
+      'Last-Event-ID': { type: 'string', description: 'The id of an event: the answer begins behind it.' },
     }),
   };
   if (Object.keys(properties).length === 0) return undefined;
@@ -120,8 +123,15 @@ function completeOperations(contracts: ReadonlyMap<string, Contract>, described:
     const contract = contracts.get(operation.operationId);
     if (operation.requestBody && contract?.body?.safeParse(undefined).success) operation.requestBody.required = false;
     if (contract?.redirects) operation.responses[302] = REDIRECT;
+    if (contract?.isStream) describeStream(operation.responses[contract.status]);
   }
   return described;
+}
+
+/** The schema is that of the data of one event. */
+function describeStream(answer: PrintedAnswer | undefined): void {
+  const { 'application/json': one } = answer?.content ?? {};
+  if (answer && one) answer.content = { 'text/event-stream': one };
 }
 
 const REDIRECT = {
@@ -132,5 +142,10 @@ const REDIRECT = {
 interface PrintedOperation {
   operationId: string;
   requestBody?: { required: boolean };
-  responses: Record<number, object>;
+  responses: Record<number, PrintedAnswer>;
+}
+
+interface PrintedAnswer {
+  description: string;
+  content?: Record<string, object>;
 }

@@ -112,6 +112,7 @@ export function openContext(deps: Deps, request: FastifyRequest): PublicContext 
     path: loggablePath(request),
     method: request.method,
     client: readClient(request),
+    traceparent: request.span?.traceparent,
   };
 }
 

@@ -60,6 +60,7 @@ export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   updateWorkflow: { name: 'Flow', dsl: { version: 'v2' }, revision: 1 },
   publishWorkflow: { note: 'First' },
   createRun: { input: { n: [1, { m: 2 }] } },
+  retryRun: { latest: true },
   testStep: { dsl: STEP_A, stepId: 'a', sample: { input: {}, steps: { b: 1 } } },
   putVariable: { value: { region: 'eu' } },
   putHookSecret: { secret: 'long enough to sign' },

@@ -1,5 +1,5 @@
 import { isDatabaseTransient } from '@millrace/db/failures';
-import { type Claim, type ClaimedRun, claimRun, recordRun } from '@millrace/db/run-ownership';
+import { type Claim, claimRun, recordRun } from '@millrace/db/run-ownership';
 import type { WakeOutcome } from '@millrace/queue/consumer';
 import type { RunWake } from '@millrace/queue/jobs';
 import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/events';
@@ -11,6 +11,7 @@ import { failRun } from '../runs/fail-run.ts';
 import { LEASE_MS, type Lease, LeaseLostError } from '../runs/lease.ts';
 import { persist } from '../runs/persist.ts';
 import { logEnded, logPaused, logStillborn, refOf } from '../runs/run-events.ts';
+import { noteOutcome, type TracedRun, traceRun } from '../runs/traced-run.ts';
 
 /** From so many leases lost in a row a run executes alone in its worker; at the higher number it is given up. */
 const LOST_CLAIMS_ALONE = 2;
@@ -41,10 +42,12 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
     const claim = await claimRun(deps.db, { ...wake, leaseMs: LEASE_MS });
     if (claim.status !== 'claimed') return outcomeOf(claim);
     const lease = deps.leases.keep(claim.run, claimedAt);
+    const run = traceRun(deps.tracing, claim.run, wake.traceparent);
     try {
-      return await executeClaimed(deps, claim.run, lease, leave);
+      return await executeClaimed(deps, run, lease, leave);
     } finally {
       lease.stop();
+      run.span.end();
     }
   } catch (error) {
     if (!isDatabaseTransient(error)) throw error;
@@ -71,7 +74,7 @@ function outcomeOf(claim: Exclude<Claim, { status: 'claimed' }>): WakeOutcome {
   }
 }
 
-async function executeClaimed(deps: Deps, claim: ClaimedRun, lease: Lease, leave: () => void): Promise<WakeOutcome> {
+async function executeClaimed(deps: Deps, claim: TracedRun, lease: Lease, leave: () => void): Promise<WakeOutcome> {
   try {
     if (claim.lostClaims >= LOST_CLAIMS_MAX) {
       const message = `The run was given up because ${claim.lostClaims} workers were lost in a row while executing it.`;
@@ -84,11 +87,12 @@ async function executeClaimed(deps: Deps, claim: ClaimedRun, lease: Lease, leave
   } catch (error) {
     if (!(error instanceof LeaseLostError)) throw error;
     runLeaseLost(deps.log, refOf(claim));
+    noteOutcome(claim, 'lease_lost');
     return later(LOST_DELAY_MS);
   }
 }
 
-async function executeAlone(deps: Deps, claim: ClaimedRun, lease: Lease): Promise<WakeOutcome> {
+async function executeAlone(deps: Deps, claim: TracedRun, lease: Lease): Promise<WakeOutcome> {
   const leaveAlone = await deps.gate.enterAlone(ALONE_WAIT_MS);
   if (leaveAlone === null) {
     if (await giveUp(deps, claim, lease)) return later(ALONE_DELAY_MS);
@@ -105,18 +109,21 @@ async function executeAlone(deps: Deps, claim: ClaimedRun, lease: Lease): Promis
 }
 
 /** Hands an untouched run back for a while, without forgetting that its owners keep dying. False: it has something unread. */
-async function giveUp({ db }: Deps, claim: ClaimedRun, lease: Lease): Promise<boolean> {
+async function giveUp({ db }: Deps, claim: TracedRun, lease: Lease): Promise<boolean> {
   const { orgId, runId, workflowId, leaseToken, attemptCount } = claim;
   const record = { orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps: [], release: true };
   const nextAttemptAt = new Date(claim.nowMs + performance.now() - lease.claimedAt + ALONE_DELAY_MS);
   lease.letGo();
   const outcome = await persist(lease, () => recordRun(db, { ...record, status: 'running', nextAttemptAt }));
-  if (outcome !== 'unread') return true;
+  if (outcome !== 'unread') {
+    noteOutcome(claim, 'handed_back');
+    return true;
+  }
   lease.hold();
   return false;
 }
 
-async function execute(deps: Deps, claim: ClaimedRun, lease: Lease, onProgress = () => {}): Promise<WakeOutcome> {
+async function execute(deps: Deps, claim: TracedRun, lease: Lease, onProgress = () => {}): Promise<WakeOutcome> {
   const prepared = await persist(lease, () => deps.planner(claim));
   if (!prepared.ok) {
     logStillborn(deps.log, claim);
@@ -145,6 +152,7 @@ async function afterwards(run: Execution, parting: Parting): Promise<void> {
     });
     return;
   }
+  noteOutcome(claim, parting === 'paused' ? 'paused' : 'handed_back');
   if (parting === 'handedBack') return await wakeAgain(run, 0);
   logPaused(run);
   const dueAt = nextDueAt(run.state);
@@ -154,8 +162,8 @@ async function afterwards(run: Execution, parting: Parting): Promise<void> {
 
 /** Without Redis the sweeper finds the run by its row. */
 async function wakeAgain({ deps, claim }: Execution, delayMs: number): Promise<void> {
-  const { orgId, runId } = claim;
-  await deps.queue.wakeRun({ orgId, runId }, { delayMs }).catch((error: unknown) => {
+  const { orgId, runId, traceparent } = claim;
+  await deps.queue.wakeRun({ orgId, runId, traceparent }, { delayMs }).catch((error: unknown) => {
     dependencyFailed(deps.log, { dependency: 'redis', error: messageOf(error) });
   });
 }

@@ -3,6 +3,7 @@ import { runAction } from '@millrace/connectors/run-action';
 import type { Json } from '@millrace/workflow/json';
 import { locate } from '@millrace/workflow/locate';
 import type { AttemptOutcome, Execution, PlannedAttempt } from './execution.ts';
+import { observeAttempt, outcomeOf } from './observe.ts';
 
 /** Attempts of one run in flight at once; the others of a wide fan-out wait their turn. */
 const MAX_IN_FLIGHT = 20;
@@ -22,9 +23,11 @@ export function startWaiting(run: Execution): void {
 function startAttempt(run: Execution, { stepKey, attempt, input }: PlannedAttempt): void {
   const controller = new AbortController();
   run.attempts.set(stepKey, { attempt, controller });
-  void actOnce(run, stepKey, input, controller.signal).then((outcome) =>
-    run.inbox.push({ type: 'attempt', stepKey, attempt, outcome }),
-  );
+  const startedAt = performance.now();
+  void actOnce(run, stepKey, input, controller.signal).then((outcome) => {
+    observeAttempt(run, { stepKey, attempt, startedAt }, controller.signal.aborted ? 'cancelled' : outcomeOf(outcome));
+    run.inbox.push({ type: 'attempt', stepKey, attempt, outcome });
+  });
 }
 
 /** Never rejects: a bug in an action fails the step, not the worker. */

@@ -1,5 +1,5 @@
 import type { ActionFailure } from '@millrace/connectors/run-action';
-import type { ClaimedRun, StepRecord } from '@millrace/db/run-ownership';
+import type { StepRecord } from '@millrace/db/run-ownership';
 import type { RunError } from '@millrace/workflow/events';
 import type { Json } from '@millrace/workflow/json';
 import { locate } from '@millrace/workflow/locate';
@@ -8,6 +8,7 @@ import { initialState, type RunState } from '@millrace/workflow/state';
 import type { Deps } from '../deps.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import type { Lease } from './lease.ts';
+import type { TracedRun } from './traced-run.ts';
 
 /** An attempt that is recorded as running and may be started. */
 export interface PlannedAttempt {
@@ -47,7 +48,7 @@ export type Message =
 /** One claimed run while this process owns it. Everything here dies with the claim. */
 export interface Execution {
   readonly deps: Deps;
-  readonly claim: ClaimedRun;
+  readonly claim: TracedRun;
   readonly plan: Plan;
   readonly constants: Record<string, Json>;
   readonly lease: Lease;
@@ -86,7 +87,7 @@ export interface Execution {
 
 export function openExecution(
   deps: Deps,
-  claim: ClaimedRun,
+  claim: TracedRun,
   prepared: { plan: Plan; constants: Record<string, Json> },
   lease: Lease,
   onProgress: () => void,

@@ -1,16 +1,17 @@
-import { type ClaimedRun, recordRun, type StepRecord } from '@millrace/db/run-ownership';
+import { recordRun, type StepRecord } from '@millrace/db/run-ownership';
 import { loadSteps } from '@millrace/db/runs';
 import type { RunError } from '@millrace/workflow/events';
 import type { Deps } from '../deps.ts';
 import { LEASE_MS, type Lease, LeaseLostError } from './lease.ts';
 import { persist } from './persist.ts';
 import { logEnded } from './run-events.ts';
+import type { TracedRun } from './traced-run.ts';
 
 /**
  * Ends a run that the engine cannot end: its document, its state or this program is at fault. Steps that had not ended
  * are cancelled; nothing of the stored state is trusted. Throws a LeaseLostError when the run is no longer ours.
  */
-export async function failRun(deps: Deps, claim: ClaimedRun, lease: Lease, error: RunError): Promise<void> {
+export async function failRun(deps: Deps, claim: TracedRun, lease: Lease, error: RunError): Promise<void> {
   const { orgId, runId, workflowId, leaseToken, attemptCount } = claim;
   const open = (await persist(lease, () => loadSteps(deps.db, orgId, runId))).filter(({ finishedAt }) => !finishedAt);
   const steps = open.map(({ stepKey, type, attempt }): StepRecord => ({ stepKey, type, attempt, status: 'cancelled' }));

@@ -41,6 +41,8 @@ export interface Leases {
   keep(run: ClaimedRun, claimedAt: number): Lease;
   /** Somebody said that this run has signals; nothing when it is not ours. */
   ring(runId: string): void;
+  /** How many runs this process owns now. */
+  count(): number;
 }
 
 interface Kept {
@@ -98,6 +100,7 @@ export function createLeases(db: Database): Leases {
       return one.lease;
     },
     ring: (runId) => kept.get(runId)?.onSignals(),
+    count: () => kept.size,
   };
 }
 

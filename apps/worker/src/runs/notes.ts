@@ -5,6 +5,7 @@ import { findStep, locateScope } from '@millrace/workflow/locate';
 import { stepKeyIn } from '@millrace/workflow/step-keys';
 import { transition } from '@millrace/workflow/transition';
 import { type Execution, noteStep } from './execution.ts';
+import { observeRetry } from './observe.ts';
 
 /** Effects that only have to be noted for the next record. */
 export type NotedEffect = Exclude<
@@ -37,6 +38,7 @@ export function noteEffect(run: Execution, effect: NotedEffect): void {
       noteSuccess(run, effect.stepKey, effect.attempt, effect.output);
       break;
     case 'retryStep':
+      observeRetry(run, effect.stepKey);
       noteFailure(run, effect.stepKey, effect.attempt - 1, 'waiting', effect.error);
       break;
     case 'failStep':

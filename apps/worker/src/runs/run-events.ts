@@ -12,6 +12,7 @@ import { listSteps, runStatus } from '@millrace/workflow/run-status';
 import type { RunState } from '@millrace/workflow/state';
 import type { Logger } from 'pino';
 import type { Execution } from './execution.ts';
+import { noteOutcome, type TracedRun } from './traced-run.ts';
 
 /**
  * The trace of a run is started -> (retried | waiting -> started)* -> succeeded | failed | cancelled, whoever executes it. Only its first
@@ -22,12 +23,18 @@ export function logStarted(run: Execution, previous: RunState): void {
   const isPauseOver = lostClaims === 0 && run.claim.state !== null && runStatus(previous).status !== 'running';
   run.isStartLogged = true;
   if (leaseToken !== 1 && !isPauseOver) return;
-  workflowRunStarted(run.deps.log, { ...refOf(run.claim), attemptCount: run.attemptCount });
+  const queuedMs = leaseToken === 1 ? queuedMsOf(run.claim) : null;
+  workflowRunStarted(run.deps.log, { ...refOf(run.claim), attemptCount: run.attemptCount, queuedMs });
 }
 
 /** For a run that fails before the engine saw it, so that its trace begins like any other. */
 export function logStillborn(log: Logger, claim: ClaimedRun): void {
-  if (claim.leaseToken === 1) workflowRunStarted(log, { ...refOf(claim), attemptCount: claim.attemptCount });
+  if (claim.leaseToken !== 1) return;
+  workflowRunStarted(log, { ...refOf(claim), attemptCount: claim.attemptCount, queuedMs: queuedMsOf(claim) });
+}
+
+function queuedMsOf({ createdAt, startedAt }: ClaimedRun): number {
+  return Math.max(0, startedAt.getTime() - createdAt.getTime());
 }
 
 /**
@@ -45,17 +52,25 @@ export function logPaused(run: Execution): void {
   workflowRunRetried(run.deps.log, { ...fields, errorCode, nextAttemptAt: dueAt, stepId: retry.stepKey });
 }
 
-/** `error` null: the run succeeded, or was cancelled. Durations are milliseconds from the first start, by PostgreSQL's clock. */
+/** `error` null: the run succeeded, or was cancelled. Durations are milliseconds by PostgreSQL's clock. */
 export function logEnded(
   log: Logger,
-  claim: ClaimedRun,
+  claim: TracedRun,
   end: { nowMs: number; attemptCount: number; error: { code: string } | null; isCancelled: boolean },
 ): void {
   const durationMs = Math.max(0, Math.round(end.nowMs - claim.startedAt.getTime()));
-  const fields = { ...refOf(claim), attemptCount: end.attemptCount, durationMs };
-  if (end.isCancelled) workflowRunCancelled(log, fields);
-  else if (end.error === null) workflowRunSucceeded(log, fields);
-  else workflowRunFailed(log, { ...fields, errorCode: end.error.code });
+  const ageMs = Math.max(0, Math.round(end.nowMs - claim.createdAt.getTime()));
+  const fields = { ...refOf(claim), attemptCount: end.attemptCount, durationMs, ageMs };
+  if (end.isCancelled) {
+    workflowRunCancelled(log, fields);
+    noteOutcome(claim, 'cancelled');
+  } else if (end.error === null) {
+    workflowRunSucceeded(log, fields);
+    noteOutcome(claim, 'succeeded');
+  } else {
+    workflowRunFailed(log, { ...fields, errorCode: end.error.code });
+    noteOutcome(claim, 'failed');
+  }
 }
 
 export function refOf({ orgId, workflowId, runId }: ClaimedRun): RunRef {

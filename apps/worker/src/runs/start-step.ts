@@ -7,6 +7,7 @@ import type { PlannedNode } from '@millrace/workflow/plan';
 import { nodeIdOf, scopeOf } from '@millrace/workflow/step-keys';
 import { type Execution, noteStep } from './execution.ts';
 import { noteSuccess, stepFailed } from './notes.ts';
+import { observeAttempt, outcomeOf } from './observe.ts';
 import { type Evaluated, evaluateTree, toStorable } from './step-values.ts';
 import { loadValues } from './stored-values.ts';
 
@@ -21,9 +22,17 @@ export async function startStep(run: Execution, effect: StartStep): Promise<RunE
   const node = locate(run.plan, stepKey)?.node;
   // An earlier effect of the same batch may have ended the run or cancelled the step.
   if (node === undefined || !isRunning(run, stepKey, attempt)) return null;
+  const started = { stepKey, attempt, startedAt: performance.now() };
   const input = await inputOf(run, stepKey, node);
-  if (!input.ok) return stepFailed(run, stepKey, attempt, input.error);
-  if (node.kind.run !== undefined) return await runPure(run, node, effect, input.value);
+  if (!input.ok) {
+    observeAttempt(run, started, 'failed');
+    return stepFailed(run, stepKey, attempt, input.error);
+  }
+  if (node.kind.run !== undefined) {
+    const event = await runPure(run, node, effect, input.value);
+    observeAttempt(run, started, outcomeOf({ ok: event.type === 'step.succeeded' }));
+    return event;
+  }
   run.inputs.set(stepKey, input.value);
   // What is stored and shown holds no credential (R6); only this process knows the input as a whole.
   const shown = hideCredentials(node.kind.type, input.value);

@@ -37,6 +37,8 @@ export interface Contract {
   response: z.ZodType;
   /** Answers 302 without a body to a browser; `response` is for clients that ask for JSON. */
   redirects?: true;
+  /** Answers Server-Sent Events, which go on after the request is answered; `response` is what one of them holds. */
+  isStream?: true;
   /** Codes beyond those every route of its kind can answer. */
   errors?: readonly ErrorCode[];
   /** Set on every route that strangers may try secrets on; answers 429 beyond the class's limit. */

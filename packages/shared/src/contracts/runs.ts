@@ -110,6 +110,23 @@ export const getRun = defineContract({
   response: z.object({ run: Run, steps: z.array(Step) }),
 });
 
+/** What happened to a run: a step changed, the run ended, somebody decided or asked for its end. */
+const TimelineEntry = z.looseObject({ type: z.string(), at: Time }).meta({ id: 'TimelineEntry' });
+
+export const streamRunEvents = defineContract({
+  ...base,
+  id: 'streamRunEvents',
+  method: 'GET',
+  path: `${WorkflowRuns}/:runId/events`,
+  summary: 'What happened to a run so far, then live until it ends; `Last-Event-ID` goes on behind an event',
+  permission: 'run:read',
+  params: WorkflowParams.extend({ runId: Id }),
+  status: 200,
+  response: TimelineEntry,
+  errors: ['RATE_LIMITED'],
+  isStream: true,
+});
+
 export const cancelRun = defineContract({
   ...base,
   id: 'cancelRun',
@@ -121,6 +138,27 @@ export const cancelRun = defineContract({
   status: 200,
   response: z.object({ run: Run }),
   errors: ['CONFLICT'],
+});
+
+export const retryRun = defineContract({
+  ...base,
+  id: 'retryRun',
+  method: 'POST',
+  path: `${WorkflowRuns}/:runId/retry`,
+  summary:
+    'Start a new run that goes on where a failed or cancelled one ended, or from the start on the latest version',
+  permission: 'run:start',
+  params: WorkflowParams.extend({ runId: Id }),
+  body: z
+    .strictObject({
+      /** True starts over on the latest published version; else finished steps are copied and the version is kept. */
+      latest: z.boolean().optional(),
+    })
+    .optional(),
+  status: 201,
+  response: z.object({ run: Run }),
+  errors: ['CONFLICT', 'QUEUE_UNAVAILABLE'],
+  isIdempotent: true,
 });
 
 export const decideStep = defineContract({

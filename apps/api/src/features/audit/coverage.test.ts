@@ -12,6 +12,7 @@ import { addMember, addOrganization, addPerson, type Person, queryAsAdmin } from
 /** What changes something, or seems to, and leaves no entry all the same. */
 const WITHOUT_ENTRY: Record<string, string> = {
   createRun: 'a run is its own record, with whoever asked for it, and there are far too many',
+  retryRun: 'as createRun: the new run names whoever asked and the run it retries',
   cancelRun: 'the timeline of the run says who asked, and nobody may change it',
   decideStep: 'the timeline of the run says who decided what, and nobody may change it',
   testStep: 'stores nothing',

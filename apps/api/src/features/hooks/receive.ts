@@ -95,14 +95,14 @@ function challengeIn({ body }: HookInput): string | undefined {
 
 /** Never throws: the delivery is accepted, and whatever fails here the sweeper does again. */
 async function startRunOf(context: PublicContext, orgId: string, deliveryId: string): Promise<void> {
-  const { deps, log, requestId } = context;
+  const { deps, log, requestId, traceparent } = context;
   const run = await makeHookRun(deps.db, orgId, deliveryId).catch((error: unknown) => {
     dependencyFailed(log, { dependency: 'postgresql', error: messageOf(error) });
     return null;
   });
   if (!run) return;
   const told = { requestId, userId: null, ...run };
-  await deps.queue.wakeRun({ orgId, runId: run.runId }).catch((error: unknown) => {
+  await deps.queue.wakeRun({ orgId, runId: run.runId, traceparent }).catch((error: unknown) => {
     queueUnavailable(log, { ...told, error: messageOf(error) });
   });
   workflowRunEnqueued(log, told);

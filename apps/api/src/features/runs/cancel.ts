@@ -1,10 +1,9 @@
 import { cancelRun as cancelInDatabase } from '@millrace/db/run-signals';
-import { workflowRuns } from '@millrace/db/schema/runs';
 import { withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { workflowRunCancelled } from '@millrace/shared/events';
-import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
+import { findRun } from './queries.ts';
 import { toRun } from './rows.ts';
 
 /**
@@ -15,17 +14,9 @@ import { toRun } from './rows.ts';
 export async function cancelRun(context: OrgContext, workflowId: string, runId: string) {
   const { deps, orgId, userId, log } = context;
   const { outcome, row } = await withOrg(deps.db, orgId, async (tx) => {
-    const isRun = and(
-      eq(workflowRuns.orgId, tx.orgId),
-      eq(workflowRuns.workflowId, workflowId),
-      eq(workflowRuns.id, runId),
-    );
-    const found = await tx.select({ id: workflowRuns.id }).from(workflowRuns).where(isRun);
-    if (found.length === 0) throw new AppError('NOT_FOUND');
+    await findRun(tx, workflowId, runId);
     const cancelled = await cancelInDatabase(tx, runId, { type: 'run.cancel_requested', by: userId });
-    const [stored] = await tx.select().from(workflowRuns).where(isRun);
-    if (!stored) throw new AppError('NOT_FOUND');
-    return { outcome: cancelled, row: stored };
+    return { outcome: cancelled, row: await findRun(tx, workflowId, runId) };
   });
   if (outcome === 'ended' && row.status !== 'cancelled') {
     throw new AppError(
@@ -34,8 +25,10 @@ export async function cancelRun(context: OrgContext, workflowId: string, runId: 
     );
   }
   if (outcome === 'cancelled') {
-    const durationMs = (row.finishedAt?.getTime() ?? 0) - (row.startedAt ?? row.createdAt).getTime();
-    workflowRunCancelled(log, { orgId, workflowId, runId, attemptCount: row.attemptCount, durationMs });
+    const finishedAt = row.finishedAt?.getTime() ?? 0;
+    const durationMs = finishedAt - (row.startedAt ?? row.createdAt).getTime();
+    const ageMs = finishedAt - row.createdAt.getTime();
+    workflowRunCancelled(log, { orgId, workflowId, runId, attemptCount: row.attemptCount, durationMs, ageMs });
   }
   // Without Redis the owner hears of it by its next heartbeat.
   if (outcome === 'signalled') await deps.queue.ringOwner(runId).catch(() => {});

@@ -1,11 +1,12 @@
 import { signalRun } from '@millrace/db/run-signals';
-import { workflowRunSteps, workflowRuns } from '@millrace/db/schema/runs';
+import { workflowRunSteps } from '@millrace/db/schema/runs';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { isAtLeast, RoleKey } from '@millrace/shared/permissions';
 import { and, eq } from 'drizzle-orm';
 import { z } from 'zod';
 import type { OrgContext } from '../../context.ts';
+import { findRun } from './queries.ts';
 import { toRun } from './rows.ts';
 import { wakeForSignal } from './wake.ts';
 
@@ -27,7 +28,7 @@ export async function decideStep(
   { workflowId, runId, stepId }: { workflowId: string; runId: string; stepId: string },
   { decision, value, note }: Decision,
 ) {
-  const { deps, orgId, userId } = context;
+  const { deps, orgId, userId, traceparent } = context;
   const run = await withOrg(deps.db, orgId, async (tx) => {
     const stored = await findRun(tx, workflowId, runId);
     await assertMayDecide(context, tx, { runId, stepId, decision });
@@ -35,17 +36,8 @@ export async function decideStep(
     if (!(await signalRun(tx, runId, { type: 'decide', stepKey: stepId, payload }))) throw notWaiting();
     return stored;
   });
-  await wakeForSignal(deps, { orgId, runId });
+  await wakeForSignal(deps, { orgId, runId, traceparent });
   return { run: toRun(run) };
-}
-
-async function findRun(tx: OrgTx, workflowId: string, runId: string) {
-  const [run] = await tx
-    .select()
-    .from(workflowRuns)
-    .where(and(eq(workflowRuns.orgId, tx.orgId), eq(workflowRuns.workflowId, workflowId), eq(workflowRuns.id, runId)));
-  if (!run) throw new AppError('NOT_FOUND');
-  return run;
 }
 
 async function assertMayDecide(

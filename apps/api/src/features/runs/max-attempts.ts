@@ -3,8 +3,10 @@ import type { OrgTx } from '@millrace/db/tenant';
 import type { ApiConfig } from '@millrace/shared/config';
 import { AppError } from '@millrace/shared/errors';
 import type { WorkflowDefinition } from '@millrace/workflow/definition';
-import { planWorkflow } from '@millrace/workflow/plan';
+import { type Plan, planWorkflow } from '@millrace/workflow/plan';
 import { and, eq } from 'drizzle-orm';
+
+type RetrySettings = Pick<ApiConfig, 'WORKFLOW_RETRY_ATTEMPTS' | 'WORKFLOW_RETRY_BACKOFF_MS'>;
 
 /** Keyed by workflow and version: a published version never changes, so an entry is never wrong, only forgotten. */
 const known = new Map<string, number>();
@@ -18,18 +20,23 @@ export async function maxAttemptsOf(
   tx: OrgTx,
   workflowId: string,
   version: number,
-  config: Pick<ApiConfig, 'WORKFLOW_RETRY_ATTEMPTS' | 'WORKFLOW_RETRY_BACKOFF_MS'>,
+  config: RetrySettings,
 ): Promise<number> {
   const key = `${workflowId}:${version}:${config.WORKFLOW_RETRY_ATTEMPTS}`;
   const found = known.get(key);
   if (found !== undefined) return found;
-  const { maxAttempts } = planWorkflow(await readDefinition(tx, workflowId, version), {
-    maxAttempts: config.WORKFLOW_RETRY_ATTEMPTS,
-    backoffMs: config.WORKFLOW_RETRY_BACKOFF_MS,
-  });
+  const { maxAttempts } = await readPlan(tx, workflowId, version, config);
   if (known.size >= MAX_KNOWN) known.clear();
   known.set(key, maxAttempts);
   return maxAttempts;
+}
+
+/** A published version, prepared for the engine. Costs up to tens of milliseconds for a large document. */
+export async function readPlan(tx: OrgTx, workflowId: string, version: number, config: RetrySettings): Promise<Plan> {
+  return planWorkflow(await readDefinition(tx, workflowId, version), {
+    maxAttempts: config.WORKFLOW_RETRY_ATTEMPTS,
+    backoffMs: config.WORKFLOW_RETRY_BACKOFF_MS,
+  });
 }
 
 export async function readDefinition(tx: OrgTx, workflowId: string, version: number): Promise<WorkflowDefinition> {

@@ -44,6 +44,16 @@ export async function getRun(context: OrgContext, workflowId: string, runId: str
   return found;
 }
 
+/** The row of a run. Throws 404 unless it belongs to this workflow of this organization. */
+export async function findRun(tx: OrgTx, workflowId: string, runId: string) {
+  const [run] = await tx
+    .select()
+    .from(workflowRuns)
+    .where(and(eq(workflowRuns.orgId, tx.orgId), eq(workflowRuns.workflowId, workflowId), eq(workflowRuns.id, runId)));
+  if (!run) throw new AppError('NOT_FOUND');
+  return run;
+}
+
 /** Newest first, one keyset page. */
 export async function listRuns(context: OrgContext, filters: RunFilters) {
   const { limit, after } = readPage(filters);

@@ -4,7 +4,9 @@ import type { Deps } from '../../deps.ts';
 import { route } from '../../http/route.ts';
 import { cancelRun } from './cancel.ts';
 import { decideStep } from './decide.ts';
+import { streamRunEvents } from './events.ts';
 import { authorizeAndReadRunOfPath, getRun, listRuns, listWorkflowRuns } from './queries.ts';
+import { retryRun } from './retry.ts';
 import { startRun } from './service.ts';
 
 export function serveRuns(app: FastifyInstance, deps: Deps): void {
@@ -18,6 +20,10 @@ export function serveRuns(app: FastifyInstance, deps: Deps): void {
   route(app, deps, contracts.getRun, (context, { params }) => getRun(context, params.workflowId, params.runId), {
     authorizePerson: authorizeAndReadRunOfPath,
   });
+  route(app, deps, contracts.streamRunEvents, (context, { params }, http) => streamRunEvents(context, params, http));
+  // Before the server waits for its requests to end: these would not.
+  app.addHook('preClose', async () => deps.runWatches.close());
   route(app, deps, contracts.cancelRun, (context, { params }) => cancelRun(context, params.workflowId, params.runId));
+  route(app, deps, contracts.retryRun, (context, { params, body }) => retryRun(context, params, body?.latest ?? false));
   route(app, deps, contracts.decideStep, (context, { params, body }) => decideStep(context, params, body));
 }

@@ -10,18 +10,22 @@ import type { OrgContext } from '../../context.ts';
 import { AnswerTaken } from '../../http/idempotency.ts';
 import { lastVersionOf, type PreparedVersion, prepareVersion } from './prepared-version.ts';
 
-/**
- * Accepts a run of the published version (R7): the row is committed first and a worker is woken after, outside any
- * transaction, so that a hanging queue never holds a database connection. When nobody could be woken the row is taken
- * back and the caller hears 503, unless a worker was faster, which makes it an accepted run after all. A crash in
- * between leaves a queued row that the sweeper finds.
- */
+/** Accepts a run of the published version, by the rules of `announceRun`. */
 export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
-  const { deps, orgId, userId, requestId, log } = context;
-  const run = await storeRun(context, workflowId, input ?? null);
-  const runId = run.id;
+  return announceRun(context, await storeRun(context, workflowId, input ?? null));
+}
+
+/**
+ * Accepts a run that was just stored (R7): its row is committed before a worker is woken, outside any transaction, so that
+ * a hanging queue never holds a database connection. When nobody could be woken the row is taken back and the caller hears
+ * 503, unless a worker was faster, which makes it an accepted run after all. A crash in between leaves a queued row that the
+ * sweeper finds.
+ */
+export async function announceRun(context: OrgContext, run: Run): Promise<{ run: Run }> {
+  const { deps, orgId, userId, requestId, log, traceparent } = context;
+  const { id: runId, workflowId } = run;
   try {
-    await deps.queue.wakeRun({ orgId, runId });
+    await deps.queue.wakeRun({ orgId, runId, traceparent });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     queueUnavailable(log, { requestId, userId, orgId, workflowId, runId, error: reason });
@@ -55,7 +59,8 @@ async function storeRun(context: OrgContext, workflowId: string, input: unknown)
 const UNKNOWN_VERSION: PreparedVersion = { version: 0, maxAttempts: 1, check: null };
 const MAX_TRIES = 5;
 
-function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken'): Error {
+/** What is said of a workflow that cannot be run. */
+export function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken'): Error {
   switch (outcome) {
     case 'gone':
       return new AppError('NOT_FOUND');

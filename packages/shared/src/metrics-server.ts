@@ -1,0 +1,86 @@
+/** Answers `GET /metrics` on an address of its own, which is meant for the operator's Prometheus and nobody else. */
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { collectDefaultMetrics } from 'prom-client';
+import { poolConnections, queueJobs, registry, runsHeld } from './metrics.ts';
+
+/** What is asked at the moment of a scrape. */
+interface MetricSources {
+  /** Jobs by state; rejects while Redis is away. */
+  countJobs(): Promise<Record<string, number>>;
+  pool: { totalCount: number; idleCount: number; waitingCount: number };
+  /** Runs that this process owns; absent in a program that owns none. */
+  countHeldRuns?: () => number;
+}
+
+export interface MetricsServer {
+  /** The one it listens on, also when 0 was asked for. */
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Several scrapers, or one in a hurry, cost Redis no more than this. */
+const QUEUE_CACHE_MS = 5_000;
+
+/** Begins to measure the process itself and to listen. Throws when the port is taken. */
+export async function startMetricsServer(
+  address: { host: string; port: number },
+  sources: MetricSources,
+): Promise<MetricsServer> {
+  collectDefaultMetrics({ register: registry });
+  const refreshQueue = createQueueReader(sources.countJobs);
+  const server = createServer((request, response) => {
+    if (request.url !== '/metrics' || request.method !== 'GET') return void response.writeHead(404).end();
+    void answer(response, sources, refreshQueue);
+  });
+  await listen(server, address);
+  const bound = server.address();
+  return {
+    port: typeof bound === 'object' && bound !== null ? bound.port : address.port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(
+  response: ServerResponse,
+  { pool, countHeldRuns }: MetricSources,
+  refreshQueue: () => Promise<void>,
+): Promise<void> {
+  await refreshQueue();
+  poolConnections.set({ state: 'total' }, pool.totalCount);
+  poolConnections.set({ state: 'idle' }, pool.idleCount);
+  poolConnections.set({ state: 'waiting' }, pool.waitingCount);
+  if (countHeldRuns) runsHeld.set(countHeldRuns());
+  const text = await registry.metrics();
+  response.writeHead(200, { 'content-type': registry.contentType }).end(text);
+}
+
+/** Sets the gauge of the queue at most once in a while; a depth that cannot be read is told by no number at all. */
+function createQueueReader(countJobs: MetricSources['countJobs']): () => Promise<void> {
+  let readAt = Number.NEGATIVE_INFINITY;
+  let reading: Promise<void> = Promise.resolve();
+  return () => {
+    if (performance.now() - readAt < QUEUE_CACHE_MS) return reading;
+    readAt = performance.now();
+    reading = countJobs().then(
+      (counts) => {
+        for (const [state, count] of Object.entries(counts)) queueJobs.set({ state }, count);
+      },
+      () => queueJobs.reset(),
+    );
+    return reading;
+  };
+}
+
+function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
+}

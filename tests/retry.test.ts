@@ -1,0 +1,120 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Client, publish, signUp } from '../bench/client.ts';
+import { eventually } from '../packages/queue/src/testing.ts';
+import { preparePlatform, type TestPlatform } from './platform.ts';
+
+/** Finished is finished: a retried run repeats no call that a run before it made with success. */
+
+let platform: TestPlatform;
+let admin: pg.Client;
+let client: Client;
+const calls: string[] = [];
+/** Paths that answer 500. */
+const broken = new Set<string>();
+const echo = createServer((request, response) => {
+  const path = request.url ?? '';
+  calls.push(path);
+  response.statusCode = broken.has(path) ? 500 : 200;
+  response.setHeader('content-type', 'application/json').end(JSON.stringify({ path, call: calls.length }));
+});
+
+beforeAll(async () => {
+  await new Promise<void>((resolve) => echo.listen(0, '127.0.0.1', resolve));
+  const { port } = echo.address() as AddressInfo;
+  platform = await preparePlatform({ EGRESS_ALLOW_CIDRS: `127.0.0.1/32:${port}` });
+  admin = new pg.Client({ connectionString: platform.database.adminUrl });
+  await admin.connect();
+  const [api] = await Promise.all([platform.startApi(), platform.startWorker()]);
+  client = await signUp(api.url);
+}, 60_000);
+afterAll(async () => {
+  echo.close();
+  await admin.end();
+  await platform.stop();
+});
+
+function request(id: string, path = `/${id}`) {
+  const { port } = echo.address() as AddressInfo;
+  const config = { method: 'GET', url: `http://127.0.0.1:${port}${path}` };
+  return { id, type: 'http.request', config, retry: { maxAttempts: 1 } };
+}
+
+const documentOf = (nodes: object[], more: object = {}) => ({
+  version: 'v2',
+  trigger: { type: 'trigger.manual' },
+  nodes,
+  ...more,
+});
+
+/** The run once it has ended. */
+async function ended(runId: string | undefined) {
+  const read = async () =>
+    (await admin.query('SELECT status, output FROM app.workflow_runs WHERE id = $1', [runId])).rows[0];
+  await eventually('the run to end', async () => ['succeeded', 'failed', 'cancelled'].includes((await read()).status));
+  return (await read()) as { status: string; output: unknown };
+}
+
+async function keysOf(runId: string | undefined): Promise<string[]> {
+  const { rows } = await admin.query(
+    `SELECT step_key FROM app.workflow_run_steps WHERE run_id = $1 AND status = 'succeeded' ORDER BY step_key`,
+    [runId],
+  );
+  return rows.map(({ step_key }) => step_key);
+}
+
+it('goes on at the step that failed, calls nothing twice and reads the outputs that were copied', async () => {
+  const last = request('last', '/last/{% $steps.first.output.body.call %}-{% $steps.each.output[1].body.path %}');
+  const each = {
+    ...{ id: 'each', type: 'foreach' },
+    config: { items: [1, 2], as: 'item', body: { nodes: [request('inner', '/inner/{% $item %}')] } },
+  };
+  const runs = await publish(client, 'Retried', documentOf([request('first'), each, request('shaky'), last]));
+  broken.add('/shaky');
+  const { run } = await client.call('POST', runs, {});
+  expect((await ended(run?.id)).status).toBe('failed');
+  const before = [...calls];
+  expect(before.toSorted()).toEqual(['/first', '/inner/1', '/inner/2', '/shaky']);
+
+  const again = await client.call('POST', `${runs}/${run?.id}/retry`, {});
+  expect((await ended(again.run?.id)).status).toBe('failed');
+  expect(calls.slice(before.length)).toEqual(['/shaky']);
+
+  broken.clear();
+  const third = await client.call('POST', `${runs}/${again.run?.id}/retry`, {});
+  expect((await ended(third.run?.id)).status).toBe('succeeded');
+  expect(calls.slice(before.length + 1)).toEqual(['/shaky', `/last/${before.indexOf('/first') + 1}-/inner/2`]);
+  const kept = ['each', 'each.0', 'each.0.inner', 'each.1', 'each.1.inner', 'first'];
+  expect(await keysOf(third.run?.id)).toEqual([...kept, 'last', 'shaky']);
+});
+
+it('of a run that was cancelled while it waited, begins the wait anew and keeps what was before', async () => {
+  calls.length = 0;
+  const nodes = [request('before'), { id: 'pause', type: 'delay', config: { for: 3_600_000 } }];
+  const runs = await publish(client, 'Cancelled', documentOf(nodes));
+  const { run } = await client.call('POST', runs, {});
+  const statusOf = async (id: string | undefined) =>
+    (await admin.query('SELECT status FROM app.workflow_runs WHERE id = $1', [id])).rows[0]?.status;
+  await eventually('the run to wait', async () => (await statusOf(run?.id)) === 'waiting');
+  await client.call('POST', `${runs}/${run?.id}/cancel`);
+  const again = await client.call('POST', `${runs}/${run?.id}/retry`, {});
+  await eventually('the retried run to wait', async () => (await statusOf(again.run?.id)) === 'waiting');
+  expect(calls).toEqual(['/before']);
+});
+
+it('with `latest` starts over on the latest version, and calls everything again', async () => {
+  calls.length = 0;
+  broken.add('/old');
+  const path = await publish(client, 'Latest', documentOf([request('first'), request('second', '/old')]));
+  const { run } = await client.call('POST', path, {});
+  expect((await ended(run?.id)).status).toBe('failed');
+  const workflow = path.replace(/\/runs$/, '');
+  const dsl = documentOf([request('first'), request('second', '/new')]);
+  await client.call('PATCH', workflow, { name: 'Latest', dsl, revision: 1 });
+  await client.call('POST', `${workflow}/publish`, {});
+  const again = await client.call('POST', `${path}/${run?.id}/retry`, { latest: true });
+  expect((await ended(again.run?.id)).status).toBe('succeeded');
+  expect(calls).toEqual(['/first', '/old', '/first', '/new']);
+});
