@@ -218,6 +218,7 @@ describe('the outbox', () => {
     await eventually('the trouble is reported', () =>
       eventsNamed('dependency_failed').some(({ dependency }) => dependency === 'outbox'),
     );
+    await eventually('it is noted', () => eventsNamed('mail_sent').length > 0);
     expect(eventsNamed('mail_sent')).toMatchObject([{ attempts: 1 }]);
   });
 
