@@ -2,7 +2,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { type ProjectFile, readProjectFiles } from './project-files.ts';
 
 const CODE = /\.(ts|tsx|mts|js|mjs|cjs|jsx)$/;
-const TESTS = /\.test\.ts$|\/testing\.ts$|^tests\/|^e2e\//;
+const TESTS = /\.test\.ts$|\/testing(-[a-z-]+)?\.ts$|^tests\/|^e2e\//;
 const TOOLS = /^(scripts|bench)\//;
 const GUARDED_DOOR = 'packages/connectors/src/safe-fetch.ts';
 /** Asks the sign-in providers that the operator configured, on private networks too; no tenant chooses an address here. */

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type { Database } from './connect.ts';
@@ -30,7 +31,7 @@ const current = new AsyncLocalStorage<OpenTransaction>();
  * second context would silently switch the tenant. It does not check membership; authorize first.
  *
  * `fn` must be repeatable: it acts through `tx` alone. When PostgreSQL rolls the transaction back because of a deadlock or
- * a serialization failure, which leaves nothing of it, it is called a second time in a new one. What must happen once
+ * a serialization failure, which leaves nothing of it, it is called again in a new one, up to three times. What must happen once
  * (a log line, a wake-up, a mail) belongs after the call.
  */
 export async function withOrg<T>(db: Database, orgId: string, fn: (tx: OrgTx) => Promise<T>): Promise<T> {
@@ -64,13 +65,21 @@ export async function withoutOrg<T>(db: Database, fn: (tx: PlainTx) => Promise<T
   );
 }
 
-/** Once: two that met have passed each other by then, and whoever still loses hears of it. */
+const MOST_TRIES = 4;
+const FIRST_PAUSE_MS = 20;
+
+/**
+ * Up to four times: two that met pass each other with the second try, unless that one overtakes whoever waited for the
+ * first. The pause, longer each time, lets them go.
+ */
 async function againWhenRolledBack<T>(transact: () => Promise<T>): Promise<T> {
-  try {
-    return await transact();
-  } catch (error) {
-    if (!isRolledBackByOthers(error)) throw error;
-    return await transact();
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await transact();
+    } catch (error) {
+      if (tries === MOST_TRIES || !isRolledBackByOthers(error)) throw error;
+      await delay(FIRST_PAUSE_MS * 2 ** tries * Math.random());
+    }
   }
 }
 
