@@ -106,18 +106,18 @@ it('calls a transaction that lost a deadlock a second time, and both of two that
     withoutOrg(db, inOrder(second.userId, first.userId)).then(() => names.push('without one')),
   ]);
   expect(names).toHaveLength(2);
-  // Usually one of the two loses; on a busy machine both may give up at the same moment.
-  expect([3, 4]).toContain(calls);
+  // Usually one of the two loses once; on a busy machine both may give up at the same moment, or one again.
+  expect(calls).toBeGreaterThanOrEqual(3);
   const { rows } = await admin.query('SELECT display_name AS name FROM app.users WHERE id = ANY ($1)', [
     [first.userId, second.userId],
   ]);
   expect(rows).toEqual([{ name: 'x' }, { name: 'x' }]);
 });
 
-it('calls it twice and no more, and for no other failure twice', async () => {
+it('calls it four times and no more, and for no other failure twice', async () => {
   for (const [state, expected] of [
-    ['40001', 2],
-    ['40P01', 2],
+    ['40001', 4],
+    ['40P01', 4],
     ['23505', 1],
     ['57014', 1],
   ] as const) {
