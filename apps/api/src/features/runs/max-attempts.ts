@@ -33,7 +33,11 @@ export async function maxAttemptsOf(
 
 /** A published version, prepared for the engine. Costs up to tens of milliseconds for a large document. */
 export async function readPlan(tx: OrgTx, workflowId: string, version: number, config: RetrySettings): Promise<Plan> {
-  return planWorkflow(await readDefinition(tx, workflowId, version), {
+  return planOf(await readDefinition(tx, workflowId, version), config);
+}
+
+export function planOf(definition: WorkflowDefinition, config: RetrySettings): Plan {
+  return planWorkflow(definition, {
     maxAttempts: config.WORKFLOW_RETRY_ATTEMPTS,
     backoffMs: config.WORKFLOW_RETRY_BACKOFF_MS,
   });

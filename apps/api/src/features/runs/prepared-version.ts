@@ -1,7 +1,7 @@
 import { withOrg } from '@millrace/db/tenant';
 import { type InputCheck, inputCheckOf } from '@millrace/workflow/triggers/input-schema';
 import type { OrgContext } from '../../context.ts';
-import { maxAttemptsOf, readDefinition } from './max-attempts.ts';
+import { planOf, readDefinition } from './max-attempts.ts';
 
 /** What accepting a run of a published version takes from its document. */
 export interface PreparedVersion {
@@ -23,8 +23,9 @@ export function lastVersionOf({ orgId }: OrgContext, workflowId: string): Prepar
 export async function prepareVersion(context: OrgContext, workflowId: string, version: number) {
   const { deps, orgId } = context;
   const prepared = await withOrg(deps.db, orgId, async (tx): Promise<PreparedVersion> => {
-    const maxAttempts = await maxAttemptsOf(tx, workflowId, version, deps.config);
-    return { version, maxAttempts, check: inputCheckOf(await readDefinition(tx, workflowId, version)) };
+    const definition = await readDefinition(tx, workflowId, version);
+    const { maxAttempts } = planOf(definition, deps.config);
+    return { version, maxAttempts, check: inputCheckOf(definition) };
   });
   if (known.size >= MAX_KNOWN) known.clear();
   known.set(`${orgId}:${workflowId}`, prepared);
