@@ -11,7 +11,7 @@ import type { OrgContext } from '../../context.ts';
 import type { AuthorizePerson } from '../../http/authenticate.ts';
 import { readPage, splitPage } from '../../http/page.ts';
 import { escapeLike } from '../../http/search-text.ts';
-import { toRun } from './rows.ts';
+import { listedColumns, toRun } from './rows.ts';
 
 export interface RunFilters {
   limit?: number | undefined;
@@ -59,7 +59,7 @@ export async function listRuns(context: OrgContext, filters: RunFilters) {
   const { limit, after } = readPage(filters);
   const rows = await withOrg(context.deps.db, context.orgId, (tx) =>
     tx
-      .select()
+      .select(listedColumns)
       .from(workflowRuns)
       .where(
         and(
