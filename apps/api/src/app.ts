@@ -18,6 +18,7 @@ import { serveInvitations } from './features/invitations/routes.ts';
 import { serveMe } from './features/me/routes.ts';
 import { serveOAuth } from './features/oauth/routes.ts';
 import { serveOrganizations } from './features/organizations/routes.ts';
+import { serveRetention } from './features/retention/routes.ts';
 import { serveRuns } from './features/runs/routes.ts';
 import { serveSteps } from './features/steps/routes.ts';
 import { serveVariables } from './features/variables/routes.ts';
@@ -82,6 +83,7 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveAudit(app, deps);
   serveVariables(app, deps);
   serveFailureNotices(app, deps);
+  serveRetention(app, deps);
   serveWorkflows(app, deps);
   serveHooks(app, deps);
   serveSteps(app, deps);

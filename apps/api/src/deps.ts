@@ -20,6 +20,7 @@ import { type LoginFailures, openLoginFailures } from './features/auth/login-fai
 import { openNoticeSender } from './features/failure-notices/sender.ts';
 import { openMailSender } from './features/mails/sender.ts';
 import { openProviders, type ProviderClients } from './features/oauth/providers.ts';
+import { openRunPurger } from './features/retention/purger.ts';
 import { openRunWatches, type RunWatches } from './features/runs/watches.ts';
 import { openRateLimits, type RateLimits } from './http/rate-limits.ts';
 import { openCronScheduler } from './scheduler.ts';
@@ -42,6 +43,7 @@ export interface Deps {
   /** Idle until they are started. */
   mailSender: DueLoop;
   noticeSender: DueLoop;
+  runPurger: DueLoop;
   scheduler: Scheduler;
   /** For addresses that people entered: reaches none of ours, and follows no redirect. */
   webhookHttp: HttpClient;
@@ -89,6 +91,7 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     mailer,
     mailSender: openMailSender({ config, log, db, mailer }),
     noticeSender: openNoticeSender({ config, log, db, mailer, webhookHttp }),
+    runPurger: openRunPurger({ config, log, db }),
     scheduler: openCronScheduler({ db, queue, log }),
     webhookHttp,
     oauth: openProviders(config),
@@ -98,7 +101,8 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
 
 export async function closeDeps(deps: Deps): Promise<void> {
   await deps.scheduler.stop(); // it wakes workers, so it goes before the queue
-  await Promise.all([deps.queue.close(), deps.stepTester.close(), deps.mailSender.stop(), deps.noticeSender.stop()]);
+  const { queue, stepTester, mailSender, noticeSender, runPurger } = deps;
+  await Promise.all([queue.close(), stepTester.close(), mailSender.stop(), noticeSender.stop(), runPurger.stop()]);
   deps.limitsLink.redis.disconnect();
   deps.mailer.close();
   await Promise.all([closeDatabase(deps.db), deps.tracing.close()]);

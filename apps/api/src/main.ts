@@ -48,6 +48,7 @@ async function start(): Promise<void> {
   });
   deps.mailSender.start();
   deps.noticeSender.start();
+  deps.runPurger.start();
   deps.scheduler.start();
   const metrics = await serveMetrics(config, deps);
   await app.listen({ host: config.API_HOST, port: config.API_PORT });

@@ -18,6 +18,7 @@ const TENANT_TABLES = [
   'organization_invitations',
   'organization_variables',
   'organizations',
+  'run_retention_settings',
   'workflow_hooks',
   'workflow_pins',
   'workflow_run_blobs',

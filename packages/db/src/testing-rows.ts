@@ -87,6 +87,7 @@ async function seedSettings(admin: pg.Pool, { orgId, userId, apiKeyId }: SeededT
   await admin.query(`INSERT INTO app.organization_variables (org_id, name, value) VALUES ($1, 'region', '"eu"')`, [
     orgId,
   ]);
+  await admin.query('INSERT INTO app.run_retention_settings (org_id, days) VALUES ($1, 90)', [orgId]);
   await admin.query(
     `INSERT INTO app.failure_notice_settings (org_id, channel, emails) VALUES ($1, 'email', '{ops@example.com}')`,
     [orgId],

@@ -35,6 +35,7 @@ it('fills in the documented defaults', () => {
     ACCESS_TOKEN_TTL_SEC: 900,
     SESSION_TTL_SEC: 604_800,
     SESSION_MAX_SEC: 2_592_000,
+    RUN_RETENTION_DAYS: 30,
     ORG_CONTEXT_ENFORCEMENT: 'strict',
   });
   expect(parseConfig(WorkerConfig, WORKER)).toMatchObject({ EGRESS_ALLOW_CIDRS: '' });

@@ -151,6 +151,8 @@ export const ApiConfig = z
     ACCESS_TOKEN_TTL_SEC: wholeNumber(10, 86_400).default(900),
     SESSION_TTL_SEC: wholeNumber(60, 31_536_000).default(604_800),
     SESSION_MAX_SEC: wholeNumber(60, 31_536_000).default(2_592_000),
+    /** How long runs that have ended are kept, in organizations that have not chosen. */
+    RUN_RETENTION_DAYS: wholeNumber(1, 3650).default(30),
     ORG_CONTEXT_ENFORCEMENT: z.enum(['warn', 'strict']).default('strict'),
     ORG_CONTEXT_ENFORCEMENT_ACK: z.literal('1').optional(),
   })

@@ -192,11 +192,24 @@ export function tellFiredSchedules(log: EventLog, { runs, dropped, broken }: Fir
 /** What the sweeper woke: runs that were queued without a job, due, or abandoned by their worker. */
 export const runsSwept = event<{ count: number }>('runs_swept', 'info', ({ count }) => metrics.runsSwept.inc(count));
 
+/** What was cleared away because it ended longer ago than its organization keeps runs. */
+export const runsPurged = event<{ orgId: string; count: number }>('runs_purged', 'info', ({ count }) =>
+  metrics.runsPurged.inc(count),
+);
+
 export const programStarted = event<{ pid: number; detail?: object }>('program_started', 'info');
 export const programStopping = event<{ signal: string }>('program_stopping', 'info');
 export const programFailed = event<{ error: string; stack?: string }>('program_failed', 'error');
 export const programWarning = event<{ warning: string }>('program_warning', 'warn');
-type Dependency = 'postgresql' | 'redis' | 'sweeper' | 'scheduler' | 'outbox' | 'failure-notices' | 'traces';
+type Dependency =
+  | 'postgresql'
+  | 'redis'
+  | 'sweeper'
+  | 'scheduler'
+  | 'outbox'
+  | 'failure-notices'
+  | 'retention'
+  | 'traces';
 export const dependencyFailed = event<{ dependency: Dependency; error: string }>(
   'dependency_failed',
   'warn',

@@ -23,6 +23,7 @@ export const runsPaused = counter('runs_paused_total', 'Pauses of runs: until a 
 ]);
 export const leasesLost = counter('run_leases_lost_total', 'Runs that a worker had to stop because it lost its lease.');
 export const runsSwept = counter('runs_swept_total', 'Runs that the sweeper of this process woke.');
+export const runsPurged = counter('runs_purged_total', 'Old runs that were removed because their retention was over.');
 export const jobsRejected = counter('jobs_rejected_total', 'Jobs that could not be read, or whose handler failed.');
 export const stepRetries = counter('step_retries_total', 'Attempts of steps that are to be repeated, by step type.', [
   'type',

@@ -28,20 +28,21 @@ export function getOwn(target: Record<string, unknown>, key: string): unknown {
  * its strings and keys. Looks no further once it knows, so that asking costs little, however large the value is.
  */
 export function isLongerThan(value: Json | undefined, limit: number): boolean {
-  return remainder(value, limit) < 0;
+  return roomLeft(value, limit) < 0;
 }
 
-function remainder(value: Json | undefined, limit: number): number {
+/** How much of `limit` the value leaves by this measure; negative, and maybe not all of it seen, when it is too long. */
+export function roomLeft(value: Json | undefined, limit: number): number {
   if (typeof value === 'string') return limit - value.length - 2;
   if (typeof value !== 'object' || value === null) return limit - 5;
   let left = limit - 2;
   if (Array.isArray(value)) {
-    for (let index = 0; index < value.length && left >= 0; index += 1) left = remainder(value[index], left - 1);
+    for (let index = 0; index < value.length && left >= 0; index += 1) left = roomLeft(value[index], left - 1);
     return left;
   }
   for (const key in value) {
     if (left < 0) return left;
-    left = remainder(value[key], left - key.length - 4);
+    left = roomLeft(value[key], left - key.length - 4);
   }
   return left;
 }

@@ -56,6 +56,7 @@ export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   createInvitation: { email: 'a@example.com', roleKey: 'member' },
   createApiKey: { name: 'Key', permissions: ['run:read'], expiresAt: null },
   putFailureNotices: { channel: 'none' },
+  updateRunRetention: { days: 90 },
   createWorkflow: { name: 'Flow', dsl: { version: 'v2', nodes: [{ id: 'a', config: { x: 1 } }] } },
   updateWorkflow: { name: 'Flow', dsl: { version: 'v2' }, revision: 1 },
   publishWorkflow: { note: 'First' },

@@ -4,7 +4,7 @@ import { isLongerThan, type Json } from '@millrace/workflow/json';
 import { countAttempts, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded, type RunState } from '@millrace/workflow/state';
 import { startWaiting } from './attempts.ts';
-import { type Execution, LARGE_CHARACTERS, noChanges } from './execution.ts';
+import { type Execution, ITERATION, LARGE_CHARACTERS, noChanges } from './execution.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
 import { assertHeld, persist } from './persist.ts';
 
@@ -41,12 +41,16 @@ export async function handBack(run: Execution): Promise<void> {
   await write(run, { ...statusOf(run.state), steps: [], release: true });
 }
 
+/** Of a loop's 10,000 values each may stay in memory that is shorter. */
+const KEPT_OF_ITERATION = 16 * 1024;
+
 /** What is stored can be read again: a run must not hold every large answer it ever got until it ends. */
-function forgetStored(run: Execution, { stepKey, status, output }: StepRecord): void {
+function forgetStored(run: Execution, { stepKey, type, status, output }: StepRecord): void {
   if (status === 'running' || status === 'waiting') return;
   run.inputs.delete(stepKey);
   // What was recorded is what this program made: JSON.
-  if (status === 'succeeded' && isLongerThan(output as Json | undefined, LARGE_CHARACTERS)) run.outputs.delete(stepKey);
+  const kept = type === ITERATION ? KEPT_OF_ITERATION : LARGE_CHARACTERS;
+  if (status === 'succeeded' && isLongerThan(output as Json | undefined, kept)) run.outputs.delete(stepKey);
 }
 
 function dropAttempt(run: Execution, stepKey: string): void {

@@ -142,7 +142,7 @@ export function noChanges(): Changes {
 export const LARGE_CHARACTERS = 64 * 1024;
 
 /** The type of the row that holds an iteration's value, under the key of its scope. */
-const ITERATION = 'iteration';
+export const ITERATION = 'iteration';
 
 /** Notes what becomes of a step; an input noted before stays unless a new one is given. */
 export function noteStep(run: Execution, step: Omit<StepRecord, 'type'>): void {

@@ -1,6 +1,7 @@
+import { MAX_OUTPUT_BYTES } from '@millrace/connectors/json-output';
 import type { Effect } from '@millrace/workflow/effects';
 import type { RunError, RunEvent } from '@millrace/workflow/events';
-import type { Json } from '@millrace/workflow/json';
+import { type Json, roomLeft } from '@millrace/workflow/json';
 import { findStep, locate } from '@millrace/workflow/locate';
 import { combineOutputs } from '@millrace/workflow/output';
 import { hasEnded } from '@millrace/workflow/state';
@@ -52,14 +53,30 @@ export async function collectIterations(
   const state = findStep(run.state, stepKey);
   if (state?.status !== 'running') return null;
   const scopes = Array.from({ length: total }, (_, index) => iterationScope(stepKey, index));
-  await loadIterations(run, scopes);
-  const values: Json[] = scopes.map((scope) => run.outputs.get(scope) ?? null);
+  const values = await loadSome(run, scopes);
   const { attempt } = state;
   const output = toStorable(values);
   if (!output.ok) return stepFailed(run, stepKey, attempt, output.error);
   for (const scope of scopes) run.outputs.delete(scope);
   noteSuccess(run, stepKey, attempt, output.value);
   return { type: 'step.succeeded', stepKey, attempt, at: run.clock() };
+}
+
+/** So many large values may be in memory at once. */
+const PORTION = 20;
+
+/** The values of iterations, in their order; not more of them than tell that they are too large together. */
+async function loadSome(run: Execution, scopes: readonly string[]): Promise<Json[]> {
+  const values: Json[] = [];
+  let left = MAX_OUTPUT_BYTES;
+  for (let from = 0; from < scopes.length && left >= 0; from += PORTION) {
+    const scopesOfPortion = scopes.slice(from, from + PORTION);
+    await loadIterations(run, scopesOfPortion);
+    const portion = scopesOfPortion.map((scope) => run.outputs.get(scope) ?? null);
+    left = roomLeft(portion, left);
+    values.push(...portion);
+  }
+  return values;
 }
 
 async function combine(run: Execution, stepKeys: readonly string[]): Promise<Evaluated> {

@@ -15,6 +15,7 @@ import { memberships } from './memberships.ts';
 import { orgMails } from './org-mails.ts';
 import { deletedOrganizations, organizations } from './organizations.ts';
 import { roles } from './roles.ts';
+import { runRetentionSettings } from './run-retention.ts';
 import { workflowRunBlobs, workflowRunEvents, workflowRunSignals, workflowRunSteps, workflowRuns } from './runs.ts';
 import { workflowSchedules } from './schedules.ts';
 import { users } from './users.ts';
@@ -42,6 +43,7 @@ const TABLES = [
   organizationInvitations,
   organizations,
   roles,
+  runRetentionSettings,
   users,
   workflowPins,
   workflowRunBlobs,
