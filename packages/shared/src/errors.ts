@@ -33,7 +33,7 @@ export const ERROR_CATALOG = {
   RUN_LIMIT_EXCEEDED: { status: 429, message: 'The organization has reached its limit of runs.' },
   INTERNAL: { status: 500, message: 'Something went wrong on our side; quote the requestId when you report it.' },
   QUEUE_UNAVAILABLE: { status: 503, message: 'The queue cannot be reached; nothing was stored, try again shortly.' },
-  DATABASE_UNAVAILABLE: { status: 503, message: 'The database cannot be reached; try again shortly.' },
+  DATABASE_UNAVAILABLE: { status: 503, message: 'The database cannot serve this right now; try again shortly.' },
   OAUTH_PROVIDER_NOT_CONFIGURED: {
     status: 503,
     message: 'Sign-in with this provider is not set up on this server; set its client id and secret.',
