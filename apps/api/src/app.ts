@@ -31,6 +31,7 @@ import { acceptOnlyJson } from './http/json-body.ts';
 import { refuseOtherMethods } from './http/methods.ts';
 import { observeRequests } from './http/observe.ts';
 import { serveOpenApi, serveOpenApiDocument } from './http/openapi.ts';
+import { serveReference } from './http/reference.ts';
 import { answerUnreadable } from './http/unreadable.ts';
 import { compileValidator } from './http/validate.ts';
 
@@ -65,6 +66,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
   acceptOnlyJson(app);
   await setHeaders(app, deps.config);
   await serveOpenApi(app);
+  serveReference(app);
   const refuseMethods = refuseOtherMethods(app);
   serveFeatures(app, deps);
   await serveHookAddresses(app, deps);
