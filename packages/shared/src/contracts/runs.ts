@@ -47,13 +47,19 @@ const Step = z
 export type Step = z.infer<typeof Step>;
 
 const WorkflowRuns = '/v1/orgs/:orgId/workflows/:workflowId/runs';
-const Filters = PageQuery.extend({
+/** Which runs of an organization. */
+export const RunFilter = z.strictObject({
   status: RunStatus.optional(),
+  workflowId: Id.optional(),
+  /** Created at or after. */
   from: Time.optional(),
+  /** Created before. */
   to: Time.optional(),
   /** The id of a run, or part of a workflow's name. */
   search: z.string().max(120).optional(),
 });
+export type RunFilter = z.infer<typeof RunFilter>;
+const Filters = PageQuery.extend(RunFilter.shape);
 const RunPage = z.object({ runs: z.array(Run), nextCursor: NextCursor });
 const base = { tag: 'Runs', auth: 'bearer' } as const;
 
@@ -80,7 +86,7 @@ export const listWorkflowRuns = defineContract({
   summary: 'The runs of one workflow, newest first',
   permission: 'run:read',
   params: WorkflowParams,
-  query: Filters,
+  query: Filters.omit({ workflowId: true }),
   status: 200,
   response: RunPage,
 });
@@ -93,7 +99,7 @@ export const listRuns = defineContract({
   summary: 'The runs of the organization, newest first',
   permission: 'run:read',
   params: OrgParams,
-  query: Filters.extend({ workflowId: Id.optional() }),
+  query: Filters,
   status: 200,
   response: RunPage,
 });

@@ -1,6 +1,7 @@
 import { copySteps, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import type { Run } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
@@ -24,15 +25,24 @@ export async function retryRun(
   { workflowId, runId }: { workflowId: string; runId: string },
   isLatest: boolean,
 ) {
-  const { deps, orgId } = context;
-  const run = await withOrg(deps.db, orgId, async (tx) => {
-    const ended = await findRetriable(tx, workflowId, runId);
-    const latest = await findVersion(tx, workflowId);
-    const stored = toRun(await (isLatest ? startOver(context, tx, ended, latest) : goOn(context, tx, ended)));
+  const run = await withOrg(context.deps.db, context.orgId, async (tx) => {
+    const stored = await storeRetry(context, tx, { workflowId, runId }, isLatest);
     await keepAnswer(context, tx, { run: stored });
     return stored;
   });
   return announceRun(context, run);
+}
+
+/** Stores the new run. `announceRun` after the commit. */
+export async function storeRetry(
+  context: OrgContext,
+  tx: OrgTx,
+  { workflowId, runId }: { workflowId: string; runId: string },
+  isLatest: boolean,
+): Promise<Run> {
+  const ended = await findRetriable(tx, workflowId, runId);
+  const latest = await findVersion(tx, workflowId);
+  return toRun(await (isLatest ? startOver(context, tx, ended, latest) : goOn(context, tx, ended)));
 }
 
 /** The published version. Throws 404 without such a workflow and 409 while it is not to be run. */

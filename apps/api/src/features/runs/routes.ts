@@ -1,7 +1,10 @@
+import * as bulk from '@millrace/shared/contracts/bulk-runs';
 import * as contracts from '@millrace/shared/contracts/runs';
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
 import { route } from '../../http/route.ts';
+import { cancelRuns } from './bulk-cancel.ts';
+import { retryRuns } from './bulk-retry.ts';
 import { cancelRun } from './cancel.ts';
 import { decideStep } from './decide.ts';
 import { streamRunEvents } from './events.ts';
@@ -25,5 +28,7 @@ export function serveRuns(app: FastifyInstance, deps: Deps): void {
   app.addHook('preClose', async () => deps.runWatches.close());
   route(app, deps, contracts.cancelRun, (context, { params }) => cancelRun(context, params.workflowId, params.runId));
   route(app, deps, contracts.retryRun, (context, { params, body }) => retryRun(context, params, body?.latest ?? false));
+  route(app, deps, bulk.cancelRuns, (context, { body }) => cancelRuns(context, body));
+  route(app, deps, bulk.retryRuns, (context, { body }) => retryRuns(context, body));
   route(app, deps, contracts.decideStep, (context, { params, body }) => decideStep(context, params, body));
 }
