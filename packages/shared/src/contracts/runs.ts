@@ -116,6 +116,44 @@ export const getRun = defineContract({
   response: z.object({ run: Run, steps: z.array(Step) }),
 });
 
+/** What a run that has not ended is at, or waits for. */
+export const Standing = z
+  .object({
+    code: z.enum([
+      'QUEUE_UNAVAILABLE',
+      'NO_WORKER',
+      'WAITING_FOR_WORKER',
+      'WORKER_LOST',
+      'EXECUTING',
+      'WAITING_FOR_DECISION',
+      'WAITING_FOR_APPROVAL',
+      'WAITING_FOR_WEBHOOK',
+      'WAITING_FOR_RUN',
+      'WAITING_FOR_RETRY',
+      'WAITING_FOR_TIME',
+    ]),
+    /** A sentence for people. */
+    message: z.string(),
+    /** When it goes on by itself at the latest; null when that is somebody else's to say. */
+    until: Time.nullable(),
+    /** The steps it is about, at most 20. */
+    stepIds: z.array(z.string()),
+  })
+  .meta({ id: 'Standing' });
+export type Standing = z.infer<typeof Standing>;
+
+export const getRunStanding = defineContract({
+  ...base,
+  id: 'getRunStanding',
+  method: 'GET',
+  path: `${WorkflowRuns}/:runId/standing`,
+  summary: 'Why a run is not moving, or what it is at; null once it has ended',
+  permission: 'run:read',
+  params: WorkflowParams.extend({ runId: Id }),
+  status: 200,
+  response: z.object({ standing: Standing.nullable() }),
+});
+
 /** What happened to a run: a step changed, the run ended, somebody decided or asked for its end. */
 const TimelineEntry = z.looseObject({ type: z.string(), at: Time }).meta({ id: 'TimelineEntry' });
 

@@ -11,6 +11,7 @@ import { streamRunEvents } from './events.ts';
 import { authorizeAndReadRunOfPath, getRun, listRuns, listWorkflowRuns } from './queries.ts';
 import { retryRun } from './retry.ts';
 import { startRun } from './service.ts';
+import { getRunStanding } from './standing-query.ts';
 
 export function serveRuns(app: FastifyInstance, deps: Deps): void {
   route(app, deps, contracts.createRun, (context, { params, body }) =>
@@ -24,6 +25,7 @@ export function serveRuns(app: FastifyInstance, deps: Deps): void {
     authorizePerson: authorizeAndReadRunOfPath,
   });
   route(app, deps, contracts.streamRunEvents, (context, { params }, http) => streamRunEvents(context, params, http));
+  route(app, deps, contracts.getRunStanding, (context, { params }) => getRunStanding(context, params));
   // Before the server waits for its requests to end: these would not.
   app.addHook('preClose', async () => deps.runWatches.close());
   route(app, deps, contracts.cancelRun, (context, { params }) => cancelRun(context, params.workflowId, params.runId));
