@@ -34,6 +34,8 @@ export interface RunQueue {
   isReady(): Promise<boolean>;
   /** Wake-ups that stand in the queue, by state. Throws as `wakeRun` does. */
   countJobs(): Promise<Record<string, number>>;
+  /** Workers that listen to the queue; 1 where Redis does not tell. Throws as `wakeRun` does. */
+  countWorkers(): Promise<number>;
   /** Ends the connection; calls in flight fail. Never hangs, also while Redis does. */
   close(): Promise<void>;
 }
@@ -62,6 +64,7 @@ export function openQueue(settings: { redisUrl: string; queueName: string }): Ru
         );
     },
     countJobs: () => link.run(() => queue.getJobCounts('waiting', 'active', 'delayed')),
+    countWorkers: () => link.run(() => queue.getWorkersCount()),
     async close() {
       link.redis.disconnect();
       await queue.close();

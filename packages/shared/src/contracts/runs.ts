@@ -47,13 +47,19 @@ const Step = z
 export type Step = z.infer<typeof Step>;
 
 const WorkflowRuns = '/v1/orgs/:orgId/workflows/:workflowId/runs';
-const Filters = PageQuery.extend({
+/** Which runs of an organization. */
+export const RunFilter = z.strictObject({
   status: RunStatus.optional(),
+  workflowId: Id.optional(),
+  /** Created at or after. */
   from: Time.optional(),
+  /** Created before. */
   to: Time.optional(),
   /** The id of a run, or part of a workflow's name. */
   search: z.string().max(120).optional(),
 });
+export type RunFilter = z.infer<typeof RunFilter>;
+const Filters = PageQuery.extend(RunFilter.shape);
 const RunPage = z.object({ runs: z.array(Run), nextCursor: NextCursor });
 const base = { tag: 'Runs', auth: 'bearer' } as const;
 
@@ -80,7 +86,7 @@ export const listWorkflowRuns = defineContract({
   summary: 'The runs of one workflow, newest first',
   permission: 'run:read',
   params: WorkflowParams,
-  query: Filters,
+  query: Filters.omit({ workflowId: true }),
   status: 200,
   response: RunPage,
 });
@@ -93,7 +99,7 @@ export const listRuns = defineContract({
   summary: 'The runs of the organization, newest first',
   permission: 'run:read',
   params: OrgParams,
-  query: Filters.extend({ workflowId: Id.optional() }),
+  query: Filters,
   status: 200,
   response: RunPage,
 });
@@ -108,6 +114,44 @@ export const getRun = defineContract({
   params: WorkflowParams.extend({ runId: Id }),
   status: 200,
   response: z.object({ run: Run, steps: z.array(Step) }),
+});
+
+/** What a run that has not ended is at, or waits for. */
+export const Standing = z
+  .object({
+    code: z.enum([
+      'QUEUE_UNAVAILABLE',
+      'NO_WORKER',
+      'WAITING_FOR_WORKER',
+      'WORKER_LOST',
+      'EXECUTING',
+      'WAITING_FOR_DECISION',
+      'WAITING_FOR_APPROVAL',
+      'WAITING_FOR_WEBHOOK',
+      'WAITING_FOR_RUN',
+      'WAITING_FOR_RETRY',
+      'WAITING_FOR_TIME',
+    ]),
+    /** A sentence for people. */
+    message: z.string(),
+    /** When it goes on by itself at the latest; null when that is somebody else's to say. */
+    until: Time.nullable(),
+    /** The steps it is about, at most 20. */
+    stepIds: z.array(z.string()),
+  })
+  .meta({ id: 'Standing' });
+export type Standing = z.infer<typeof Standing>;
+
+export const getRunStanding = defineContract({
+  ...base,
+  id: 'getRunStanding',
+  method: 'GET',
+  path: `${WorkflowRuns}/:runId/standing`,
+  summary: 'Why a run is not moving, or what it is at; null once it has ended',
+  permission: 'run:read',
+  params: WorkflowParams.extend({ runId: Id }),
+  status: 200,
+  response: z.object({ standing: Standing.nullable() }),
 });
 
 /** What happened to a run: a step changed, the run ended, somebody decided or asked for its end. */

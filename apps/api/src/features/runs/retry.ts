@@ -1,6 +1,7 @@
 import { copySteps, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import type { Run } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
@@ -25,19 +26,30 @@ export async function retryRun(
   { workflowId, runId }: { workflowId: string; runId: string },
   isLatest: boolean,
 ) {
-  const { deps, orgId } = context;
-  const id = newId();
+  const newRunId = newId();
   const store = () =>
-    withOrg(deps.db, orgId, async (tx) => {
-      const ended = await findRetriable(tx, workflowId, runId);
-      const latest = await findVersion(tx, workflowId);
-      const stored = toRun(
-        await (isLatest ? startOver(context, tx, ended, { id, version: latest }) : goOn(context, tx, ended, id)),
-      );
+    withOrg(context.deps.db, context.orgId, async (tx) => {
+      const stored = await storeRetry(context, tx, { workflowId, runId, newRunId }, isLatest);
       await keepAnswer(context, tx, { run: stored });
       return stored;
     });
-  return announceRun(context, await storeSurely(context, { workflowId, runId: id }, store));
+  return announceRun(context, await storeSurely(context, { workflowId, runId: newRunId }, store));
+}
+
+/** Stores the new run. `announceRun` after the commit. */
+export async function storeRetry(
+  context: OrgContext,
+  tx: OrgTx,
+  { workflowId, runId, newRunId }: { workflowId: string; runId: string; newRunId: string },
+  isLatest: boolean,
+): Promise<Run> {
+  const ended = await findRetriable(tx, workflowId, runId);
+  const latest = await findVersion(tx, workflowId);
+  return toRun(
+    await (isLatest
+      ? startOver(context, tx, ended, { id: newRunId, version: latest })
+      : goOn(context, tx, ended, newRunId)),
+  );
 }
 
 /** The published version. Throws 404 without such a workflow and 409 while it is not to be run. */
