@@ -20,6 +20,7 @@ const TENANT_TABLES = [
   'organizations',
   'workflow_hooks',
   'workflow_pins',
+  'workflow_run_blobs',
   'workflow_run_events',
   'workflow_run_signals',
   'workflow_run_steps',

@@ -1,3 +1,4 @@
+import { newId } from '@millrace/shared/ids';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { closeDatabase, connectDatabase, type Database } from './connect.ts';
@@ -50,7 +51,8 @@ async function claimMany(count = RUN_COUNT): Promise<ClaimedRun[]> {
 
 function recordOf(run: ClaimedRun, change: Partial<RunRecord> = {}): RunRecord {
   const { orgId, runId, workflowId, leaseToken } = run;
-  const base = { orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, nextAttemptAt: null, attemptCount: 1 };
+  const own = { recordId: newId(), orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS };
+  const base = { ...own, nextAttemptAt: null, attemptCount: 1 };
   const step = { stepKey: 'one', type: 'transform', status: 'succeeded', attempt: 1, output: runId } as const;
   return { ...base, status: 'running', state: { runId }, steps: [step], release: false, ...change };
 }

@@ -2,7 +2,7 @@ import { runWriteBatch } from '@millrace/shared/metrics';
 import { openBatches, perDatabase, toArrayText } from './batches.ts';
 import { type Database, queryHot } from './connect.ts';
 import { isDatabaseTransient } from './failures.ts';
-import { toJsonText } from './json-text.ts';
+import { toRecordText } from './record-text.ts';
 import type { RunStatus, StepStatus } from './schema/runs.ts';
 import { assertUuid } from './uuid.ts';
 
@@ -78,6 +78,8 @@ export interface StepRecord {
 }
 
 export interface RunRecord {
+  /** Names this record: sent again, because its answer was lost, it changes nothing twice. */
+  recordId: string;
   orgId: string;
   runId: string;
   workflowId: string;
@@ -110,22 +112,12 @@ export type RecordOutcome = 'recorded' | 'unread' | 'fenced';
 /**
  * Writes one transition (R1) as a whole: run row, step rows, timeline, signals read; or nothing and 'fenced' when another
  * owner has taken over or the run has ended. A step that has ended stays as it is (R2). Unless given up, the lease
- * starts anew. Throws UnstorableJsonError before anything is sent. Records of many runs may share one round trip.
+ * starts anew. May be called again with the same record when its answer was lost. Large values are stored beside their rows.
+ * Throws UnstorableJsonError before anything is sent. Records of many runs may share one round trip.
  */
 export async function recordRun(db: Database, record: RunRecord): Promise<RecordOutcome> {
   assertRunId(record.orgId, record.runId);
-  const { entries = [], signals = [], error, nextAttemptAt, ...rest } = record;
-  const steps = [...new Map(record.steps.map((step) => [step.stepKey, step])).values()];
-  const text = toJsonText({
-    ...rest,
-    signals,
-    ...(error == null ? {} : { error }),
-    ...(nextAttemptAt === null ? {} : { nextAttemptAt }),
-    steps: steps.length > 0 ? steps : undefined,
-    entries: entries.length > 0 ? entries : undefined,
-    hasProgress: steps.some(({ status }) => status !== 'running'),
-  });
-  return await records(db).send(text ?? '');
+  return await records(db).send(await toRecordText(record));
 }
 
 export interface HeldLease {

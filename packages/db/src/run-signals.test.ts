@@ -1,3 +1,4 @@
+import { newId } from '@millrace/shared/ids';
 import { eq } from 'drizzle-orm';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -68,7 +69,8 @@ async function owned(): Promise<ClaimedRun> {
 
 function record(run: ClaimedRun, change: Partial<RunRecord> = {}): Promise<RecordOutcome> {
   const { orgId, runId, workflowId, leaseToken } = run;
-  const base = { orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, nextAttemptAt: null, attemptCount: 1 };
+  const own = { recordId: newId(), orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS };
+  const base = { ...own, nextAttemptAt: null, attemptCount: 1 };
   return recordRun(worker, { ...base, status: 'running', steps: [], release: false, ...change });
 }
 

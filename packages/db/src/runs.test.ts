@@ -59,6 +59,7 @@ async function claimed(runId: string, leaseMs = LEASE_MS): Promise<ClaimedRun> {
 function record(run: ClaimedRun, change: Partial<RunRecord>): Promise<RecordOutcome> {
   const { orgId, runId, workflowId, leaseToken } = run;
   return recordRun(worker, {
+    recordId: newId(),
     orgId,
     runId,
     workflowId,

@@ -1,6 +1,7 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm';
 import { type Database, queryHot } from './connect.ts';
 import { toJsonText } from './json-text.ts';
+import { readValue } from './run-blobs.ts';
 import { type StepStatus, workflowRuns } from './schema/runs.ts';
 import type { OrgTx } from './tenant.ts';
 import { assertUuid } from './uuid.ts';
@@ -47,16 +48,23 @@ export async function copySteps(
   tx: OrgTx,
   { fromRunId, toRunId, stepIds }: { fromRunId: string; toRunId: string; stepIds: readonly string[] },
 ): Promise<void> {
-  await tx.execute(sql`
-    INSERT INTO app.workflow_run_steps
-      (org_id, run_id, step_key, type, status, attempt, input, output, error, started_at, finished_at, ordinal)
-    SELECT s.org_id, ${toRunId}, s.step_key, s.type, s.status, s.attempt, s.input, s.output, s.error, s.started_at,
-      s.finished_at, s.ordinal
-    FROM app.workflow_run_steps s
-    WHERE s.org_id = ${tx.orgId} AND s.run_id = ${fromRunId}
+  const isCopied = sql`s.org_id = ${tx.orgId} AND s.run_id = ${fromRunId}
       AND split_part(s.step_key, '.', 1) IN (SELECT jsonb_array_elements_text(${JSON.stringify(stepIds)}::jsonb))
       AND s.step_key ~ '^[^.]+($|\\.[0-9])'
-      AND s.finished_at IS NOT NULL`);
+      AND s.finished_at IS NOT NULL`;
+  await tx.execute(sql`
+    INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status, attempt, input, input_bytes, output,
+      output_bytes, error, started_at, finished_at, ordinal)
+    SELECT s.org_id, ${toRunId}, s.step_key, s.type, s.status, s.attempt, s.input, s.input_bytes, s.output,
+      s.output_bytes, s.error, s.started_at, s.finished_at, s.ordinal
+    FROM app.workflow_run_steps s
+    WHERE ${isCopied}`);
+  await tx.execute(sql`
+    INSERT INTO app.workflow_run_blobs (org_id, run_id, step_key, field, size_bytes, data)
+    SELECT b.org_id, ${toRunId}, b.step_key, b.field, b.size_bytes, b.data
+    FROM app.workflow_run_steps s
+    JOIN app.workflow_run_blobs b ON b.org_id = s.org_id AND b.run_id = s.run_id AND b.step_key = s.step_key
+    WHERE ${isCopied} AND coalesce(s.input_bytes, s.output_bytes) IS NOT NULL`);
 }
 
 /**
@@ -92,7 +100,28 @@ export async function loadSteps(
   stepKeys?: readonly string[],
 ): Promise<StoredStep[]> {
   assertRunId(orgId, runId);
-  return await queryHot<StoredStep>(db, LOAD_STEPS, [orgId, runId, stepKeys ?? null]);
+  const rows = await queryHot<StoredStep & { inputBlob: Buffer | null; outputBlob: Buffer | null }>(db, LOAD_STEPS, [
+    orgId,
+    runId,
+    stepKeys ?? null,
+  ]);
+  const steps: StoredStep[] = [];
+  // One after another: opened at once, all of them would be in memory twice.
+  for (const { inputBlob, outputBlob, ...step } of rows) {
+    const [input, output] = [await readValue(step.input, inputBlob), await readValue(step.output, outputBlob)];
+    steps.push({ ...step, input, output });
+  }
+  return steps;
+}
+
+/** The recorded steps that have not ended, without their values. */
+export async function loadOpenSteps(
+  db: Database,
+  orgId: string,
+  runId: string,
+): Promise<Pick<StoredStep, 'stepKey' | 'type' | 'attempt'>[]> {
+  assertRunId(orgId, runId);
+  return await queryHot(db, LOAD_OPEN_STEPS, [orgId, runId]);
 }
 
 /**
@@ -118,7 +147,11 @@ function jsonb(value: unknown): SQL {
 
 const LOAD_STEPS = {
   name: 'load-steps',
-  text: `SELECT step_key AS "stepKey", type, status, attempt, input, output, error, started_at AS "startedAt",
-      finished_at AS "finishedAt"
+  text: `SELECT step_key AS "stepKey", type, status, attempt, input, input_blob AS "inputBlob", output,
+      output_blob AS "outputBlob", error, started_at AS "startedAt", finished_at AS "finishedAt"
     FROM app.load_steps($1::uuid, $2::uuid, $3::text[])`,
+};
+const LOAD_OPEN_STEPS = {
+  name: 'load-open-steps',
+  text: 'SELECT step_key AS "stepKey", type, attempt FROM app.load_open_steps($1::uuid, $2::uuid)',
 };

@@ -131,9 +131,18 @@ async function seedWorkflow(admin: pg.Pool, tenant: SeededTenant): Promise<void>
     [orgId, workflowId, endedRunId],
   );
   await seedHook(admin, tenant);
+  await seedRunParts(admin, tenant);
+}
+
+async function seedRunParts(admin: pg.Pool, { orgId, endedRunId }: SeededTenant): Promise<void> {
   await admin.query(
     `INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status, finished_at)
      VALUES ($1, $2, 'one', 'transform', 'succeeded', now())`,
+    [orgId, endedRunId],
+  );
+  await admin.query(
+    `INSERT INTO app.workflow_run_blobs (org_id, run_id, step_key, field, size_bytes, data)
+     VALUES ($1, $2, 'one', 'input', 100000, 'x')`,
     [orgId, endedRunId],
   );
   await admin.query(

@@ -22,3 +22,26 @@ export function setOwn<T>(target: Record<string, T>, key: string, value: T): voi
 export function getOwn(target: Record<string, unknown>, key: string): unknown {
   return Object.hasOwn(target, key) ? target[key] : undefined;
 }
+
+/**
+ * Whether the JSON text of a value has more than about so many characters: at least one for each value and comma, and those of
+ * its strings and keys. Looks no further once it knows, so that asking costs little, however large the value is.
+ */
+export function isLongerThan(value: Json | undefined, limit: number): boolean {
+  return remainder(value, limit) < 0;
+}
+
+function remainder(value: Json | undefined, limit: number): number {
+  if (typeof value === 'string') return limit - value.length - 2;
+  if (typeof value !== 'object' || value === null) return limit - 5;
+  let left = limit - 2;
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length && left >= 0; index += 1) left = remainder(value[index], left - 1);
+    return left;
+  }
+  for (const key in value) {
+    if (left < 0) return left;
+    left = remainder(value[key], left - key.length - 4);
+  }
+  return left;
+}

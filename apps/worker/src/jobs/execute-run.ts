@@ -3,6 +3,7 @@ import { type Claim, claimRun, recordRun } from '@millrace/db/run-ownership';
 import type { WakeOutcome } from '@millrace/queue/consumer';
 import type { RunWake } from '@millrace/queue/jobs';
 import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/events';
+import { newId } from '@millrace/shared/ids';
 import { nextDueAt } from '@millrace/workflow/run-status';
 import type { Deps } from '../deps.ts';
 import { drive, type Parting } from '../runs/drive.ts';
@@ -111,7 +112,8 @@ async function executeAlone(deps: Deps, claim: TracedRun, lease: Lease): Promise
 /** Hands an untouched run back for a while, without forgetting that its owners keep dying. False: it has something unread. */
 async function giveUp({ db }: Deps, claim: TracedRun, lease: Lease): Promise<boolean> {
   const { orgId, runId, workflowId, leaseToken, attemptCount } = claim;
-  const record = { orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps: [], release: true };
+  const own = { recordId: newId(), orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS };
+  const record = { ...own, attemptCount, steps: [], release: true };
   const nextAttemptAt = new Date(claim.nowMs + performance.now() - lease.claimedAt + ALONE_DELAY_MS);
   lease.letGo();
   const outcome = await persist(lease, () => recordRun(db, { ...record, status: 'running', nextAttemptAt }));

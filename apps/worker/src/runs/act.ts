@@ -12,6 +12,8 @@ type Work = Exclude<Effect, NotedEffect>;
 
 /** A loop over thousands of pure steps is recorded in parts of about so many steps. */
 const MOST_STEPS_A_RECORD = 200;
+/** Each may have 16 MiB, in memory and then on its way to the database. */
+const MOST_LARGE_VALUES_A_RECORD = 4;
 
 /**
  * Carries out effects and all that follows from them, until only actions are left to do; then records the lot. Steps
@@ -25,9 +27,13 @@ export async function act(run: Execution, effects: readonly Effect[]): Promise<v
     if (run.isSpokenTo) queue.push(...note(run, await takeSignals(run)));
     const event = await performUnlessCancelled(run, work);
     if (event !== null) queue.push(...note(run, apply(run, event)));
-    if (run.changes.steps.size >= MOST_STEPS_A_RECORD) await commit(run);
+    if (isFull(run)) await commit(run);
   }
   await commit(run);
+}
+
+function isFull({ changes: { steps, largeCount } }: Execution): boolean {
+  return steps.size >= MOST_STEPS_A_RECORD || largeCount >= MOST_LARGE_VALUES_A_RECORD;
 }
 
 function note(run: Execution, effects: readonly Effect[]): Work[] {

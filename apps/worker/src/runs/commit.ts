@@ -1,12 +1,12 @@
 import { type RunRecord, recordRun, type StepRecord } from '@millrace/db/run-ownership';
+import { newId } from '@millrace/shared/ids';
+import { isLongerThan, type Json } from '@millrace/workflow/json';
 import { countAttempts, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded, type RunState } from '@millrace/workflow/state';
 import { startWaiting } from './attempts.ts';
-import { type Changes, type Execution, noChanges } from './execution.ts';
+import { type Changes, type Execution, LARGE_CHARACTERS, noChanges } from './execution.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
 import { assertHeld, persist } from './persist.ts';
-
-const KEPT_OUTPUT_CHARACTERS = 64 * 1024;
 
 /**
  * Records everything noted since the last record in one call (R1), and only then lets it act: aborts and starts. Gives
@@ -59,8 +59,8 @@ export async function handBack(run: Execution): Promise<void> {
 function forgetStored(run: Execution, { stepKey, status, output }: StepRecord): void {
   if (status === 'running' || status === 'waiting') return;
   run.inputs.delete(stepKey);
-  if (status === 'succeeded' && JSON.stringify(output ?? null).length > KEPT_OUTPUT_CHARACTERS)
-    run.outputs.delete(stepKey);
+  // What was recorded is what this program made: JSON.
+  if (status === 'succeeded' && isLongerThan(output as Json | undefined, LARGE_CHARACTERS)) run.outputs.delete(stepKey);
 }
 
 function dropAttempt(run: Execution, stepKey: string): void {
@@ -70,7 +70,10 @@ function dropAttempt(run: Execution, stepKey: string): void {
   if (index >= 0) run.waiting.splice(index, 1);
 }
 
-type Write = Omit<RunRecord, 'orgId' | 'runId' | 'workflowId' | 'leaseToken' | 'leaseMs' | 'state' | 'attemptCount'>;
+type Write = Omit<
+  RunRecord,
+  'recordId' | 'orgId' | 'runId' | 'workflowId' | 'leaseToken' | 'leaseMs' | 'state' | 'attemptCount'
+>;
 
 function statusOf(state: RunState): Pick<RunRecord, 'status' | 'nextAttemptAt' | 'release'> {
   const { status, nextAttemptAt } = runStatus(state);
@@ -87,16 +90,15 @@ async function write(run: Execution, change: Write): Promise<void> {
   // The engine forgets the steps of iterations that have ended.
   run.attemptCount = Math.max(run.attemptCount, countAttempts(state));
   const record: RunRecord = {
-    ...{ orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, state, attemptCount: run.attemptCount },
+    ...{ recordId: newId(), orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS },
+    ...{ state, attemptCount: run.attemptCount },
     ...change,
   };
   if (record.release) lease.letGo();
-  const hasUnread = await persist(lease, async (mayHaveHappened) => {
+  const hasUnread = await persist(lease, async () => {
     const sentAt = performance.now();
     const outcome = await recordRun(deps.db, record);
-    // The cut-off call before this one gave the run up: nobody else can have had it while the lease lasted.
-    const isOwnEcho = mayHaveHappened && record.release && lease.remainingMs() > 0;
-    if (outcome === 'fenced' && !isOwnEcho) {
+    if (outcome === 'fenced') {
       lease.lose();
       throw new LeaseLostError('another owner has taken over');
     }

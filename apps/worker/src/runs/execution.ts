@@ -1,7 +1,7 @@
 import type { ActionFailure } from '@millrace/connectors/run-action';
 import type { StepRecord } from '@millrace/db/run-ownership';
 import type { RunError } from '@millrace/workflow/events';
-import type { Json } from '@millrace/workflow/json';
+import { isLongerThan, type Json } from '@millrace/workflow/json';
 import { locate } from '@millrace/workflow/locate';
 import type { Plan } from '@millrace/workflow/plan';
 import { initialState, type RunState } from '@millrace/workflow/state';
@@ -24,6 +24,8 @@ export interface Changes {
   /** True from the result of an outside effect on: it must be stored before anything slow or risky happens. */
   holdsResult: boolean;
   steps: Map<string, StepRecord>;
+  /** Large values among those of the steps. */
+  largeCount: number;
   starts: PlannedAttempt[];
   aborts: string[];
   output: Json | undefined;
@@ -131,6 +133,7 @@ export function noChanges(): Changes {
     isDirty: false,
     holdsResult: false,
     steps: new Map(),
+    largeCount: 0,
     starts: [],
     aborts: [],
     output: undefined,
@@ -139,6 +142,9 @@ export function noChanges(): Changes {
     signals: [],
   };
 }
+
+/** A value whose text is longer is not kept in memory for long. */
+export const LARGE_CHARACTERS = 64 * 1024;
 
 /** The type of the row that holds an iteration's value, under the key of its scope. */
 const ITERATION = 'iteration';
@@ -150,6 +156,8 @@ export function noteStep(run: Execution, step: Omit<StepRecord, 'type'>): void {
   const type = locate(run.plan, step.stepKey)?.node.kind.type ?? ITERATION;
   run.changes.steps.set(step.stepKey, { ...kept, ...step, type });
   run.changes.isDirty = true;
+  for (const value of [step.input, step.output] as (Json | undefined)[])
+    if (isLongerThan(value, LARGE_CHARACTERS)) run.changes.largeCount += 1;
   if (type === ITERATION) return;
   const { stepKey: stepId, status, attempt, error } = step;
   run.changes.entries.push({ type: `step.${status}`, stepId, attempt, error: error as RunError | undefined });

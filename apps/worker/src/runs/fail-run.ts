@@ -1,5 +1,6 @@
 import { recordRun, type StepRecord } from '@millrace/db/run-ownership';
-import { loadSteps } from '@millrace/db/runs';
+import { loadOpenSteps } from '@millrace/db/runs';
+import { newId } from '@millrace/shared/ids';
 import type { RunError } from '@millrace/workflow/events';
 import type { Deps } from '../deps.ts';
 import { LEASE_MS, type Lease, LeaseLostError } from './lease.ts';
@@ -13,14 +14,15 @@ import type { TracedRun } from './traced-run.ts';
  */
 export async function failRun(deps: Deps, claim: TracedRun, lease: Lease, error: RunError): Promise<void> {
   const { orgId, runId, workflowId, leaseToken, attemptCount } = claim;
-  const open = (await persist(lease, () => loadSteps(deps.db, orgId, runId))).filter(({ finishedAt }) => !finishedAt);
+  const open = await persist(lease, () => loadOpenSteps(deps.db, orgId, runId));
   const steps = open.map(({ stepKey, type, attempt }): StepRecord => ({ stepKey, type, attempt, status: 'cancelled' }));
   const entries = [{ type: 'run.failed', error }];
-  const record = { orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, attemptCount, steps, entries, error };
+  const own = { recordId: newId(), orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS };
+  const record = { ...own, attemptCount, steps, entries, error };
   lease.letGo();
-  await persist(lease, async (mayHaveHappened) => {
+  await persist(lease, async () => {
     const outcome = await recordRun(deps.db, { ...record, status: 'failed', nextAttemptAt: null, release: true });
-    if (outcome === 'fenced' && !mayHaveHappened) throw new LeaseLostError('another owner has taken over');
+    if (outcome === 'fenced') throw new LeaseLostError('another owner has taken over');
   });
   const nowMs = claim.nowMs + performance.now() - lease.claimedAt;
   logEnded(deps.log, claim, { nowMs, attemptCount, error, isCancelled: false });

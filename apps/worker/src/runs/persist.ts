@@ -8,17 +8,16 @@ const LONGEST_PAUSE_MS = 500;
 /**
  * Does `work` again while PostgreSQL cannot be reached or gives statements up, as long as the lease certainly lasts; then, or when the lease is
  * lost meanwhile, throws a LeaseLostError. Only for work that may be done twice: the answer of a call that was cut off
- * is unknown. `work` is told whether an earlier call may have gone through.
+ * is unknown.
  */
-export async function persist<T>(lease: Lease, work: (mayHaveHappened: boolean) => Promise<T>): Promise<T> {
-  for (let pauseMs = FIRST_PAUSE_MS, isFirst = true; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+export async function persist<T>(lease: Lease, work: () => Promise<T>): Promise<T> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     assertHeld(lease);
     try {
-      return await orLost(lease, work(!isFirst));
+      return await orLost(lease, work());
     } catch (error) {
       if (!isDatabaseTransient(error)) throw error;
     }
-    isFirst = false;
     await delay(pauseMs);
   }
 }

@@ -1,5 +1,5 @@
 import { bigint, integer, jsonb, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
-import { app, instant, orgId } from './columns.ts';
+import { app, bytea, instant, orgId } from './columns.ts';
 
 export type RunStatus = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
 export type StepStatus = 'pending' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'skipped' | 'cancelled';
@@ -32,6 +32,9 @@ export const workflowRuns = app.table(
     signalsSent: integer('signals_sent').notNull().default(0),
     signalsRead: integer('signals_read').notNull().default(0),
     eventCount: integer('event_count').notNull().default(0),
+    /** Of the output, when it stands in a blob. */
+    outputBytes: integer('output_bytes'),
+    lastRecordId: uuid('last_record_id'),
     createdAt: instant('created_at').notNull().defaultNow(),
     startedAt: instant('started_at'),
     finishedAt: instant('finished_at'),
@@ -50,6 +53,9 @@ export const workflowRunSteps = app.table(
     attempt: integer('attempt').notNull().default(0),
     input: jsonb('input'),
     output: jsonb('output'),
+    /** Of values that stand in a blob. */
+    inputBytes: integer('input_bytes'),
+    outputBytes: integer('output_bytes'),
     error: jsonb('error').$type<{ code: string; message: string }>(),
     startedAt: instant('started_at'),
     finishedAt: instant('finished_at'),
@@ -57,6 +63,20 @@ export const workflowRunSteps = app.table(
     ordinal: integer('ordinal').notNull().default(0),
   },
   (table) => [primaryKey({ columns: [table.orgId, table.runId, table.stepKey] })],
+);
+
+/** Values of more than 64 kB, compressed with zstd; the run's own output under the empty step key. */
+export const workflowRunBlobs = app.table(
+  'workflow_run_blobs',
+  {
+    orgId: orgId(),
+    runId: uuid('run_id').notNull(),
+    stepKey: text('step_key').notNull(),
+    field: text('field').$type<'input' | 'output'>().notNull(),
+    sizeBytes: integer('size_bytes').notNull(),
+    data: bytea('data').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.runId, table.stepKey, table.field] })],
 );
 
 export const workflowRunSignals = app.table(

@@ -6,6 +6,12 @@ import { WorkflowParams } from './workflows.ts';
 export const RunStatus = z.enum(['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled']);
 export type RunStatus = z.infer<typeof RunStatus>;
 
+/** In place of an input or output of more than 64 kB of JSON text: `{ "$large": { "sizeBytes": 70123 } }`. */
+const Value = z.unknown().meta({
+  description:
+    'Any JSON. Above 64 kB it is `{ "$large": { "sizeBytes" } }`; the whole value has an address of its own.',
+});
+
 const RunError = z.object({ code: z.string(), message: z.string(), stepId: z.string().optional() });
 
 export const Run = z
@@ -21,8 +27,8 @@ export const Run = z
     nextAttemptAt: Time.nullable(),
     retryOfRunId: Id.nullable(),
     requestedByUserId: Id.nullable(),
-    input: z.unknown(),
-    output: z.unknown(),
+    input: Value,
+    output: Value,
     error: RunError.nullable(),
     createdAt: Time,
     startedAt: Time.nullable(),
@@ -37,8 +43,8 @@ const Step = z
     type: z.string(),
     status: z.enum(['pending', 'running', 'waiting', 'succeeded', 'failed', 'skipped', 'cancelled']),
     attempt: z.int(),
-    input: z.unknown(),
-    output: z.unknown(),
+    input: Value,
+    output: Value,
     error: RunError.nullable(),
     startedAt: Time.nullable(),
     finishedAt: Time.nullable(),
@@ -154,6 +160,48 @@ export const getRunStanding = defineContract({
   response: z.object({ standing: Standing.nullable() }),
 });
 
+const RunPath = WorkflowParams.extend({ runId: Id });
+const StepPath = RunPath.extend({ stepId: z.string().min(1).max(1000) });
+const whole = {
+  ...base,
+  method: 'GET',
+  permission: 'run:read',
+  status: 200,
+  response: z.object({ value: z.unknown() }),
+} as const;
+
+export const getRunInput = defineContract({
+  ...whole,
+  id: 'getRunInput',
+  path: `${WorkflowRuns}/:runId/input`,
+  summary: 'The input of a run, however large',
+  params: RunPath,
+});
+
+export const getRunOutput = defineContract({
+  ...whole,
+  id: 'getRunOutput',
+  path: `${WorkflowRuns}/:runId/output`,
+  summary: 'The output of a run, however large',
+  params: RunPath,
+});
+
+export const getStepInput = defineContract({
+  ...whole,
+  id: 'getStepInput',
+  path: `${WorkflowRuns}/:runId/steps/:stepId/input`,
+  summary: 'The input of a step, however large; credentials in it are hidden',
+  params: StepPath,
+});
+
+export const getStepOutput = defineContract({
+  ...whole,
+  id: 'getStepOutput',
+  path: `${WorkflowRuns}/:runId/steps/:stepId/output`,
+  summary: 'The output of a step, however large',
+  params: StepPath,
+});
+
 /** What happened to a run: a step changed, the run ended, somebody decided or asked for its end. */
 const TimelineEntry = z.looseObject({ type: z.string(), at: Time }).meta({ id: 'TimelineEntry' });
 
@@ -212,7 +260,7 @@ export const decideStep = defineContract({
   path: `${WorkflowRuns}/:runId/steps/:stepId/decide`,
   summary: 'Answer an approval, or say what to do about a step whose outcome nobody knows',
   permission: 'run:decide',
-  params: WorkflowParams.extend({ runId: Id, stepId: z.string().min(1).max(1000) }),
+  params: StepPath,
   body: z.strictObject({
     /** An approval is `approved` or `rejected`; a step of unknown outcome is to `retry`, `skip` with a value, or `fail`. */
     decision: z.enum(['approved', 'rejected', 'retry', 'skip', 'fail']),

@@ -104,7 +104,11 @@ export async function failOneRun(
   if (claim.status !== 'claimed') throw new Error(`the run is ${claim.status}`);
   const { leaseToken } = claim.run;
   const ended = { status: 'failed', nextAttemptAt: null, attemptCount: 1, steps: [], release: true } as const;
-  const outcome = await recordRun(worker, { orgId, runId, workflowId, leaseToken, leaseMs: 30_000, ...ended, error });
+  const outcome = await recordRun(worker, {
+    ...{ recordId: newId(), orgId, runId, workflowId, leaseToken, leaseMs: 30_000 },
+    ...ended,
+    error,
+  });
   if (outcome !== 'recorded') throw new Error(`the end of the run was ${outcome}`);
   return runId;
 }

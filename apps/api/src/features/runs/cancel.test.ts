@@ -57,7 +57,8 @@ async function claim(): Promise<ClaimedRun> {
 }
 
 async function end(run: ClaimedRun, status: 'succeeded' | 'failed'): Promise<void> {
-  const base = { orgId, runId, workflowId, leaseToken: run.leaseToken, leaseMs: 60_000, attemptCount: 1 };
+  const own = { recordId: newId(), orgId, runId, workflowId, leaseToken: run.leaseToken };
+  const base = { ...own, leaseMs: 60_000, attemptCount: 1 };
   await recordRun(worker, { ...base, status, nextAttemptAt: null, steps: [], release: true });
 }
 

@@ -1,4 +1,5 @@
 import { signalRun } from '@millrace/db/run-signals';
+import { readRunValue } from '@millrace/db/run-values';
 import { workflowRunSteps } from '@millrace/db/schema/runs';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
@@ -13,6 +14,12 @@ import { wakeForSignal } from './wake.ts';
 /** Who may decide stands in the published document, and with it in the step's input. */
 const ApprovalInput = z.object({ by: z.union([RoleKey, z.object({ userIds: z.array(z.string()) })]) });
 
+interface StepPath {
+  workflowId: string;
+  runId: string;
+  stepId: string;
+}
+
 interface Decision {
   decision: 'approved' | 'rejected' | 'retry' | 'skip' | 'fail';
   value?: unknown;
@@ -25,13 +32,13 @@ interface Decision {
  */
 export async function decideStep(
   context: OrgContext,
-  { workflowId, runId, stepId }: { workflowId: string; runId: string; stepId: string },
+  { workflowId, runId, stepId }: StepPath,
   { decision, value, note }: Decision,
 ) {
   const { deps, orgId, userId, traceparent } = context;
   const run = await withOrg(deps.db, orgId, async (tx) => {
     const stored = await findRun(tx, workflowId, runId);
-    await assertMayDecide(context, tx, { runId, stepId, decision });
+    await assertMayDecide(context, tx, { workflowId, runId, stepId, decision });
     const payload = { decision, value: value ?? null, note: note ?? null, by: userId };
     if (!(await signalRun(tx, runId, { type: 'decide', stepKey: stepId, payload }))) throw notWaiting();
     return stored;
@@ -43,10 +50,10 @@ export async function decideStep(
 async function assertMayDecide(
   { roleKey, userId }: OrgContext,
   tx: OrgTx,
-  { runId, stepId, decision }: { runId: string; stepId: string; decision: Decision['decision'] },
+  { workflowId, runId, stepId, decision }: StepPath & Pick<Decision, 'decision'>,
 ): Promise<void> {
   const [step] = await tx
-    .select({ type: workflowRunSteps.type, status: workflowRunSteps.status, input: workflowRunSteps.input })
+    .select({ type: workflowRunSteps.type, status: workflowRunSteps.status })
     .from(workflowRunSteps)
     .where(
       and(
@@ -63,7 +70,9 @@ async function assertMayDecide(
       throw new AppError('FORBIDDEN', 'Only an admin decides about an unknown outcome.');
     return;
   }
-  const { by } = ApprovalInput.parse(step.input);
+  // With a long note it is a large value.
+  const input = await readRunValue(tx, { workflowId, runId, stepKey: stepId, field: 'input' });
+  const { by } = ApprovalInput.parse(JSON.parse(String(input)));
   const isAsked = typeof by === 'string' ? isAtLeast(roleKey, by) : by.userIds.includes(userId);
   if (!isAsked) throw new AppError('FORBIDDEN', 'This approval asks somebody else.');
 }

@@ -11,7 +11,7 @@ import type { OrgContext } from '../../context.ts';
 import type { AuthorizePerson } from '../../http/authenticate.ts';
 import { type Position, readPage, splitPage } from '../../http/page.ts';
 import { escapeLike } from '../../http/search-text.ts';
-import { toRun } from './rows.ts';
+import { listedColumns, toRun } from './rows.ts';
 
 export interface RunListQuery extends RunFilter {
   limit?: number | undefined;
@@ -52,7 +52,7 @@ export async function listRuns(context: OrgContext, query: RunListQuery) {
   const { limit, after } = readPage(query);
   const rows = await withOrg(context.deps.db, context.orgId, (tx) =>
     tx
-      .select()
+      .select(listedColumns)
       .from(workflowRuns)
       .where(runsOf(tx, query, after))
       .orderBy(desc(workflowRuns.createdAt), desc(workflowRuns.id))

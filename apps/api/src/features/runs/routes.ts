@@ -12,6 +12,7 @@ import { authorizeAndReadRunOfPath, getRun, listRuns, listWorkflowRuns } from '.
 import { retryRun } from './retry.ts';
 import { startRun } from './service.ts';
 import { getRunStanding } from './standing-query.ts';
+import { sendValue } from './values.ts';
 
 export function serveRuns(app: FastifyInstance, deps: Deps): void {
   route(app, deps, contracts.createRun, (context, { params, body }) =>
@@ -24,6 +25,11 @@ export function serveRuns(app: FastifyInstance, deps: Deps): void {
   route(app, deps, contracts.getRun, (context, { params }) => getRun(context, params.workflowId, params.runId), {
     authorizePerson: authorizeAndReadRunOfPath,
   });
+  const { getRunInput, getRunOutput, getStepInput, getStepOutput } = contracts;
+  route(app, deps, getRunInput, (context, { params }, { reply }) => sendValue(context, params, 'input', reply));
+  route(app, deps, getRunOutput, (context, { params }, { reply }) => sendValue(context, params, 'output', reply));
+  route(app, deps, getStepInput, (context, { params }, { reply }) => sendValue(context, params, 'input', reply));
+  route(app, deps, getStepOutput, (context, { params }, { reply }) => sendValue(context, params, 'output', reply));
   route(app, deps, contracts.streamRunEvents, (context, { params }, http) => streamRunEvents(context, params, http));
   route(app, deps, contracts.getRunStanding, (context, { params }) => getRunStanding(context, params));
   // Before the server waits for its requests to end: these would not.

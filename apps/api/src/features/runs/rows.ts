@@ -1,7 +1,17 @@
-import type { workflowRuns } from '@millrace/db/schema/runs';
+import { workflowRuns } from '@millrace/db/schema/runs';
 import type { Run } from '@millrace/shared/contracts/runs';
+import { getTableColumns, sql } from 'drizzle-orm';
 
-export function toRun(row: typeof workflowRuns.$inferSelect): Run {
+const { state: _, lastRecordId: __, input, ...columns } = getTableColumns(workflowRuns);
+
+/** What a list shows of a run: neither the engine's state nor a large input is read for it. */
+export const listedColumns = {
+  ...columns,
+  input: sql<unknown>`CASE WHEN pg_column_size(${input}) > 65536 OR pg_column_compression(${input}) IS NOT NULL
+    THEN app.show_value(${input}) ELSE ${input} END`,
+};
+
+export function toRun(row: Omit<typeof workflowRuns.$inferSelect, 'state' | 'lastRecordId'>): Run {
   return {
     id: row.id,
     organizationId: row.orgId,
@@ -15,7 +25,7 @@ export function toRun(row: typeof workflowRuns.$inferSelect): Run {
     retryOfRunId: row.retryOfRunId,
     requestedByUserId: row.requestedByUserId,
     input: row.input ?? null,
-    output: row.output ?? null,
+    output: row.outputBytes === null ? (row.output ?? null) : { $large: { sizeBytes: row.outputBytes } },
     error: row.error ?? null,
     createdAt: row.createdAt.toISOString(),
     startedAt: row.startedAt?.toISOString() ?? null,
