@@ -160,48 +160,6 @@ export const getRunStanding = defineContract({
   response: z.object({ standing: Standing.nullable() }),
 });
 
-const RunPath = WorkflowParams.extend({ runId: Id });
-const StepPath = RunPath.extend({ stepId: z.string().min(1).max(1000) });
-const whole = {
-  ...base,
-  method: 'GET',
-  permission: 'run:read',
-  status: 200,
-  response: z.object({ value: z.unknown() }),
-} as const;
-
-export const getRunInput = defineContract({
-  ...whole,
-  id: 'getRunInput',
-  path: `${WorkflowRuns}/:runId/input`,
-  summary: 'The input of a run, however large',
-  params: RunPath,
-});
-
-export const getRunOutput = defineContract({
-  ...whole,
-  id: 'getRunOutput',
-  path: `${WorkflowRuns}/:runId/output`,
-  summary: 'The output of a run, however large',
-  params: RunPath,
-});
-
-export const getStepInput = defineContract({
-  ...whole,
-  id: 'getStepInput',
-  path: `${WorkflowRuns}/:runId/steps/:stepId/input`,
-  summary: 'The input of a step, however large; credentials in it are hidden',
-  params: StepPath,
-});
-
-export const getStepOutput = defineContract({
-  ...whole,
-  id: 'getStepOutput',
-  path: `${WorkflowRuns}/:runId/steps/:stepId/output`,
-  summary: 'The output of a step, however large',
-  params: StepPath,
-});
-
 /** What happened to a run: a step changed, the run ended, somebody decided or asked for its end. */
 const TimelineEntry = z.looseObject({ type: z.string(), at: Time }).meta({ id: 'TimelineEntry' });
 
@@ -260,7 +218,7 @@ export const decideStep = defineContract({
   path: `${WorkflowRuns}/:runId/steps/:stepId/decide`,
   summary: 'Answer an approval, or say what to do about a step whose outcome nobody knows',
   permission: 'run:decide',
-  params: StepPath,
+  params: WorkflowParams.extend({ runId: Id, stepId: z.string().min(1).max(1000) }),
   body: z.strictObject({
     /** An approval is `approved` or `rejected`; a step of unknown outcome is to `retry`, `skip` with a value, or `fail`. */
     decision: z.enum(['approved', 'rejected', 'retry', 'skip', 'fail']),

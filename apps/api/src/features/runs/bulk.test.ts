@@ -172,7 +172,14 @@ describe('POST /v1/orgs/:orgId/runs/cancel', () => {
     try {
       const ends = claims.slice(0, 10).map(async ({ runId, leaseToken }) => {
         const base = { orgId, runId, workflowId, leaseToken, leaseMs: 60_000, attemptCount: 1 };
-        return recordRun(worker, { ...base, status: 'succeeded', nextAttemptAt: null, steps: [], release: true });
+        return recordRun(worker, {
+          recordId: newId(),
+          ...base,
+          status: 'succeeded',
+          nextAttemptAt: null,
+          steps: [],
+          release: true,
+        });
       });
       const [{ status, body }] = await Promise.all([send(cancelRuns, { filter: {} }), ...ends]);
       expect(status).toBe(200);

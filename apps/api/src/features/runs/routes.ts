@@ -1,4 +1,5 @@
 import * as bulk from '@millrace/shared/contracts/bulk-runs';
+import * as values from '@millrace/shared/contracts/run-values';
 import * as contracts from '@millrace/shared/contracts/runs';
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../../deps.ts';
@@ -25,7 +26,7 @@ export function serveRuns(app: FastifyInstance, deps: Deps): void {
   route(app, deps, contracts.getRun, (context, { params }) => getRun(context, params.workflowId, params.runId), {
     authorizePerson: authorizeAndReadRunOfPath,
   });
-  const { getRunInput, getRunOutput, getStepInput, getStepOutput } = contracts;
+  const { getRunInput, getRunOutput, getStepInput, getStepOutput } = values;
   route(app, deps, getRunInput, (context, { params }, { reply }) => sendValue(context, params, 'input', reply));
   route(app, deps, getRunOutput, (context, { params }, { reply }) => sendValue(context, params, 'output', reply));
   route(app, deps, getStepInput, (context, { params }, { reply }) => sendValue(context, params, 'input', reply));

@@ -75,14 +75,14 @@ it('says what a worker is at, that it was lost, and what the run waits for', asy
   const base = { orgId, runId, workflowId, leaseToken: claim.run.leaseToken, leaseMs: 60_000, attemptCount: 1 };
   const step = { stepKey: 'one', type: 'http.request', attempt: 1 };
   const going = { ...base, status: 'running', nextAttemptAt: null, release: false } as const;
-  await recordRun(worker, { ...going, state, steps: [{ ...step, status: 'running' }] });
+  await recordRun(worker, { recordId: newId(), ...going, state, steps: [{ ...step, status: 'running' }] });
   expect((await read()).body.standing).toMatchObject({ code: 'EXECUTING', stepIds: ['one'] });
-  await recordRun(worker, { ...going, leaseMs: 1, steps: [] });
+  await recordRun(worker, { recordId: newId(), ...going, leaseMs: 1, steps: [] });
   expect((await read()).body.standing).toMatchObject({ code: 'WORKER_LOST', stepIds: ['one'] });
   const dueAt = Date.now() + 3_600_000;
   const waiting = { ...state, steps: { one: { ...state.steps.one, status: 'waiting', for: 'approval', dueAt } } };
   const parked = { ...base, status: 'waiting', nextAttemptAt: new Date(dueAt), release: true } as const;
-  await recordRun(worker, { ...parked, state: waiting, steps: [{ ...step, status: 'waiting' }] });
+  await recordRun(worker, { recordId: newId(), ...parked, state: waiting, steps: [{ ...step, status: 'waiting' }] });
   expect((await read()).body.standing).toEqual({
     code: 'WAITING_FOR_APPROVAL',
     message: expect.stringContaining('step one until'),
