@@ -18,12 +18,13 @@ export interface Stack {
 /**
  * The whole platform as `npm start` runs it (durable PostgreSQL, Redis with AOF, one API and one worker process), in a
  * data folder of its own and without the demo. Logs go to files at the level users have; `settings` go to the programs.
+ * Two at once need a `folder` each.
  */
-export async function startStack(settings: Record<string, string> = {}): Promise<Stack> {
+export async function startStack(settings: Record<string, string> = {}, folder = 'bench'): Promise<Stack> {
   const cloneDir = dirname(import.meta.dirname);
   const progress = createProgress(process.stdout);
   const supervisor = createSupervisor(progress.say);
-  const dataDir = join(prepareHost(cloneDir, undefined, progress.say).dataDir, 'bench');
+  const dataDir = join(prepareHost(cloneDir, undefined, progress.say).dataDir, folder);
   const host = prepareHost(cloneDir, dataDir, progress.say);
   // Never somebody's server: the bench measures the machine it runs on.
   const env = { ...process.env, DATABASE_URL: undefined, REDIS_URL: undefined, ...settings };

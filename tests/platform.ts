@@ -3,12 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createTestDatabase, type TestDatabase } from '../packages/db/src/testing.ts';
 import { eventually, startTestRedis, type TestRedis } from '../packages/queue/src/testing.ts';
 import { generateSigningKeys } from '../packages/shared/src/tokens.ts';
+import { buildPrograms } from '../scripts/build/programs.ts';
 import { PROGRAM_FLAGS } from '../scripts/start/node-flags.ts';
+
+const CLONE = dirname(import.meta.dirname);
 
 export interface Api extends Program {
   url: string;
@@ -52,7 +55,7 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
     ...settings,
   };
   const programs: Program[] = [];
-  const start = async (name: string, ownSettings: Record<string, string> = {}) => {
+  const start = async (name: 'api' | 'worker', ownSettings: Record<string, string> = {}) => {
     const program = await startProgram(name, { ...env, ...ownSettings });
     programs.push(program);
     return program;
@@ -83,9 +86,9 @@ export async function startWorkerOf(settings: Record<string, unknown>): Promise<
   return startProgram('worker', { PATH: process.env.PATH, ...env });
 }
 
-async function startProgram(name: string, env: NodeJS.ProcessEnv): Promise<Program> {
-  const main = join(import.meta.dirname, '..', 'apps', name, 'src', 'main.ts');
-  const child = spawn(process.execPath, [...PROGRAM_FLAGS, main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+async function startProgram(name: 'api' | 'worker', env: NodeJS.ProcessEnv): Promise<Program> {
+  const programs = await buildPrograms(CLONE, join(CLONE, 'node_modules', '.cache', 'millrace'));
+  const child = spawn(process.execPath, [...PROGRAM_FLAGS, programs[name]], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const events: Program['events'] = [];
   const lines: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {

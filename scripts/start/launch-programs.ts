@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { buildPrograms, type Programs } from '../build/programs.ts';
 import { SetupError } from '../services/failure.ts';
 import { findFreePort, isPortFree } from '../services/ports.ts';
 import type { StartContext } from './context.ts';
@@ -13,6 +14,7 @@ export const API_PORT = 3001;
 const PORT_ATTEMPTS = 5;
 
 interface ProgramSettings {
+  programs: Programs;
   database: Database;
   redisUrl: string;
   echo: Echo | undefined;
@@ -26,12 +28,19 @@ interface Api {
   environments: ProgramEnvironments;
 }
 
+/** Makes one file of each program, unless that was done with these very sources before. */
+export function makePrograms({ cloneDir, host, progress }: StartContext): Promise<Programs> {
+  const build = () => buildPrograms(cloneDir, join(host.dataDir, 'builds'));
+  return progress.stage('Build', build, ({ api }) => `Programs built in ${dirname(api)}`);
+}
+
 /** Starts the API, then the worker, which is told where the API listens because steps may never reach it. */
 export async function launchPrograms(context: StartContext, settings: ProgramSettings) {
   const { cloneDir, host, progress, supervisor } = context;
   const describeApi = ({ url, running }: Api) => `API on ${url}, pid ${running.process.pid}`;
   const api = await progress.stage('API', () => launchApi(context, settings), describeApi);
-  const worker = () => startWorker({ cloneDir, host, env: api.environments.worker });
+  const file = settings.programs.worker;
+  const worker = () => startWorker({ file, cloneDir, host, env: api.environments.worker });
   const describeWorker = (running: Running) => `Worker, pid ${running.process.pid}`;
   await progress.stage('Worker', () => supervisor.launch('Worker', worker, worker), describeWorker);
   return { apiUrl: api.url, apiPort: api.port };
@@ -42,7 +51,7 @@ async function launchApi(context: StartContext, settings: ProgramSettings): Prom
   for (let attempt = 1; ; attempt += 1) {
     const address = await chooseAddress(env);
     const environments = await environmentsFor(context, settings, address);
-    const start = () => startApi({ cloneDir, host, env: environments.api }, address.url);
+    const start = () => startApi({ file: settings.programs.api, cloneDir, host, env: environments.api }, address.url);
     try {
       return { ...address, environments, running: await supervisor.launch('API', start, start) };
     } catch (error) {

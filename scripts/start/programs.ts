@@ -15,6 +15,8 @@ const STOP_TIMEOUT_MS = 20_000;
 
 interface ProgramSettings {
   name: 'API' | 'Worker';
+  /** What Node is to run. */
+  file: string;
   cloneDir: string;
   host: Host;
   env: NodeJS.ProcessEnv;
@@ -38,14 +40,13 @@ export async function stopLeftoverPrograms(runDir: string, say: (line: string) =
 }
 
 async function startProgram(settings: ProgramSettings, isReadyToo: () => Promise<boolean>): Promise<Running> {
-  const { name, cloneDir, host, env } = settings;
-  const folder = name.toLowerCase();
-  const logFile = join(host.logsDir, `${folder}.log`);
+  const { name, file, cloneDir, host, env } = settings;
+  const logFile = join(host.logsDir, `${name.toLowerCase()}.log`);
   const logStart = existsSync(logFile) ? statSync(logFile).size : 0;
   const managed = await startProcess({
     name,
     command: process.execPath,
-    args: [...PROGRAM_FLAGS, join(cloneDir, 'apps', folder, 'src', 'main.ts')],
+    args: [...PROGRAM_FLAGS, file],
     env,
     cwd: cloneDir,
     runDir: host.runDir,

@@ -6,7 +6,7 @@ import { createDatabase, DATABASE_NAME, type Database, isDatabaseUnused, prepare
 import { readDemoNote } from './demo.ts';
 import { type Echo, startEcho } from './demo-echo.ts';
 import { assertDemoIdpFits, type DemoIdp, launchDemoIdp } from './demo-idp.ts';
-import { launchPrograms } from './launch-programs.ts';
+import { launchPrograms, makePrograms } from './launch-programs.ts';
 import { stopLeftoverPrograms } from './programs.ts';
 
 const POSTGRES_PORT = 5433;
@@ -32,7 +32,8 @@ export async function startPlatform(context: StartContext): Promise<Platform> {
   const database = await migrate(context, ownerUrl, postgres);
   const echo = postgres && (await wantsDemo(context, ownerUrl)) ? await launchEcho(context) : undefined;
   const demoIdp = context.hasDemoIdp ? await startIdp(context) : undefined;
-  const api = await launchPrograms(context, { database, redisUrl, echo, demoIdp });
+  const programs = await makePrograms(context);
+  const api = await launchPrograms(context, { programs, database, redisUrl, echo, demoIdp });
   return { ...api, ownerUrl, redisUrl, echo, demoIdp };
 }
 

@@ -24,6 +24,7 @@ import { serveSteps } from './features/steps/routes.ts';
 import { serveVariables } from './features/variables/routes.ts';
 import { serveWorkflows } from './features/workflows/routes.ts';
 import { MAX_BODY_BYTES } from './http/body-limit.ts';
+import { endConnectionsOnClose } from './http/connections.ts';
 import { answerError } from './http/errors.ts';
 import { setHeaders } from './http/headers.ts';
 import { serveHealth } from './http/health.ts';
@@ -31,6 +32,7 @@ import { acceptOnlyJson } from './http/json-body.ts';
 import { refuseOtherMethods } from './http/methods.ts';
 import { observeRequests } from './http/observe.ts';
 import { serveOpenApi, serveOpenApiDocument } from './http/openapi.ts';
+import { serveReference } from './http/reference.ts';
 import { answerUnreadable } from './http/unreadable.ts';
 import { compileValidator } from './http/validate.ts';
 
@@ -49,6 +51,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
     genReqId: () => newId(), // never the client's: an id in our logs must be ours
     routerOptions: { maxParamLength: 300 },
     clientErrorHandler: answerUnreadable,
+    return503OnClosing: false, // a request that still reached us is answered; see endConnectionsOnClose
     frameworkErrors: (error, request, reply) => {
       answerError(error, request as FastifyRequest, reply as FastifyReply);
     },
@@ -59,10 +62,12 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
   app.setNotFoundHandler(() => {
     throw new AppError('NOT_FOUND');
   });
+  endConnectionsOnClose(app);
   observeRequests(app, deps);
   acceptOnlyJson(app);
   await setHeaders(app, deps.config);
   await serveOpenApi(app);
+  serveReference(app);
   const refuseMethods = refuseOtherMethods(app);
   serveFeatures(app, deps);
   await serveHookAddresses(app, deps);

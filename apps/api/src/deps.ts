@@ -18,6 +18,7 @@ import type { Logger } from 'pino';
 import type { DueLoop } from './due-loop.ts';
 import { type LoginFailures, openLoginFailures } from './features/auth/login-failures.ts';
 import { openNoticeSender } from './features/failure-notices/sender.ts';
+import { type HookAnswers, openHookAnswers } from './features/hooks/answers.ts';
 import { openMailSender } from './features/mails/sender.ts';
 import { openProviders, type ProviderClients } from './features/oauth/providers.ts';
 import { openRunPurger } from './features/retention/purger.ts';
@@ -34,6 +35,8 @@ export interface Deps {
   stepTester: StepTester;
   /** What is shown live; idle while nobody looks. */
   runWatches: RunWatches;
+  /** Requests to webhooks that wait for their runs. */
+  hookAnswers: HookAnswers;
   /** The connection behind the two counters below. */
   limitsLink: Link;
   rateLimits: RateLimits;
@@ -60,12 +63,13 @@ const LIMITS_TIMEOUTS = { commandMs: 200, callMs: 200 };
 export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
   const webhookHttp = openWebhookHttp(config);
   const signingKeys = await loadSigningKeys(config.AUTH_SIGNING_KEYS);
+  const onDatabaseError = (error: Error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message });
   const db = connectDatabase({
     url: config.API_DATABASE_URL,
     poolSize: POOL_SIZE,
     prepared: config.DATABASE_PREPARED,
     applicationName: 'millrace-api',
-    onError: (error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
+    onError: onDatabaseError,
   });
   const redis = { redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME };
   const mailer = openMailer({
@@ -81,9 +85,13 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     db,
     queue,
     stepTester: openStepTester(redis),
-    runWatches: openRunWatches(db, (error) =>
-      dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
-    ),
+    runWatches: openRunWatches(db, onDatabaseError),
+    hookAnswers: openHookAnswers({
+      ...redis,
+      db,
+      timeoutMs: config.WEBHOOK_REPLY_TIMEOUT_MS,
+      onError: onDatabaseError,
+    }),
     signingKeys,
     limitsLink,
     rateLimits: openRateLimits(limitsLink, config, redis.queueName),
@@ -101,8 +109,8 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
 
 export async function closeDeps(deps: Deps): Promise<void> {
   await deps.scheduler.stop(); // it wakes workers, so it goes before the queue
-  const { queue, stepTester, mailSender, noticeSender, runPurger } = deps;
-  await Promise.all([queue.close(), stepTester.close(), mailSender.stop(), noticeSender.stop(), runPurger.stop()]);
+  await Promise.all([deps.queue.close(), deps.stepTester.close(), deps.hookAnswers.close()]);
+  await Promise.all([deps.mailSender.stop(), deps.noticeSender.stop(), deps.runPurger.stop()]);
   deps.limitsLink.redis.disconnect();
   deps.mailer.close();
   await Promise.all([closeDatabase(deps.db), deps.tracing.close()]);

@@ -18,13 +18,15 @@ import { CLEAN_UP_MS, cleanUp } from './clean-up.ts';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
 
 const PROGRAM = 'api';
+/** After SIGTERM: a database or a client that does not answer may not keep the program from ending. */
+const END_MS = 19_000;
+
 const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
 
 try {
   await start();
 } catch (error) {
-  programFailed(log, { error: error instanceof Error ? error.message : String(error) });
-  process.exit(1);
+  process.exit(failWith(error));
 }
 
 async function start(): Promise<void> {
@@ -56,16 +58,34 @@ async function start(): Promise<void> {
   const port = typeof address === 'object' ? address?.port : undefined;
   programStarted(log, { pid: process.pid, detail: { host: config.API_HOST, port, metricsPort: metrics?.port } });
 
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, async () => {
-      programStopping(log, { signal });
-      await sweeper.stop();
-      await app.close(); // finishes the requests under way
-      await metrics?.close();
-      await closeDeps(deps);
-      process.exit(0);
-    });
-  }
+  endOnSignal(async () => {
+    // Answers the requests under way, then ends their connections.
+    await Promise.all([app.close(), sweeper.stop()]);
+    await metrics?.close();
+    await closeDeps(deps);
+  });
+}
+
+/** Ctrl-C reaches the process twice: from the terminal and from whoever started it. Only the first one counts. */
+function endOnSignal(end: () => Promise<void>): void {
+  let isEnding = false;
+  const onSignal = async (signal: NodeJS.Signals) => {
+    if (isEnding) return;
+    isEnding = true;
+    programStopping(log, { signal });
+    const late = setTimeout(() => process.exit(failWith(`it did not end within ${END_MS} ms`)), END_MS);
+    const code = await end().then(() => 0, failWith);
+    clearTimeout(late);
+    process.exit(code);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+/** Answers the exit code. */
+function failWith(error: unknown): 1 {
+  programFailed(log, { error: error instanceof Error ? error.message : String(error) });
+  return 1;
 }
 
 async function serveMetrics(config: ApiConfig, { db, queue }: Deps): Promise<MetricsServer | undefined> {

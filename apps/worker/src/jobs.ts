@@ -34,6 +34,7 @@ export function hearSignals(deps: Deps): Bell {
   return listenForBell({
     redisUrl: deps.config.REDIS_URL,
     queueName: deps.config.WORKFLOW_QUEUE_NAME,
+    name: 'signals',
     onRing: (runId) => deps.leases.ring(runId),
   });
 }

@@ -66,7 +66,9 @@ function failed(error: unknown): ActionResult {
     const message = `The action stopped with an unexpected error (${name}).`;
     return { ok: false, error: { code: 'ACTION_FAILED', message, retryable: false } };
   }
-  const { code, message, retryable, retryAfterMs, mayHaveHappened } = error;
+  const { code, retryable, retryAfterMs, mayHaveHappened } = error;
+  // It is stored: PostgreSQL takes neither NUL nor half a character, which cutting a text leaves behind.
+  const message = error.message.replaceAll('\0', '\uFFFD').toWellFormed();
   const pause = retryAfterMs === undefined ? {} : { retryAfterMs };
   return { ok: false, error: { code, message, retryable, ...pause, ...(mayHaveHappened && { mayHaveHappened }) } };
 }

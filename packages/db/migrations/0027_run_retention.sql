@@ -13,6 +13,14 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON app.run_retention_settings TO app_api;
 -- In the order in which they are cleared away. A run enters it with its end, when its row leaves its page anyhow.
 CREATE INDEX workflow_runs_ended ON app.workflow_runs (org_id, finished_at) WHERE finished_at IS NOT NULL;
 
+-- Lists of runs by status, among a million that succeeded. No index may hold or ask for the status itself: claiming a run
+-- changes it, and would no longer stay on its page (HOT). A run changes these columns once, with its end.
+ALTER TABLE app.workflow_runs ADD COLUMN unsuccessful_status text
+  GENERATED ALWAYS AS (CASE WHEN status IN ('failed', 'cancelled') THEN status END) STORED;
+CREATE INDEX workflow_runs_unsuccessful ON app.workflow_runs (org_id, unsuccessful_status, created_at DESC, id DESC)
+  WHERE unsuccessful_status IS NOT NULL;
+CREATE INDEX workflow_runs_open ON app.workflow_runs (org_id, created_at DESC, id DESC) WHERE finished_at IS NULL;
+
 GRANT SELECT (org_id, days) ON app.run_retention_settings TO app_resolver;
 CREATE POLICY resolver_read ON app.run_retention_settings FOR SELECT TO app_resolver USING (true);
 GRANT SELECT (finished_at) ON app.workflow_runs TO app_resolver;

@@ -1,6 +1,12 @@
 import pg from 'pg';
 import { expect, it } from 'vitest';
-import { isCollision, isDatabaseTransient, isDatabaseUnavailable, KEY_TO_WHAT_MAY_VANISH } from './failures.ts';
+import {
+  isCollision,
+  isDatabaseTransient,
+  isDatabaseUnavailable,
+  isNeverSent,
+  KEY_TO_WHAT_MAY_VANISH,
+} from './failures.ts';
 import { createTestDatabase } from './testing.ts';
 
 function databaseError(code: string): Error {
@@ -21,6 +27,19 @@ it.each(['23505', '42501', '22P02', 'WF001', 'WF002'])('SQLSTATE %s does not pas
 
 it('a cancelled statement does not mean that the database is away', () => {
   expect(isDatabaseUnavailable(databaseError('57014'))).toBe(false);
+});
+
+it.each([
+  [databaseError('57P03'), true],
+  [databaseError('53300'), true],
+  [Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }), true],
+  [databaseError('57P01'), false],
+  [databaseError('57014'), false],
+  [new Error('Connection terminated unexpectedly'), false],
+  [Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), false],
+])('%s tells for sure that nothing was done: %s', (error, isSure) => {
+  expect(isDatabaseTransient(error)).toBe(true);
+  expect(isNeverSent(error)).toBe(isSure);
 });
 
 it('a broken key counts as a collision exactly when it leads to what people delete while others work with it', async () => {

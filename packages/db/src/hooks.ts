@@ -21,11 +21,18 @@ export interface NewDelivery {
   maxAttempts: number;
 }
 
+/** `isNew` false: the sender sent it before, under the same name. `runId` is the run it makes or has made. */
+export interface StoredDelivery {
+  id: string;
+  runId: string;
+  isNew: boolean;
+}
+
 /**
  * Stores a delivery, unless this workflow has one of the same name already: then answers that one. Waits while another
  * transaction stores the same name uncommitted. Make its run after the commit.
  */
-export async function storeDelivery(tx: OrgTx, delivery: NewDelivery): Promise<{ id: string; isNew: boolean }> {
+export async function storeDelivery(tx: OrgTx, delivery: NewDelivery): Promise<StoredDelivery> {
   const { input, ...columns } = delivery;
   const values = {
     ...columns,
@@ -33,12 +40,12 @@ export async function storeDelivery(tx: OrgTx, delivery: NewDelivery): Promise<{
     input: sql`${toJsonText(input)}::jsonb`,
     nextSweepAt: sql`now() + interval '3 s'`,
   };
-  const { id, orgId, workflowId, dedupeHash } = hookDeliveries;
+  const { id, runId, orgId, workflowId, dedupeHash } = hookDeliveries;
   for (;;) {
     const [stored] = await tx.insert(hookDeliveries).values(values).onConflictDoNothing().returning({ id });
-    if (stored) return { id: stored.id, isNew: true };
+    if (stored) return { id: stored.id, runId: delivery.runId, isNew: true };
     const [known] = await tx
-      .select({ id })
+      .select({ id, runId })
       .from(hookDeliveries)
       .where(
         and(
@@ -47,7 +54,7 @@ export async function storeDelivery(tx: OrgTx, delivery: NewDelivery): Promise<{
           eq(dedupeHash, delivery.dedupeHash ?? Buffer.alloc(0)),
         ),
       );
-    if (known) return { id: known.id, isNew: false }; // else it was purged in this very moment
+    if (known) return { ...known, isNew: false }; // else it was purged in this very moment
   }
 }
 

@@ -58,6 +58,16 @@ export async function reserveAnswer(
   return rows.length > 0;
 }
 
+/** Says what has been done so far, unless the answer is final already. */
+export async function updatePendingAnswer(db: Database, orgId: string, key: string, response: unknown): Promise<void> {
+  await withOrg(db, orgId, (tx) =>
+    tx
+      .update(idempotencyKeys)
+      .set({ response: sql`${toJsonText(response)}::jsonb` })
+      .where(and(eq(idempotencyKeys.orgId, orgId), eq(idempotencyKeys.key, key), isNull(idempotencyKeys.status))),
+  );
+}
+
 /**
  * Marks the answer as final: from now on it is replayed at once, and its work can no longer be taken back. False when
  * there is no such answer any more.

@@ -31,3 +31,16 @@ export async function cancelRun(tx: OrgTx, runId: string, entry: object): Promis
   );
   return rows[0]?.outcome ?? 'gone';
 }
+
+/**
+ * The same for many runs at once, answered in the order asked. Their rows stay locked until the commit: ask for few, in the
+ * order of workflow and id, which is the order in which workers lock theirs.
+ */
+export async function cancelRuns(tx: OrgTx, runIds: readonly string[], entry: object): Promise<CancelOutcome[]> {
+  const { rows } = await tx.execute<{ outcome: CancelOutcome | null }>(
+    sql`SELECT app.cancel_run(${tx.orgId}, run.id::uuid, ${toJsonText(entry)}::jsonb) AS outcome
+      FROM jsonb_array_elements_text(${JSON.stringify(runIds)}::jsonb) WITH ORDINALITY AS run (id, number)
+      ORDER BY run.number`,
+  );
+  return rows.map(({ outcome }) => outcome ?? 'gone');
+}

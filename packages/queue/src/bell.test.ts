@@ -14,7 +14,12 @@ beforeEach(async () => {
   redis = await startTestRedis();
   queue = openQueue({ redisUrl: redis.url, queueName: 'runs' });
   rung = [];
-  bell = listenForBell({ redisUrl: redis.url, queueName: 'runs', onRing: (runId) => void rung.push(runId) });
+  bell = listenForBell({
+    redisUrl: redis.url,
+    queueName: 'runs',
+    name: 'signals',
+    onRing: (runId) => void rung.push(runId),
+  });
 });
 
 afterEach(async () => {
@@ -34,7 +39,7 @@ async function untilHeard(runId: string): Promise<void> {
 it('is heard by whoever listens on the same queue, and by no other', async () => {
   const elsewhere: string[] = [];
   const onRing = (runId: string) => void elsewhere.push(runId);
-  const other = listenForBell({ redisUrl: redis.url, queueName: 'others', onRing });
+  const other = listenForBell({ redisUrl: redis.url, queueName: 'others', name: 'signals', onRing });
   await untilHeard(RUN);
   expect(elsewhere).toEqual([]);
   await other.close();

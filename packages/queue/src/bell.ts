@@ -1,6 +1,7 @@
 /**
- * The bell of a run's owner: says at once that a run has signals, which stand in PostgreSQL. Nothing depends on it: an
- * owner that missed it, or has no Redis, hears of them with its next heartbeat.
+ * The bells of a run, which say at once what stands in PostgreSQL: that there are signals for its owner, or an answer for
+ * whoever waits for one. Nothing depends on them: an owner that missed it, or has no Redis, hears of signals with its next
+ * heartbeat, and who waits for an answer looks every second.
  */
 import { Redis } from 'ioredis';
 import { CONSUMER_OPTIONS, endsWithin } from './consumer.ts';
@@ -12,14 +13,17 @@ export interface Bell {
   close(): Promise<void>;
 }
 
-export function bellChannel(queueName: string): string {
-  return `${queueName}:signals`;
+export type BellName = 'signals' | 'answers';
+
+export function bellChannel(queueName: string, name: BellName): string {
+  return `${queueName}:${name}`;
 }
 
-/** Calls `onRing` for each run that is rung for, whoever owns it. Returns at once: Redis may come up later. */
+/** Calls `onRing` for each run that this bell is rung for, whoever owns it. Returns at once: Redis may come up later. */
 export function listenForBell(settings: {
   redisUrl: string;
   queueName: string;
+  name: BellName;
   onRing: (runId: string) => void;
 }): Bell {
   // Silence is normal here, so no socket timeout: a connection that died unnoticed costs half a second, see above.
@@ -28,7 +32,7 @@ export function listenForBell(settings: {
   redis.on('error', () => {});
   redis.on('message', (_channel, runId: string) => settings.onRing(runId));
   // Subscribed again by the client after every reconnect.
-  redis.subscribe(bellChannel(settings.queueName)).catch(() => {});
+  redis.subscribe(bellChannel(settings.queueName, settings.name)).catch(() => {});
   return {
     async close() {
       await endsWithin(redis.quit(), CLOSE_TIMEOUT_MS);

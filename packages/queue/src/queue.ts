@@ -30,10 +30,14 @@ export interface RunQueue {
   wakeRun(wake: RunWake, options?: { delayMs?: number }): Promise<void>;
   /** Tells the owner of the run, whichever worker that is, that the run has signals. Throws as `wakeRun` does. */
   ringOwner(runId: string): Promise<void>;
+  /** Tells whoever waits for the answer of the run, in whichever API process, that it may be there. Throws as `wakeRun` does. */
+  ringAnswer(runId: string): Promise<void>;
   /** Whether Redis takes writes right now: it makes a small one, so a full or read-only server is not ready. Under 500 ms. */
   isReady(): Promise<boolean>;
   /** Wake-ups that stand in the queue, by state. Throws as `wakeRun` does. */
   countJobs(): Promise<Record<string, number>>;
+  /** Workers that listen to the queue; 1 where Redis does not tell. Throws as `wakeRun` does. */
+  countWorkers(): Promise<number>;
   /** Ends the connection; calls in flight fail. Never hangs, also while Redis does. */
   close(): Promise<void>;
 }
@@ -51,7 +55,10 @@ export function openQueue(settings: { redisUrl: string; queueName: string }): Ru
       await link.run(() => queue.add(RUN_EXECUTE, wake, { ...JOB_OPTIONS, delay }));
     },
     async ringOwner(runId) {
-      await link.run(() => link.redis.publish(bellChannel(settings.queueName), runId));
+      await link.run(() => link.redis.publish(bellChannel(settings.queueName, 'signals'), runId));
+    },
+    async ringAnswer(runId) {
+      await link.run(() => link.redis.publish(bellChannel(settings.queueName, 'answers'), runId));
     },
     async isReady() {
       return link
@@ -62,6 +69,7 @@ export function openQueue(settings: { redisUrl: string; queueName: string }): Ru
         );
     },
     countJobs: () => link.run(() => queue.getJobCounts('waiting', 'active', 'delayed')),
+    countWorkers: () => link.run(() => queue.getWorkersCount()),
     async close() {
       link.redis.disconnect();
       await queue.close();

@@ -143,6 +143,8 @@ export const ApiConfig = z
     API_PORT: Port.default(3001),
     WEB_PORT: Port.default(3000),
     WEB_BASE_URL: HttpUrl.default('http://localhost:3000'),
+    /** How long the sender of a webhook waits for the answer of its run. */
+    WEBHOOK_REPLY_TIMEOUT_MS: wholeNumber(100, 300_000).default(30_000),
     TRUST_PROXY: TrustProxy.optional(),
     AUTH_SIGNING_KEYS: z.string({ error: 'is required: a JWKS of private Ed25519 keys' }),
     AUTH_TOKEN_SECRET: z

@@ -31,9 +31,10 @@ export const ERROR_CATALOG = {
   WORKFLOW_INVALID: { status: 422, message: 'The workflow cannot be published yet; see details for each problem.' },
   RATE_LIMITED: { status: 429, message: 'Too many requests; wait as long as Retry-After says.' },
   RUN_LIMIT_EXCEEDED: { status: 429, message: 'The organization has reached its limit of runs.' },
+  RUN_FAILED: { status: 500, message: 'The workflow of this webhook failed, or was cancelled, before it answered.' },
   INTERNAL: { status: 500, message: 'Something went wrong on our side; quote the requestId when you report it.' },
   QUEUE_UNAVAILABLE: { status: 503, message: 'The queue cannot be reached; nothing was stored, try again shortly.' },
-  DATABASE_UNAVAILABLE: { status: 503, message: 'The database cannot be reached; try again shortly.' },
+  DATABASE_UNAVAILABLE: { status: 503, message: 'The database cannot serve this right now; try again shortly.' },
   OAUTH_PROVIDER_NOT_CONFIGURED: {
     status: 503,
     message: 'Sign-in with this provider is not set up on this server; set its client id and secret.',

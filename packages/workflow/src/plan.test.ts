@@ -42,6 +42,19 @@ test('without edges the plan has the chain', () => {
   expect(plan.nodes.get('b')).toMatchObject({ incoming: [0], outgoing: [1] });
 });
 
+test('a document of any allowed shape is planned in little time, however many joins cancel the rest', () => {
+  const join = (id: string) => ({ id, type: 'parallel.join', config: { mode: 'any', cancelRest: true } });
+  const nodes = Array.from({ length: 1000 }, (_, index) => (index < 500 ? node(`n${index}`, 1) : join(`n${index}`)));
+  const edges = nodes.flatMap(({ id }, index) =>
+    [1, 2, 3, 4].filter((back) => back <= index).map((back) => ({ from: `n${index - back}`, to: id })),
+  );
+  const startedAt = performance.now();
+  const plan = planOf({ version: 'v2', trigger, nodes, edges });
+  expect(performance.now() - startedAt).toBeLessThan(10_000);
+  expect(plan.nodes.get('n999')?.cancels).toHaveLength(999);
+  expect(plan.nodes.get('n998')?.cancels).toEqual([]);
+});
+
 test('no output is null, one is itself, several are an object by step', () => {
   const outputOf = (stepKey: string) => `output of ${stepKey}`;
   expect(combineOutputs([], outputOf)).toBeNull();

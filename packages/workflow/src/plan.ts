@@ -1,6 +1,6 @@
 import type { DefinitionNode, WorkflowDefinition } from './definition.ts';
 import { type PlannedTree, planTree } from './planned-tree.ts';
-import { ancestorsIn, leadsOnlyTo } from './reachability.ts';
+import { leadingOnlyTo } from './reachability.ts';
 import { type RetryDefaults, type RetryPolicy, resolveRetry } from './retry.ts';
 import type { Gate, StepKind } from './steps/kind.ts';
 import { type LoopConfig, readLoop } from './steps/loop-config.ts';
@@ -75,8 +75,9 @@ export function planWorkflow(definition: WorkflowDefinition, defaults: RetryDefa
 
 function planGraph(definition: GraphDefinition, context: Context): Graph {
   const edges = planEdges(definition);
+  const links = linkUp(edges);
   return {
-    nodes: new Map(definition.nodes.map((node) => [node.id, planNode(node, edges, context)])),
+    nodes: new Map(definition.nodes.map((node) => [node.id, planNode(node, links, context)])),
     edges,
     output: definition.output === undefined ? null : planTree(definition.output, context.names),
   };
@@ -89,7 +90,28 @@ function planEdges({ nodes, edges }: GraphDefinition): PlannedEdge[] {
   return nodes.slice(1).map(({ id }, index) => ({ from: nodes[index]?.id ?? id, to: id, branch: null }));
 }
 
-function planNode(node: DefinitionNode, edges: readonly PlannedEdge[], context: Context): PlannedNode {
+/** The edges of a graph by the nodes at their ends. */
+type Links = {
+  readonly incoming: ReadonlyMap<string, number[]>;
+  readonly outgoing: ReadonlyMap<string, number[]>;
+  /** The nodes that are superfluous once this one, a join, has started. */
+  readonly superfluous: (joinId: string) => string[];
+};
+
+/**
+ * A node is superfluous once a join started when all it could still lead to is the join. Its `error` edges do not count:
+ * a node that is cancelled does not fail.
+ */
+function linkUp(edges: readonly PlannedEdge[]): Links {
+  const indexes = [...edges.keys()];
+  return {
+    incoming: Map.groupBy(indexes, (index) => edges[index]?.to ?? ''),
+    outgoing: Map.groupBy(indexes, (index) => edges[index]?.from ?? ''),
+    superfluous: leadingOnlyTo(edges.filter((edge) => edge.branch !== 'error')),
+  };
+}
+
+function planNode(node: DefinitionNode, links: Links, context: Context): PlannedNode {
   const kind = findKind(node.type);
   if (kind === undefined) {
     throw new Error(`no kind of node is called ${node.type}`);
@@ -101,10 +123,10 @@ function planNode(node: DefinitionNode, edges: readonly PlannedEdge[], context: 
     kind,
     config: planTree(loop?.own ?? node.config, context.names),
     loop: loop === null ? null : planLoop(loop, context),
-    incoming: [...edges.keys()].filter((index) => edges[index]?.to === node.id),
-    outgoing: [...edges.keys()].filter((index) => edges[index]?.from === node.id),
+    incoming: links.incoming.get(node.id) ?? [],
+    outgoing: links.outgoing.get(node.id) ?? [],
     gate,
-    cancels: gate.cancelRest ? planCancels(node.id, edges) : [],
+    cancels: gate.cancelRest ? links.superfluous(node.id) : [],
     retry: resolveRetry(node.retry, context.defaults),
     timeoutMs: node.timeoutMs ?? null,
     onError: node.onError ?? 'fail',
@@ -121,16 +143,6 @@ function planLoop({ body, until, as, concurrency, onItemError }: LoopConfig, con
     onItemError,
     until: until === undefined ? null : planTree(until, names),
   };
-}
-
-/**
- * A node is superfluous once the join started when all it could still lead to is the join. Its `error` edges do not
- * count: a node that is cancelled does not fail.
- */
-function planCancels(joinId: string, edges: readonly PlannedEdge[]): string[] {
-  const regular = edges.filter((edge) => edge.branch !== 'error');
-  const before = ancestorsIn(regular)(joinId);
-  return [...before].filter((id) => leadsOnlyTo(id, joinId, regular));
 }
 
 function maxAttemptsIn({ nodes }: Graph): number {

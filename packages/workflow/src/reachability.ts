@@ -32,22 +32,34 @@ export function findCycles(ids: readonly string[], links: readonly Link[]): stri
   return cycles;
 }
 
-/** True when every path from `id` ends at `goal`, in a graph without cycles. */
-export function leadsOnlyTo(id: string, goal: string, links: readonly Link[]): boolean {
-  const seen = new Set<string>();
-  const stack = [id];
-  for (let current = stack.pop(); current !== undefined; current = stack.pop()) {
-    if (current === goal || seen.has(current)) {
-      continue;
-    }
-    seen.add(current);
-    const targets = links.filter((link) => link.from === current).map((link) => link.to);
-    if (targets.length === 0) {
-      return false;
-    }
-    stack.push(...targets);
+/**
+ * Answers the ids whose every path ends at `goal`, in a graph without cycles. Each answer takes time in proportion to the
+ * edges that lead there: a document of 1,000 nodes may ask for each of them.
+ */
+export function leadingOnlyTo(links: readonly Link[]): (goal: string) => string[] {
+  const sources = new Map<string, string[]>();
+  const targetCounts = new Map<string, number>();
+  for (const { from, to } of links) {
+    const known = sources.get(to);
+    if (known === undefined) sources.set(to, [from]);
+    else known.push(from);
+    targetCounts.set(from, (targetCounts.get(from) ?? 0) + 1);
   }
-  return true;
+  return (goal) => {
+    const found: string[] = [];
+    const elsewhere = new Map<string, number>();
+    const stack = [goal];
+    for (let target = stack.pop(); target !== undefined; target = stack.pop()) {
+      for (const source of sources.get(target) ?? []) {
+        const left = (elsewhere.get(source) ?? targetCounts.get(source) ?? 0) - 1;
+        elsewhere.set(source, left);
+        if (left > 0) continue;
+        found.push(source);
+        stack.push(source);
+      }
+    }
+    return found;
+  };
 }
 
 function collectSources(sources: ReadonlyMap<string, readonly string[]>, id: string): Set<string> {

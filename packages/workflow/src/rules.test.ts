@@ -686,3 +686,17 @@ test('loops in loops cannot have more steps open at a time than a run can carry'
   expect(problemsOf([foreach('each', [], { nodes: [inner] }, { concurrency: 90 })])).toEqual([]);
   expect(problemsOf([foreach('each', [], { nodes: [inner] }, { concurrency: 100 })])).toEqual(['TOO_LARGE']);
 });
+
+test('rule 12: loops in loops whose steps would have a key too long to be stored are a problem', () => {
+  const nest = (depth: number, length: number) => {
+    let body: { nodes: object[] } = { nodes: [give('x'.padEnd(length, 'x'))] };
+    for (let level = depth; level > 0; level -= 1) {
+      body = { nodes: [foreach(`l${level}`.padEnd(64, 'l'), [], body, { as: `item${level}` })] };
+    }
+    return body.nodes;
+  };
+  expect(problemsOf(nest(14, 20))).toEqual([]);
+  expect(problemsOf(nest(14, 21))).toEqual([`${'nodes[0].config.body.'.repeat(14)}nodes[0].id TOO_LARGE`]);
+  const onFailure = problemsOf([give('a')], { settings: { onFailure: { nodes: nest(14, 20) } } });
+  expect(onFailure).toEqual([`settings.onFailure.${'nodes[0].config.body.'.repeat(14)}nodes[0].id TOO_LARGE`]);
+});

@@ -1,6 +1,8 @@
 import { isRecord } from './json.ts';
 import { type DocumentOutline, listGraphs, type Outline, type OutlineNode } from './outline.ts';
 import { joinPath, type Problem } from './problem.ts';
+import { ON_FAILURE } from './step-keys.ts';
+import { MAX_ITERATIONS } from './steps/loop-config.ts';
 import { findKind } from './steps/registry.ts';
 
 /**
@@ -9,13 +11,18 @@ import { findKind } from './steps/registry.ts';
  */
 const MAX_OPEN_STEPS = 10_000;
 
+/** Characters that the key of a step may have where it is stored, and that the index of an iteration may add to it. */
+const MAX_KEY_LENGTH = 1000;
+const LONGEST_INDEX = `.${MAX_ITERATIONS - 1}.`.length;
+
 /** What belongs to the nodes of a body and means nothing on the loop itself. */
 const NOT_ON_LOOPS = ['retry', 'timeoutMs', 'idempotency'];
 /** What is about attempts; a wait is limited by its config. */
 const NOT_ON_WAITS = ['timeoutMs', 'idempotency'];
 
 /**
- * Every option of a node that its kind would silently ignore, and more iterations at a time than a run can carry.
+ * Every option of a node that its kind would silently ignore, more iterations at a time than a run can carry, and keys of
+ * steps that are too long.
  */
 export function checkOptions(outline: DocumentOutline): Problem[] {
   const nodes = listGraphs(outline).flatMap((graph) => graph.nodes);
@@ -24,7 +31,21 @@ export function checkOptions(outline: DocumentOutline): Problem[] {
   return [
     ...nodes.flatMap(checkNode),
     ...(Math.max(...open) > MAX_OPEN_STEPS ? [{ path: '', code: 'TOO_LARGE', message }] : []),
+    ...checkKeys(outline.main, 0),
+    ...(outline.onFailure === null ? [] : checkKeys(outline.onFailure, `${ON_FAILURE}.`.length)),
   ];
+}
+
+/** `before` is the length of what stands in a step's key before the id of its node. */
+function checkKeys({ nodes }: Outline, before: number): Problem[] {
+  return nodes.flatMap(({ path, id, body }) => {
+    const length = before + (id?.length ?? 0);
+    if (length > MAX_KEY_LENGTH) {
+      const message = `The key of this step has more than ${MAX_KEY_LENGTH} characters; give the loops around it shorter ids.`;
+      return [{ path: joinPath(path, 'id'), code: 'TOO_LARGE', message }];
+    }
+    return body === null ? [] : checkKeys(body, length + LONGEST_INDEX);
+  });
 }
 
 function checkNode({ path, type, given }: OutlineNode): Problem[] {

@@ -201,7 +201,7 @@ test.each<[string, object, string[]]>([
 });
 
 test.each([
-  ['wait.webhook', 'subworkflow', 'respond'],
+  ['wait.webhook', 'subworkflow'],
   ['connector.action', 'code.javascript', 'agent.execute'],
 ])('kinds that come later are refused by name: %s ...', (...types) => {
   for (const type of types) {

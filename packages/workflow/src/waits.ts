@@ -12,17 +12,22 @@ type Waiting = Extract<StepState, { status: 'waiting' }>;
 /** What can come from outside; a timer ends by time alone, a retry by an attempt, a decision by a decision. */
 const AWAITED: readonly string[] = ['approval', 'webhook', 'subworkflow'] satisfies WaitFor[];
 
-/** A running step, not a loop, begins to wait. */
+/** A running step, not a loop, begins to wait; what is due already ends at once, and its run goes on without a pause. */
 export function beginWait(
   draft: RunDraft,
-  { stepKey, attempt, for: what, dueAt }: Omit<EventOf<'step.waits'>, 'type' | 'at'>,
+  { stepKey, attempt, for: what, dueAt, at }: Omit<EventOf<'step.waits'>, 'type'>,
 ): void {
   const target = findTarget(draft, stepKey);
   if (target?.step.status !== 'running' || target.step.attempt !== attempt || target.node.loop !== null) {
     return;
   }
   const { frame, node, step } = target;
-  setStep(draft, frame, node.id, { status: 'waiting', for: what, attempt, dueAt, collect: step.collect });
+  const waiting = { status: 'waiting', for: what, attempt, dueAt, collect: step.collect } as const;
+  if (isDue(waiting, at)) {
+    endWait(draft, target, waiting);
+    return;
+  }
+  setStep(draft, frame, node.id, waiting);
   draft.effects.push({ type: 'waitStep', stepKey, attempt, for: what, dueAt });
 }
 

@@ -1,4 +1,4 @@
-import { isCollision, isDatabaseUnavailable } from '@millrace/db/failures';
+import { isCollision, isDatabaseTransient } from '@millrace/db/failures';
 import { AppError, ERROR_CATALOG, type ErrorDetail } from '@millrace/shared/errors';
 import { requestFailed } from '@millrace/shared/events';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
@@ -45,12 +45,12 @@ export function toAppError(error: unknown): AppError {
       cause: error,
     });
   }
-  if (isDatabaseUnavailable(error))
-    return new AppError('DATABASE_UNAVAILABLE', undefined, { cause: error, retryAfterSec: 1 });
   if (isCollision(error))
     return new AppError('CONFLICT', 'Something this depends on was changed or deleted at the same moment; try again.', {
       cause: error,
     });
+  if (isDatabaseTransient(error))
+    return new AppError('DATABASE_UNAVAILABLE', undefined, { cause: error, retryAfterSec: 1 });
   const status = (error as Partial<FastifyError>)?.statusCode;
   if (status === 413) return new AppError('PAYLOAD_TOO_LARGE', undefined, { cause: error });
   if (status === 415) return new AppError('UNSUPPORTED_MEDIA_TYPE', undefined, { cause: error });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import { isDatabaseTransient } from '@millrace/db/failures';
 import { findAnswer, finishAnswer, reserveAnswer } from '@millrace/db/idempotency';
 import type { OrgTx } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
@@ -54,12 +55,17 @@ export async function answerIdempotently(
     }
     try {
       const created = await create();
-      await finishAnswer(deps.db, orgId, idempotency.key, reply.statusCode);
+      // What is done is done: without this the next request with the key waits a while, and gets the same answer.
+      await finishAnswer(deps.db, orgId, idempotency.key, reply.statusCode).catch(unlessTransient);
       return created;
     } catch (error) {
       if (!(error instanceof AnswerTaken)) throw error;
     }
   }
+}
+
+function unlessTransient(error: unknown): void {
+  if (!isDatabaseTransient(error)) throw error;
 }
 
 /**

@@ -77,3 +77,16 @@ it.each(contracts.map((contract) => [contract.id, contract] as const))('describe
   if (contract.auth === 'bearer') expect(operation.security).toEqual([{ bearer: [] }]);
   if (contract.auth === 'public') expect(operation.security).toBeUndefined();
 });
+
+it('shows the reference at /docs, and answers 404 below it where there is nothing', async () => {
+  const page = await api.app.inject('/docs/');
+  expect(page.headers['content-type']).toMatch(/^text\/html/);
+  expect(page.body).toContain('/v1/openapi.json');
+  const bundle = await api.app.inject('/docs/js/scalar.js');
+  expect(bundle.headers['content-type']).toMatch(/javascript/);
+  expect(bundle.rawPayload.length).toBeGreaterThan(1_000_000);
+  const none = await api.app.inject('/docs/none');
+  expect([none.statusCode, none.json()]).toEqual([404, expect.objectContaining({ code: 'NOT_FOUND' })]);
+  const plain = await api.app.inject('/docs');
+  expect(plain).toMatchObject({ statusCode: 301, headers: { location: '/docs/' } });
+});

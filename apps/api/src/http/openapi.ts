@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import type { Contract } from '@millrace/shared/contracts/contract';
-import reference from '@scalar/fastify-api-reference';
 import type { FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 
-/** OpenAPI 3.1 from the very schemas that validate, at `/v1/openapi.json`, and a readable reference at `/docs`. */
+/** OpenAPI 3.1 from the very schemas that validate, at `/v1/openapi.json`. */
 export async function serveOpenApi(app: FastifyInstance): Promise<void> {
   const contracts = new Map<string, Contract>();
   app.addHook('onRoute', ({ config }) => {
@@ -30,48 +28,7 @@ export async function serveOpenApi(app: FastifyInstance): Promise<void> {
     transform: describeRoute,
     transformObject: (input) => completeOperations(contracts, jsonSchemaTransformObject(input)),
   });
-  await app.register(serveReference);
 }
-
-/** The reference page is one bundle with an inline start script; it shows public text only and no user content. */
-async function serveReference(app: FastifyInstance): Promise<void> {
-  app.addHook('onSend', async (_request, reply, payload) => {
-    const isPage = String(reply.getHeader('content-type')).startsWith('text/html');
-    reply.header('content-security-policy', referencePolicy(isPage ? String(payload) : ''));
-    return payload;
-  });
-  await app.register(reference, {
-    routePrefix: '/docs',
-    configuration: {
-      url: '/v1/openapi.json',
-      withDefaultFonts: false,
-      telemetry: false,
-      // A self-hosted page offers nobody else's services.
-      showDeveloperTools: 'never',
-      hideClientButton: true,
-      agent: { disabled: true },
-      mcp: { disabled: true },
-    },
-  });
-}
-
-/** Allows the page's own inline scripts by their hash, and so no other. The bundle writes styles into elements. */
-function referencePolicy(page: string): string {
-  const scripts = [...page.matchAll(INLINE_SCRIPT)].map(([, script = '']) => script);
-  const hashes = scripts.map((script) => ` 'sha256-${createHash('sha256').update(script).digest('base64')}'`);
-  return [
-    "default-src 'self'",
-    `script-src 'self'${hashes.join('')}`,
-    "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data:",
-    "object-src 'none'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join(';');
-}
-
-const INLINE_SCRIPT = /<script(?: type="text\/javascript")?>([^<]*)<\/script>/g;
 
 export function serveOpenApiDocument(app: FastifyInstance): void {
   app.get('/v1/openapi.json', { schema: { hide: true } as object }, async () => app.swagger());

@@ -26,11 +26,13 @@ export function splitPage<Row extends Position>(
   return { page, nextCursor };
 }
 
-function writeCursor({ createdAt, id }: Position): string {
+/** Names a place for a client to go on from. */
+export function writeCursor({ createdAt, id }: Position): string {
   return Buffer.from(JSON.stringify([createdAt.toISOString(), id])).toString('base64url');
 }
 
-function readCursor(cursor: string): Position {
+/** Throws 400 for what is no cursor of ours. */
+export function readCursor(cursor: string): Position {
   try {
     const [createdAt, id] = Cursor.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()));
     return { createdAt: new Date(createdAt), id };

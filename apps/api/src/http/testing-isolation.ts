@@ -123,11 +123,14 @@ function foreignQuery({ victim, marker }: IsolationScene, { query }: Contract): 
   return given.length > 0 ? `?${new URLSearchParams(given)}` : '';
 }
 
-/** The sample body with the victim's objects wherever it names one. */
+/** The sample body with the victim's objects wherever it names one, in its filter too. */
 function withForeignIds(body: Record<string, unknown>, ids: Record<string, string>): Record<string, unknown> {
-  const foreign = { ...ids, userId: ids.memberId };
+  const foreign: Record<string, unknown> = { ...ids, userId: ids.memberId };
   return Object.fromEntries(
-    Object.entries(body).map(([name, value]) => [name, foreign[name as keyof typeof foreign] ?? value]),
+    Object.entries(body).map(([name, value]) => {
+      if (name === 'filter') return [name, withForeignIds(value as Record<string, unknown>, ids)];
+      return [name, foreign[name] ?? value];
+    }),
   );
 }
 

@@ -62,6 +62,8 @@ export const SAMPLE_BODIES: Record<string, Record<string, unknown>> = {
   publishWorkflow: { note: 'First' },
   createRun: { input: { n: [1, { m: 2 }] } },
   retryRun: { latest: true },
+  cancelRuns: { filter: { workflowId: newId(), from: '2020-01-01T00:00:00Z' }, limit: 10 },
+  retryRuns: { filter: { workflowId: newId(), search: 'flow' }, latest: true },
   testStep: { dsl: STEP_A, stepId: 'a', sample: { input: {}, steps: { b: 1 } } },
   putVariable: { value: { region: 'eu' } },
   putHookSecret: { secret: 'long enough to sign' },

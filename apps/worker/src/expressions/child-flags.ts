@@ -5,18 +5,21 @@ import { fileURLToPath } from 'node:url';
 
 const WORKFLOW = '@millrace/workflow';
 
-export const CHILD_PROGRAM = fileURLToPath(new URL('./expression-child.ts', import.meta.url));
+const OWN_FILE = fileURLToPath(import.meta.url);
+/** A build is single files side by side; run from the sources, the child needs the packages that it imports. */
+const IS_BUILT = OWN_FILE.endsWith('.mjs');
+export const CHILD_PROGRAM = join(dirname(OWN_FILE), IS_BUILT ? 'expression-child.mjs' : 'expression-child.ts');
 /** Megabytes of JavaScript heap; a child that needs more dies, and only the child. */
 export const CHILD_HEAP_MB = 64;
 
 /**
- * Node's flags for a child: it may read the packages it is made of and nothing else, write nothing, start nothing, and
+ * Node's flags for a child: it may read what it is made of and nothing else, write nothing, start nothing, and
  * turn no text into code.
  */
 export function childFlags(): string[] {
   return [
     '--permission',
-    ...readablePaths().map((path) => `--allow-fs-read=${path}`),
+    ...[CHILD_PROGRAM, ...(IS_BUILT ? [] : packagePaths())].map((path) => `--allow-fs-read=${path}`),
     `--max-old-space-size=${CHILD_HEAP_MB}`,
     '--disable-proto=delete',
     '--disallow-code-generation-from-strings',
@@ -24,10 +27,10 @@ export function childFlags(): string[] {
 }
 
 /**
- * The program, @millrace/workflow under its real path and under the link npm made for it (Node checks both), and the
- * packages that one depends on.
+ * @millrace/workflow under its real path and under the link npm made for it (Node checks both), and the packages that it
+ * depends on.
  */
-function readablePaths(): string[] {
+function packagePaths(): string[] {
   const workflowRoot = dirname(dirname(fileURLToPath(import.meta.resolve(`${WORKFLOW}/expression`))));
   const requireFromWorkflow = createRequire(join(workflowRoot, 'package.json'));
   const { dependencies = {} }: { dependencies?: Record<string, string> } = requireFromWorkflow('./package.json');
@@ -36,7 +39,7 @@ function readablePaths(): string[] {
     ...installedAt(createRequire(import.meta.url), WORKFLOW),
     ...Object.keys(dependencies).flatMap((name) => installedAt(requireFromWorkflow, name)),
   ];
-  return [CHILD_PROGRAM, ...roots.map((root) => join(root, '*'))];
+  return roots.map((root) => join(root, '*'));
 }
 
 /** Where Node finds a package from here: the first `node_modules` on the way up that has it. */

@@ -195,12 +195,25 @@ describe('a child', () => {
     expect(await answer).toEqual(SUM_RESULT);
   });
 
-  test('that others kill while it is idle is replaced', async () => {
+  test('that others kill while it is idle is replaced once it is needed', async () => {
     const pool = open({ size: 1 });
     await pool.evaluate(SUM);
     children[0]?.kill('SIGKILL');
-    await eventually(() => children.length === 2);
+    await eventually(() => children[0]?.signalCode === 'SIGKILL');
     expect(await pool.evaluate(SUM)).toEqual(SUM_RESULT);
+    expect(children).toHaveLength(2);
+  });
+
+  test('is started by the first request that finds none free, never beyond the size, and ended when it was idle for long', async () => {
+    const pool = open({ size: 2, deadlineMs: 20_000, idleMs: 1_000 });
+    expect(children).toHaveLength(0);
+    await pool.evaluate(SUM);
+    expect(children).toHaveLength(1);
+    await Promise.all(Array.from({ length: 10 }, () => pool.evaluate(SUM)));
+    expect(children).toHaveLength(2);
+    await eventually(() => children.every(({ signalCode }) => signalCode === 'SIGKILL'));
+    expect(await pool.evaluate(SUM)).toEqual(SUM_RESULT);
+    expect(children).toHaveLength(3);
   });
 
   test('ignores Ctrl-C and a polite end: the worker decides', async () => {
@@ -373,10 +386,12 @@ describe('the end', () => {
     await pool.close();
   });
 
-  test('close right after opening leaves no child behind', async () => {
+  test('close while children start leaves none behind', async () => {
     const pool = open({ size: 2 });
+    const outcomes = Promise.allSettled([pool.evaluate(SUM), pool.evaluate(SUM)]);
+    await eventually(() => children.length === 2);
     await pool.close();
-    expect(children).toHaveLength(2);
+    for (const outcome of await outcomes) expect(outcome.status).toBe('rejected');
     for (const { pid } of children) expect(pid !== undefined && isAlive(pid)).toBe(false);
   });
 

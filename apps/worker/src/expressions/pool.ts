@@ -21,16 +21,18 @@ export type ExpressionPool = {
 };
 
 export type ExpressionPoolOptions = {
-  /** Children, all started at once and kept warm. */
+  /** At most so many children at a time. Each is some 60 MB, so one is started only once a request finds none free. */
   size: number;
   /** Milliseconds a child may work on one request before it is killed (1000). Waiting for a free child does not count. */
   deadlineMs?: number;
+  /** Milliseconds a child stays warm without anything to do (300 000). */
+  idleMs?: number;
 };
 
-/** Starts the children in the background; they keep this process alive only while they start or work. */
-export function openExpressionPool({ size, deadlineMs = 1000 }: ExpressionPoolOptions): ExpressionPool {
-  const pool: Pool = { size, deadlineMs, queue: [], seats: new Set(), closing: null };
-  fillSeats(pool);
+/** Starts no child yet. Children keep this process alive only while they start or work. */
+export function openExpressionPool(options: ExpressionPoolOptions): ExpressionPool {
+  const { size, deadlineMs = 1000, idleMs = 300_000 } = options;
+  const pool: Pool = { size, deadlineMs, idleMs, queue: [], seats: new Set(), closing: null };
   return {
     evaluate: (request, signal) => submit(pool, request, signal),
     close: () => close(pool),
@@ -54,10 +56,17 @@ type Job = {
   resolve(result: ExpressionResult): void;
   reject(reason: unknown): void;
 };
-type Seat = { child: Child; isReady: boolean; job: Job | null; timer: NodeJS.Timeout | undefined };
+type Seat = {
+  child: Child;
+  isReady: boolean;
+  job: Job | null;
+  timer: NodeJS.Timeout | undefined;
+  idleTimer: NodeJS.Timeout | undefined;
+};
 type Pool = {
   size: number;
   deadlineMs: number;
+  idleMs: number;
   queue: Job[];
   seats: Set<Seat>;
   closing: { promise: Promise<void>; resolve(): void } | null;
@@ -80,14 +89,16 @@ async function submit(
   const job: Job = { path: rest.path, message, isSecondTry: false, resolve, reject };
   signal?.addEventListener('abort', () => abandon(pool, job, signal.reason), { once: true });
   pool.queue.push(job);
-  fillSeats(pool);
-  giveWork(pool);
+  serve(pool);
   return promise;
 }
 
-/** Also the second chance for children that could not start: they are not started again before someone asks. */
-function fillSeats(pool: Pool): void {
-  while (pool.seats.size < pool.size) openSeat(pool);
+/** A request that finds no child free, nor one that is about to be, has another one started. */
+function serve(pool: Pool): void {
+  giveWork(pool);
+  const starting = [...pool.seats].filter((seat) => !seat.isReady).length;
+  const wanted = Math.min(pool.queue.length - starting, pool.size - pool.seats.size);
+  for (let started = 0; started < wanted; started++) openSeat(pool);
 }
 
 function openSeat(pool: Pool): void {
@@ -95,7 +106,7 @@ function openSeat(pool: Pool): void {
     child: startChild({
       onReady() {
         seat.isReady = true;
-        setIdle(seat);
+        setIdle(pool, seat);
         giveWork(pool);
       },
       onAnswer: (text) => takeAnswer(pool, seat, text),
@@ -104,15 +115,23 @@ function openSeat(pool: Pool): void {
     isReady: false,
     job: null,
     timer: setTimeout(() => seat.child.kill(), START_DEADLINE_MS),
+    idleTimer: undefined,
   };
   pool.seats.add(seat);
 }
 
-function setIdle(seat: Seat): void {
+function setIdle(pool: Pool, seat: Seat): void {
   clearTimeout(seat.timer);
   seat.timer = undefined;
   seat.job = null;
   seat.child.hold(false);
+  seat.idleTimer = setTimeout(() => dismiss(pool, seat), pool.idleMs).unref();
+}
+
+/** It leaves its seat at once, so that no request is given to a child that is about to be gone. */
+function dismiss(pool: Pool, seat: Seat): void {
+  pool.seats.delete(seat);
+  seat.child.kill();
 }
 
 function giveWork(pool: Pool): void {
@@ -120,6 +139,7 @@ function giveWork(pool: Pool): void {
     if (!seat.isReady || seat.job !== null || seat.timer !== undefined) continue;
     const job = pool.queue.shift();
     if (job === undefined) return;
+    clearTimeout(seat.idleTimer);
     seat.job = job;
     seat.child.hold(true);
     // An answer may be waiting in the pipe when this process was busy itself; setImmediate lets it in first.
@@ -137,7 +157,7 @@ function takeAnswer(pool: Pool, seat: Seat, text: string): void {
     seat.child.kill();
     return;
   }
-  setIdle(seat);
+  setIdle(pool, seat);
   job.resolve(result);
   giveWork(pool);
 }
@@ -184,15 +204,16 @@ function abandon(pool: Pool, job: Job, reason: unknown): void {
 
 function loseChild(pool: Pool, seat: Seat, signal: NodeJS.Signals | null, report: string): void {
   clearTimeout(seat.timer);
+  clearTimeout(seat.idleTimer);
   pool.seats.delete(seat);
   if (seat.job !== null) settleLost(pool, seat.job, signal);
   if (pool.closing !== null) {
     if (pool.seats.size === 0) pool.closing.resolve();
     return;
   }
-  if (seat.isReady) fillSeats(pool);
+  // One that could not even start is not started again before someone asks.
+  if (seat.isReady) serve(pool);
   if (pool.seats.size === 0) rejectAll(pool, new Error(`no expression child could be started: ${report.trim()}`));
-  giveWork(pool);
 }
 
 function settleLost(pool: Pool, job: Job, signal: NodeJS.Signals | null): void {

@@ -4,7 +4,7 @@ import { isLongerThan, type Json } from '@millrace/workflow/json';
 import { countAttempts, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded, type RunState } from '@millrace/workflow/state';
 import { startWaiting } from './attempts.ts';
-import { type Execution, ITERATION, LARGE_CHARACTERS, noChanges } from './execution.ts';
+import { type Changes, type Execution, ITERATION, LARGE_CHARACTERS, noChanges } from './execution.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
 import { assertHeld, persist } from './persist.ts';
 
@@ -25,11 +25,25 @@ export async function commit(run: Execution): Promise<void> {
     signals: changes.signals,
   });
   if ([...changes.steps.values()].some(({ status }) => status !== 'running')) run.onProgress();
+  if (mayAnswer(run, changes)) tellWhoWaits(run);
   run.endError = changes.error ?? null;
   for (const step of changes.steps.values()) forgetStored(run, step);
   for (const stepKey of changes.aborts) dropAttempt(run, stepKey);
   run.waiting.push(...changes.starts);
   startWaiting(run);
+}
+
+/** The first `respond` is the answer; without one the end of the run is. */
+function mayAnswer({ isAnswered, state }: Execution, { steps }: Changes): boolean {
+  if (!isAnswered) return false;
+  return (
+    hasEnded(state) || [...steps.values()].some(({ type, status }) => type === 'respond' && status === 'succeeded')
+  );
+}
+
+/** Nobody waits for this: who misses it looks every second. */
+function tellWhoWaits({ deps, claim }: Execution): void {
+  void deps.queue.ringAnswer(claim.runId).catch(() => {});
 }
 
 /**

@@ -8,6 +8,7 @@ import { initialState, type RunState } from '@millrace/workflow/state';
 import type { Deps } from '../deps.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import type { Lease } from './lease.ts';
+import type { PreparedVersion } from './planner.ts';
 import type { TracedRun } from './traced-run.ts';
 
 /** An attempt that is recorded as running and may be started. */
@@ -53,6 +54,8 @@ export interface Execution {
   readonly claim: TracedRun;
   readonly plan: Plan;
   readonly constants: Record<string, Json>;
+  /** Whether somebody may wait for what it answers. */
+  readonly isAnswered: boolean;
   readonly lease: Lease;
   /** PostgreSQL's time in epoch milliseconds, carried on from the claim: the machine's own clock may be wrong. */
   readonly clock: () => number;
@@ -90,16 +93,18 @@ export interface Execution {
 export function openExecution(
   deps: Deps,
   claim: TracedRun,
-  prepared: { plan: Plan; constants: Record<string, Json> },
+  { plan, constants, isAnswered }: PreparedVersion,
   lease: Lease,
   onProgress: () => void,
 ): Execution {
   // What this program wrote into the row earlier. Were it anything else, the run would fail by an exception.
-  const state = claim.state === null ? initialState(prepared.plan) : (claim.state as RunState);
+  const state = claim.state === null ? initialState(plan) : (claim.state as RunState);
   return {
     deps,
     claim,
-    ...prepared,
+    plan,
+    constants,
+    isAnswered: isAnswered && claim.triggerType === 'trigger.webhook',
     lease,
     clock: () => Math.floor(claim.nowMs + performance.now() - lease.claimedAt),
     inbox: createInbox(),

@@ -3,8 +3,16 @@ import { type Plan, planWorkflow } from '@millrace/workflow/plan';
 import type { RetryDefaults } from '@millrace/workflow/retry';
 import { validateDefinition } from '@millrace/workflow/validate';
 
+/** What executing runs of a version takes from its document. */
+export interface PreparedVersion {
+  readonly plan: Plan;
+  readonly constants: Record<string, Json>;
+  /** Whether the sender of its webhook waits for what a run answers. */
+  readonly isAnswered: boolean;
+}
+
 type Prepared =
-  | { readonly ok: true; readonly plan: Plan; readonly constants: Record<string, Json> }
+  | ({ readonly ok: true } & PreparedVersion)
   /** The stored document is not one this version can run; `problem` names the first reason. */
   | { readonly ok: false; readonly problem: string };
 
@@ -46,5 +54,7 @@ function prepare(document: unknown, defaults: RetryDefaults): Prepared {
   const { definition } = validation;
   // Constants come from a JSON document whose bounds were checked.
   const constants = (definition.constants ?? {}) as Record<string, Json>;
-  return { ok: true, plan: planWorkflow(definition, defaults), constants };
+  const { trigger } = definition;
+  const isAnswered = trigger.type === 'trigger.webhook' && trigger.config?.reply === 'result';
+  return { ok: true, plan: planWorkflow(definition, defaults), constants, isAnswered };
 }

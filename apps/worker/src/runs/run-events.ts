@@ -46,10 +46,20 @@ export function logPaused(run: Execution): void {
   const fields = { ...refOf(run.claim), attemptCount: run.attemptCount };
   const dueAt = nextAttemptAt === null ? null : new Date(nextAttemptAt).toISOString();
   if (status === 'waiting') workflowRunWaiting(run.deps.log, { ...fields, nextAttemptAt: dueAt });
-  const [retry] = listSteps(run.state).filter(({ step }) => step.status === 'waiting' && step.dueAt === nextAttemptAt);
-  if (status !== 'queued' || retry === undefined || dueAt === null) return;
-  const errorCode = run.errors.get(retry.stepKey)?.code ?? 'UNKNOWN';
-  workflowRunRetried(run.deps.log, { ...fields, errorCode, nextAttemptAt: dueAt, stepId: retry.stepKey });
+  const stepId = firstRetryOf(run.state);
+  if (status !== 'queued' || stepId === null || dueAt === null) return;
+  const errorCode = run.errors.get(stepId)?.code ?? 'UNKNOWN';
+  workflowRunRetried(run.deps.log, { ...fields, errorCode, nextAttemptAt: dueAt, stepId });
+}
+
+/** Of a run that only waits for retries. The run itself may be due earlier: when its time is over. */
+function firstRetryOf(state: RunState): string | null {
+  let first: { stepKey: string; dueAt: number } | null = null;
+  for (const { stepKey, step } of listSteps(state)) {
+    if (step.status !== 'waiting' || step.dueAt === null) continue;
+    if (first === null || step.dueAt < first.dueAt) first = { stepKey, dueAt: step.dueAt };
+  }
+  return first?.stepKey ?? null;
 }
 
 /** `error` null: the run succeeded, or was cancelled. Durations are milliseconds by PostgreSQL's clock. */

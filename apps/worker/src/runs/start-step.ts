@@ -70,6 +70,8 @@ async function runPure(
   const output = toStorable(result.output);
   if (!output.ok) return stepFailed(run, stepKey, attempt, output.error);
   noteSuccess(run, stepKey, attempt, output.value, input);
+  // Somebody waits for it: nothing slow may come before it is stored.
+  if (node.kind.type === 'respond') run.changes.holdsResult = true;
   const { branch } = result;
   return { type: 'step.succeeded', stepKey, attempt, at: run.clock(), ...(branch === undefined ? {} : { branch }) };
 }

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import { bigint, integer, jsonb, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
 import { app, bytea, instant, orgId } from './columns.ts';
 
@@ -38,6 +39,10 @@ export const workflowRuns = app.table(
     createdAt: instant('created_at').notNull().defaultNow(),
     startedAt: instant('started_at'),
     finishedAt: instant('finished_at'),
+    /** The status of a run that failed or was cancelled, for the index of these. */
+    unsuccessfulStatus: text('unsuccessful_status')
+      .$type<'failed' | 'cancelled'>()
+      .generatedAlwaysAs(sql`CASE WHEN status IN ('failed', 'cancelled') THEN status END`),
   },
   (table) => [primaryKey({ columns: [table.orgId, table.id] })],
 );

@@ -53,13 +53,19 @@ const Step = z
 export type Step = z.infer<typeof Step>;
 
 const WorkflowRuns = '/v1/orgs/:orgId/workflows/:workflowId/runs';
-const Filters = PageQuery.extend({
+/** Which runs of an organization. */
+export const RunFilter = z.strictObject({
   status: RunStatus.optional(),
+  workflowId: Id.optional(),
+  /** Created at or after. */
   from: Time.optional(),
+  /** Created before. */
   to: Time.optional(),
   /** The id of a run, or part of a workflow's name. */
   search: z.string().max(120).optional(),
 });
+export type RunFilter = z.infer<typeof RunFilter>;
+const Filters = PageQuery.extend(RunFilter.shape);
 const RunPage = z.object({ runs: z.array(Run), nextCursor: NextCursor });
 const base = { tag: 'Runs', auth: 'bearer' } as const;
 
@@ -86,7 +92,7 @@ export const listWorkflowRuns = defineContract({
   summary: 'The runs of one workflow, newest first',
   permission: 'run:read',
   params: WorkflowParams,
-  query: Filters,
+  query: Filters.omit({ workflowId: true }),
   status: 200,
   response: RunPage,
 });
@@ -99,7 +105,7 @@ export const listRuns = defineContract({
   summary: 'The runs of the organization, newest first',
   permission: 'run:read',
   params: OrgParams,
-  query: Filters.extend({ workflowId: Id.optional() }),
+  query: Filters,
   status: 200,
   response: RunPage,
 });
@@ -116,46 +122,42 @@ export const getRun = defineContract({
   response: z.object({ run: Run, steps: z.array(Step) }),
 });
 
-const RunPath = WorkflowParams.extend({ runId: Id });
-const StepPath = RunPath.extend({ stepId: z.string().min(1).max(1000) });
-const whole = {
+/** What a run that has not ended is at, or waits for. */
+export const Standing = z
+  .object({
+    code: z.enum([
+      'QUEUE_UNAVAILABLE',
+      'NO_WORKER',
+      'WAITING_FOR_WORKER',
+      'WORKER_LOST',
+      'EXECUTING',
+      'WAITING_FOR_DECISION',
+      'WAITING_FOR_APPROVAL',
+      'WAITING_FOR_WEBHOOK',
+      'WAITING_FOR_RUN',
+      'WAITING_FOR_RETRY',
+      'WAITING_FOR_TIME',
+    ]),
+    /** A sentence for people. */
+    message: z.string(),
+    /** When it goes on by itself at the latest; null when that is somebody else's to say. */
+    until: Time.nullable(),
+    /** The steps it is about, at most 20. */
+    stepIds: z.array(z.string()),
+  })
+  .meta({ id: 'Standing' });
+export type Standing = z.infer<typeof Standing>;
+
+export const getRunStanding = defineContract({
   ...base,
+  id: 'getRunStanding',
   method: 'GET',
+  path: `${WorkflowRuns}/:runId/standing`,
+  summary: 'Why a run is not moving, or what it is at; null once it has ended',
   permission: 'run:read',
+  params: WorkflowParams.extend({ runId: Id }),
   status: 200,
-  response: z.object({ value: z.unknown() }),
-} as const;
-
-export const getRunInput = defineContract({
-  ...whole,
-  id: 'getRunInput',
-  path: `${WorkflowRuns}/:runId/input`,
-  summary: 'The input of a run, however large',
-  params: RunPath,
-});
-
-export const getRunOutput = defineContract({
-  ...whole,
-  id: 'getRunOutput',
-  path: `${WorkflowRuns}/:runId/output`,
-  summary: 'The output of a run, however large',
-  params: RunPath,
-});
-
-export const getStepInput = defineContract({
-  ...whole,
-  id: 'getStepInput',
-  path: `${WorkflowRuns}/:runId/steps/:stepId/input`,
-  summary: 'The input of a step, however large; credentials in it are hidden',
-  params: StepPath,
-});
-
-export const getStepOutput = defineContract({
-  ...whole,
-  id: 'getStepOutput',
-  path: `${WorkflowRuns}/:runId/steps/:stepId/output`,
-  summary: 'The output of a step, however large',
-  params: StepPath,
+  response: z.object({ standing: Standing.nullable() }),
 });
 
 /** What happened to a run: a step changed, the run ended, somebody decided or asked for its end. */
@@ -216,7 +218,7 @@ export const decideStep = defineContract({
   path: `${WorkflowRuns}/:runId/steps/:stepId/decide`,
   summary: 'Answer an approval, or say what to do about a step whose outcome nobody knows',
   permission: 'run:decide',
-  params: StepPath,
+  params: WorkflowParams.extend({ runId: Id, stepId: z.string().min(1).max(1000) }),
   body: z.strictObject({
     /** An approval is `approved` or `rejected`; a step of unknown outcome is to `retry`, `skip` with a value, or `fail`. */
     decision: z.enum(['approved', 'rejected', 'retry', 'skip', 'fail']),

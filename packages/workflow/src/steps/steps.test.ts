@@ -143,10 +143,28 @@ test('a fail gives its code, FAILED without one, and its message as text', () =>
 
 test('a respond gives status 200, no headers and no body unless it says so', () => {
   expect(run('respond', {})).toEqual({ ok: true, output: { status: 200, headers: {}, body: null } });
-  expect(run('respond', { status: 404, headers: { a: 'b' }, body: [1] })).toEqual({
+  expect(run('respond', { status: 404, headers: { ETag: 'b', 'retry-after': 5 }, body: [1] })).toEqual({
     ok: true,
-    output: { status: 404, headers: { a: 'b' }, body: [1] },
+    output: { status: 404, headers: { etag: 'b', 'retry-after': '5' }, body: [1] },
   });
+});
+
+test.each(['a\r\nset-cookie: b=1', 'a\u0000', 'ł', ['a'], null, 'x'.repeat(2001)])(
+  'a respond fails when the value of a header is not one line of text: %j',
+  (value) => {
+    expect(run('respond', { headers: { etag: value } })).toMatchObject({
+      ok: false,
+      error: { code: 'HEADER_INVALID' },
+    });
+  },
+);
+
+test('a respond has only headers that are safe under the address of the platform', () => {
+  const isValid = (name: string) => findKind('respond')?.config.safeParse({ headers: { [name]: 'x' } }).success;
+  expect(['Content-Type', 'cache-control', 'etag'].filter((name) => !isValid(name))).toEqual([]);
+  const refused = ['set-cookie', 'location', 'connection', 'transfer-encoding', 'content-length', 'x-accel-redirect'];
+  const others = ['access-control-allow-origin', 'content-security-policy', 'refresh', 'clear-site-data', '', 'a b'];
+  expect([...refused, ...others].filter(isValid)).toEqual([]);
 });
 
 test('the cases of a switch have names of their own, none of them that of a branch every switch has', () => {

@@ -14,6 +14,7 @@ describe('a trigger', () => {
     { type: 'trigger.manual', config: {} },
     { type: 'trigger.webhook' },
     { type: 'trigger.webhook', config: { methods: ['GET', 'PUT'], reply: 'accepted' } },
+    { type: 'trigger.webhook', config: { reply: 'result' } },
     ...['standard-webhooks', 'stripe', 'slack'].map((scheme) => ({
       type: 'trigger.webhook',
       config: { signature: { scheme, toleranceSec: 60 } },
@@ -30,7 +31,7 @@ describe('a trigger', () => {
     [{ type: 'trigger.mail' }, 'trigger.type INVALID_VALUE'],
     [{ type: 5 }, 'trigger.type INVALID_VALUE'],
     [{ type: 'trigger.connector' }, 'trigger.type UNSUPPORTED'],
-    [{ type: 'trigger.webhook', config: { reply: 'result' } }, 'trigger.config.reply UNSUPPORTED'],
+    [{ type: 'trigger.webhook', config: { reply: 'never' } }, 'trigger.config.reply INVALID_VALUE'],
     [{ type: 'trigger.manual', path: '/x' }, 'trigger.path UNKNOWN_KEY'],
   ])('%j is refused by name', (trigger, problem) => {
     expect(problemsOf(trigger)).toEqual([problem]);
@@ -42,7 +43,6 @@ describe('a webhook trigger', () => {
     [{ methods: [] }, 'trigger.config.methods INVALID_VALUE'],
     [{ methods: ['POST', 'POST'] }, 'trigger.config.methods INVALID_VALUE'],
     [{ methods: ['HEAD'] }, 'trigger.config.methods[0] INVALID_VALUE'],
-    [{ reply: 'result' }, 'trigger.config.reply UNSUPPORTED'],
     [{ reply: 'later' }, 'trigger.config.reply INVALID_VALUE'],
     [{ secret: 'x' }, 'trigger.config.secret UNKNOWN_KEY'],
     [{ signature: {} }, 'trigger.config.signature.scheme REQUIRED'],

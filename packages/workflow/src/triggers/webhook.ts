@@ -27,7 +27,8 @@ const Config = z.strictObject({
     .max(METHODS.length)
     .refine((methods) => new Set(methods).size === methods.length, { message: 'Name each method once.' })
     .optional(),
-  reply: z.enum(['accepted']).optional(),
+  /** Whether the sender hears at once that the request is stored, or waits for what the run answers. */
+  reply: z.enum(['accepted', 'result']).optional(),
   signature: Signature.optional(),
 });
 

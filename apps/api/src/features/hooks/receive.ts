@@ -1,5 +1,6 @@
 import { makeHookRun, storeDelivery } from '@millrace/db/hooks';
 import { findWorkflowByHook } from '@millrace/db/lookups';
+import type { RunAnswer } from '@millrace/db/run-answers';
 import { workflowHooks } from '@millrace/db/schema/hooks';
 import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
@@ -48,16 +49,20 @@ export async function openHook(context: PublicContext, token: string, reply: Fas
   throw new AppError('METHOD_NOT_ALLOWED');
 }
 
+type Received = { deliveryId: string; answer: RunAnswer | null } | { challenge: string };
+
 /**
  * Accepts a request once its signature holds: it is stored before anybody hears so, then made into a run. What cannot be
  * made now is made by a sweeper, so neither Redis nor the end of this process loses it. A request that was accepted before
- * under the same name gets the same answer and no second run.
+ * under the same name gets the same answer and no second run. Where the workflow answers itself, `answer` is what its run
+ * said; null when that takes too long, or `signal` says that the sender has hung up.
  */
 export async function receiveHook(
   context: PublicContext,
   hook: OpenHook,
   request: HookRequest,
-): Promise<{ deliveryId: string } | { challenge: string }> {
+  signal: AbortSignal,
+): Promise<Received> {
   const { deps } = context;
   const { signature } = hook.config;
   if (signature) assertSigned(context, hook, request);
@@ -71,8 +76,12 @@ export async function receiveHook(
     const maxAttempts = await maxAttemptsOf(tx, workflowId, version, deps.config);
     return storeDelivery(tx, { ...delivery, maxAttempts });
   });
-  if (stored.isNew) await startRunOf(context, orgId, stored.id);
-  return { deliveryId: stored.id };
+  const { isNew, runId } = stored;
+  // Before the run begins: it may answer at once.
+  const waiting =
+    hook.config.reply === 'result' ? deps.hookAnswers.wait({ orgId, runId }, { signal, isKnown: !isNew }) : null;
+  if (isNew) await startRunOf(context, orgId, stored.id);
+  return { deliveryId: stored.id, answer: await waiting };
 }
 
 /** A request that proves nothing tells its sender nothing; the log says what was wrong. */

@@ -6,7 +6,9 @@ import type { Deps } from '../../deps.ts';
 import { MAX_BODY_BYTES } from '../../http/body-limit.ts';
 import { envelopeStatuses } from '../../http/errors.ts';
 import { openContext, route } from '../../http/route.ts';
+import type { HookRequest } from './input.ts';
 import { type OpenHook, openHook, receiveHook } from './receive.ts';
+import { sendAnswer } from './reply.ts';
 import { deleteHookSecret, putHookSecret, rotateHook } from './service.ts';
 
 export function serveHooks(app: FastifyInstance, deps: Deps): void {
@@ -29,14 +31,15 @@ const schema = {
   operationId: 'receiveHook',
   summary: 'Start a run of the workflow with this address; 202 only when the request is stored',
   description:
-    'Takes a body of any type, at most 1 MiB, with the signature that the workflow asks for; also by GET, PUT, PATCH and DELETE where the workflow names them. The token is the credential.',
+    'Takes a body of any type, at most 1 MiB, with the signature that the workflow asks for; also by GET, PUT, PATCH and DELETE where the workflow names them. The token is the credential. A workflow with `reply: "result"` answers itself, with any status and body; 202 when that takes too long.',
   tags: ['Runs'],
   params: z.strictObject({ token: z.string() }),
   response: {
     202: z.object({ deliveryId: Id }),
     200: z.object({ challenge: z.string() }).meta({ description: 'The word that Slack asks a new address to repeat.' }),
     ...envelopeStatuses(['BAD_REQUEST', 'UNAUTHORIZED', 'NOT_FOUND', 'METHOD_NOT_ALLOWED', 'CONFLICT']),
-    ...envelopeStatuses(['PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE', 'RATE_LIMITED', 'DATABASE_UNAVAILABLE']),
+    ...envelopeStatuses(['PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE', 'RATE_LIMITED']),
+    ...envelopeStatuses(['RUN_FAILED', 'DATABASE_UNAVAILABLE']),
   },
 };
 
@@ -45,6 +48,8 @@ const schema = {
  * they came. So nothing is parsed here before the use case asks for it, and the parser for that is this route's alone.
  */
 export async function serveHookAddresses(app: FastifyInstance, deps: Deps): Promise<void> {
+  // Before the server waits for its requests to end: these would not.
+  app.addHook('preClose', () => deps.hookAnswers.close());
   await app.register(async (scope) => {
     const parser = scope.getDefaultJsonParser('error', 'error');
     scope.removeAllContentTypeParsers();
@@ -61,18 +66,26 @@ export async function serveHookAddresses(app: FastifyInstance, deps: Deps): Prom
           request.hook = await openHook(openContext(deps, request), token, reply);
         },
         handler: async (request, reply) => {
-          const answer = await receiveHook(openContext(deps, request), request.hook as OpenHook, {
-            method,
-            url: request.url,
-            headers: request.headers,
-            body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
-            parseJson: (text) => parseJson(parser, request, text),
-          });
-          return reply.code('deliveryId' in answer ? 202 : 200).send(answer);
+          const hangUp = new AbortController();
+          reply.raw.once('close', () => hangUp.abort());
+          const context = openContext(deps, request);
+          const hook = request.hook as OpenHook;
+          const received = await receiveHook(context, hook, readRequest(request, parser), hangUp.signal);
+          if (!('deliveryId' in received)) return reply.code(200).send(received);
+          const { deliveryId, answer } = received;
+          return answer === null
+            ? reply.code(202).send({ deliveryId })
+            : sendAnswer(request, reply, answer, deliveryId);
         },
       });
     }
   });
+}
+
+function readRequest(request: FastifyRequest, parser: FastifyBodyParser<string>): HookRequest {
+  const { method, url, headers, body } = request;
+  const parse = (text: string) => parseJson(parser, request, text);
+  return { method, url, headers, body: Buffer.isBuffer(body) ? body : Buffer.alloc(0), parseJson: parse };
 }
 
 /** As every other route parses JSON: nothing in it reaches for a prototype. */

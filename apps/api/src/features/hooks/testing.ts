@@ -18,7 +18,7 @@ export interface TestHook {
 /** A published workflow with a webhook trigger, and its secret when the trigger asks for signatures. */
 export async function publishHook(
   api: TestApi,
-  config: { methods?: string[]; signature?: WebhookSignature } = {},
+  config: { methods?: string[]; reply?: string; signature?: WebhookSignature } = {},
   secret = `whsec_${randomBytes(24).toString('base64')}`,
 ): Promise<TestHook> {
   const { orgId, owner } = await addOrganization(api);

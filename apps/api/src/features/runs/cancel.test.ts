@@ -115,7 +115,12 @@ describe('POST .../cancel', () => {
     await claim();
     const rung: string[] = [];
     const onRing = (id: string) => void rung.push(id);
-    const bell = listenForBell({ redisUrl: redis.url, queueName: api.deps.config.WORKFLOW_QUEUE_NAME, onRing });
+    const bell = listenForBell({
+      redisUrl: redis.url,
+      queueName: api.deps.config.WORKFLOW_QUEUE_NAME,
+      name: 'signals',
+      onRing,
+    });
     await eventually('the bell rings', async () => (await cancel()).status === 200 && rung.includes(runId));
     expect(new Set(rung)).toEqual(new Set([runId]));
     await bell.close();

@@ -3,26 +3,19 @@ import { authorizeAndReadRun, readRun } from '@millrace/db/run-reads';
 import { workflowRuns } from '@millrace/db/schema/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
-import { getRun as getRunContract, type RunStatus } from '@millrace/shared/contracts/runs';
+import { getRun as getRunContract, type RunFilter, type RunStatus } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { Id } from '@millrace/shared/ids';
-import { and, desc, eq, gte, ilike, inArray, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, gte, ilike, inArray, isNull, lt, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import type { AuthorizePerson } from '../../http/authenticate.ts';
-import { readPage, splitPage } from '../../http/page.ts';
+import { type Position, readPage, splitPage } from '../../http/page.ts';
 import { escapeLike } from '../../http/search-text.ts';
 import { listedColumns, toRun } from './rows.ts';
 
-export interface RunFilters {
+export interface RunListQuery extends RunFilter {
   limit?: number | undefined;
   cursor?: string | undefined;
-  status?: RunStatus | undefined;
-  workflowId?: string | undefined;
-  /** Created at or after. */
-  from?: string | undefined;
-  /** Created before. */
-  to?: string | undefined;
-  search?: string | undefined;
 }
 
 /**
@@ -55,24 +48,13 @@ export async function findRun(tx: OrgTx, workflowId: string, runId: string) {
 }
 
 /** Newest first, one keyset page. */
-export async function listRuns(context: OrgContext, filters: RunFilters) {
-  const { limit, after } = readPage(filters);
+export async function listRuns(context: OrgContext, query: RunListQuery) {
+  const { limit, after } = readPage(query);
   const rows = await withOrg(context.deps.db, context.orgId, (tx) =>
     tx
       .select(listedColumns)
       .from(workflowRuns)
-      .where(
-        and(
-          eq(workflowRuns.orgId, tx.orgId),
-          filters.workflowId ? eq(workflowRuns.workflowId, filters.workflowId) : undefined,
-          filters.status && eq(workflowRuns.status, filters.status),
-          filters.from ? gte(workflowRuns.createdAt, new Date(filters.from)) : undefined,
-          filters.to ? lt(workflowRuns.createdAt, new Date(filters.to)) : undefined,
-          filters.search ? matches(tx, filters.search) : undefined,
-          after &&
-            sql`(${workflowRuns.createdAt}, ${workflowRuns.id}) < (${after.createdAt.toISOString()}, ${after.id})`,
-        ),
-      )
+      .where(runsOf(tx, query, after))
       .orderBy(desc(workflowRuns.createdAt), desc(workflowRuns.id))
       .limit(limit + 1),
   );
@@ -81,7 +63,7 @@ export async function listRuns(context: OrgContext, filters: RunFilters) {
 }
 
 /** The runs of one workflow. Throws 404 for a workflow that is not there, rather than answer an empty list. */
-export async function listWorkflowRuns(context: OrgContext, workflowId: string, filters: RunFilters) {
+export async function listWorkflowRuns(context: OrgContext, workflowId: string, query: RunListQuery) {
   const [workflow] = await withOrg(context.deps.db, context.orgId, (tx) =>
     tx
       .select({ id: workflows.id })
@@ -89,7 +71,28 @@ export async function listWorkflowRuns(context: OrgContext, workflowId: string, 
       .where(and(eq(workflows.orgId, tx.orgId), eq(workflows.id, workflowId))),
   );
   if (!workflow) throw new AppError('NOT_FOUND');
-  return listRuns(context, { ...filters, workflowId });
+  return listRuns(context, { ...query, workflowId });
+}
+
+/** The runs of the filter that come after a place, newest first. */
+export function runsOf(tx: OrgTx, filter: RunFilter, after: Position | undefined) {
+  const { orgId, id, workflowId, createdAt } = workflowRuns;
+  return and(
+    eq(orgId, tx.orgId),
+    filter.workflowId ? eq(workflowId, filter.workflowId) : undefined,
+    filter.status && hasStatus(filter.status),
+    filter.from ? gte(createdAt, new Date(filter.from)) : undefined,
+    filter.to ? lt(createdAt, new Date(filter.to)) : undefined,
+    filter.search ? matches(tx, filter.search) : undefined,
+    after && sql`(${createdAt}, ${id}) < (${after.createdAt.toISOString()}, ${after.id})`,
+  );
+}
+
+/** With the condition of the index that finds the few with this status among all that succeeded. */
+function hasStatus(asked: RunStatus) {
+  const { status, unsuccessfulStatus, finishedAt } = workflowRuns;
+  if (asked === 'failed' || asked === 'cancelled') return eq(unsuccessfulStatus, asked);
+  return asked === 'succeeded' ? eq(status, asked) : and(eq(status, asked), isNull(finishedAt));
 }
 
 /** The id of a run, else part of a workflow's name. */

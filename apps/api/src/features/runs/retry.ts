@@ -1,6 +1,7 @@
 import { copySteps, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import type { Run } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
@@ -9,6 +10,7 @@ import { inputCheckOf } from '@millrace/workflow/triggers/input-schema';
 import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { keepAnswer } from '../../http/idempotency.ts';
+import { storeSurely } from './certainty.ts';
 import { maxAttemptsOf, readDefinition, readPlan } from './max-attempts.ts';
 import { findRun } from './queries.ts';
 import { toRun } from './rows.ts';
@@ -24,15 +26,30 @@ export async function retryRun(
   { workflowId, runId }: { workflowId: string; runId: string },
   isLatest: boolean,
 ) {
-  const { deps, orgId } = context;
-  const run = await withOrg(deps.db, orgId, async (tx) => {
-    const ended = await findRetriable(tx, workflowId, runId);
-    const latest = await findVersion(tx, workflowId);
-    const stored = toRun(await (isLatest ? startOver(context, tx, ended, latest) : goOn(context, tx, ended)));
-    await keepAnswer(context, tx, { run: stored });
-    return stored;
-  });
-  return announceRun(context, run);
+  const newRunId = newId();
+  const store = () =>
+    withOrg(context.deps.db, context.orgId, async (tx) => {
+      const stored = await storeRetry(context, tx, { workflowId, runId, newRunId }, isLatest);
+      await keepAnswer(context, tx, { run: stored });
+      return stored;
+    });
+  return announceRun(context, await storeSurely(context, { workflowId, runId: newRunId }, store));
+}
+
+/** Stores the new run. `announceRun` after the commit. */
+export async function storeRetry(
+  context: OrgContext,
+  tx: OrgTx,
+  { workflowId, runId, newRunId }: { workflowId: string; runId: string; newRunId: string },
+  isLatest: boolean,
+): Promise<Run> {
+  const ended = await findRetriable(tx, workflowId, runId);
+  const latest = await findVersion(tx, workflowId);
+  return toRun(
+    await (isLatest
+      ? startOver(context, tx, ended, { id: newRunId, version: latest })
+      : goOn(context, tx, ended, newRunId)),
+  );
 }
 
 /** The published version. Throws 404 without such a workflow and 409 while it is not to be run. */
@@ -56,19 +73,24 @@ async function findRetriable(tx: OrgTx, workflowId: string, runId: string): Prom
   return run;
 }
 
-async function startOver(context: OrgContext, tx: OrgTx, ended: RunRow, version: number): Promise<RunRow> {
+async function startOver(
+  context: OrgContext,
+  tx: OrgTx,
+  ended: RunRow,
+  { id, version }: { id: string; version: number },
+): Promise<RunRow> {
   const problems = inputCheckOf(await readDefinition(tx, ended.workflowId, version))?.(ended.input) ?? [];
   if (problems.length > 0) throw new AppError('BAD_REQUEST', undefined, { details: problems });
-  return insertRetry(context, tx, ended, { version });
+  return insertRetry(context, tx, ended, { id, version });
 }
 
-async function goOn(context: OrgContext, tx: OrgTx, ended: RunRow): Promise<RunRow> {
+async function goOn(context: OrgContext, tx: OrgTx, ended: RunRow, id: string): Promise<RunRow> {
   const { workflowId, version } = ended;
   // What a worker wrote; null for a run that was cancelled before any began it.
   const endState = ended.state as RunState | null;
-  if (endState === null) return insertRetry(context, tx, ended, { version });
+  if (endState === null) return insertRetry(context, tx, ended, { id, version });
   const state = retryState(await readPlan(tx, workflowId, version, context.deps.config), endState);
-  const run = await insertRetry(context, tx, ended, { version, state });
+  const run = await insertRetry(context, tx, ended, { id, version, state });
   await copySteps(tx, { fromRunId: ended.id, toRunId: run.id, stepIds: keptSteps(state) });
   return run;
 }
@@ -76,13 +98,13 @@ async function goOn(context: OrgContext, tx: OrgTx, ended: RunRow): Promise<RunR
 async function insertRetry(
   context: OrgContext,
   tx: OrgTx,
-  { id, workflowId, triggerType, input }: RunRow,
-  { version, state }: { version: number; state?: RunState },
+  { id: retryOfRunId, workflowId, triggerType, input }: RunRow,
+  { id, version, state }: { id: string; version: number; state?: RunState },
 ): Promise<RunRow> {
   return insertQueuedRun(tx, {
-    ...{ id: newId(), workflowId, version, triggerType, input, state },
+    ...{ id, workflowId, version, triggerType, input, state },
     maxAttempts: await maxAttemptsOf(tx, workflowId, version, context.deps.config),
     requestedByUserId: context.userId,
-    retryOfRunId: id,
+    retryOfRunId,
   });
 }

@@ -2,7 +2,7 @@ import { workflowRuns } from '@millrace/db/schema/runs';
 import type { Run } from '@millrace/shared/contracts/runs';
 import { getTableColumns, sql } from 'drizzle-orm';
 
-const { state: _, lastRecordId: __, input, ...columns } = getTableColumns(workflowRuns);
+const { state: _, lastRecordId: __, unsuccessfulStatus: ___, input, ...columns } = getTableColumns(workflowRuns);
 
 /** What a list shows of a run: neither the engine's state nor a large input is read for it. */
 export const listedColumns = {
@@ -11,7 +11,9 @@ export const listedColumns = {
     THEN app.show_value(${input}) ELSE ${input} END`,
 };
 
-export function toRun(row: Omit<typeof workflowRuns.$inferSelect, 'state' | 'lastRecordId'>): Run {
+export function toRun(
+  row: Omit<typeof workflowRuns.$inferSelect, 'state' | 'lastRecordId' | 'unsuccessfulStatus'>,
+): Run {
   return {
     id: row.id,
     organizationId: row.orgId,

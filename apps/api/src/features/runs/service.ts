@@ -1,18 +1,23 @@
 import { forgetPendingAnswer } from '@millrace/db/idempotency';
 import { acceptRun } from '@millrace/db/run-accepts';
 import { discardQueuedRun } from '@millrace/db/runs';
-import { withOrg } from '@millrace/db/tenant';
+import { workflowRuns } from '@millrace/db/schema/runs';
+import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import type { Run } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
+import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { AnswerTaken } from '../../http/idempotency.ts';
+import { patiently, storeSurely } from './certainty.ts';
 import { lastVersionOf, type PreparedVersion, prepareVersion } from './prepared-version.ts';
 
 /** Accepts a run of the published version, by the rules of `announceRun`. */
 export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
-  return announceRun(context, await storeRun(context, workflowId, input ?? null));
+  const runId = newId();
+  const store = () => storeRun(context, { workflowId, runId, input: input ?? null });
+  return announceRun(context, await storeSurely(context, { workflowId, runId }, store));
 }
 
 /**
@@ -29,14 +34,17 @@ export async function announceRun(context: OrgContext, run: Run): Promise<{ run:
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     queueUnavailable(log, { requestId, userId, orgId, workflowId, runId, error: reason });
-    if (await takeBack(context, runId)) throw error;
+    if (await patiently(() => takeBack(context, runId))) throw error;
   }
   workflowRunEnqueued(log, { requestId, userId, orgId, workflowId, runId });
   return { run };
 }
 
 /** Of the version that is published now: when it is not the one seen last, the first try only tells which it is. */
-async function storeRun(context: OrgContext, workflowId: string, input: unknown): Promise<Run> {
+async function storeRun(
+  context: OrgContext,
+  { workflowId, runId, input }: { workflowId: string; runId: string; input: unknown },
+): Promise<Run> {
   const { deps, orgId, userId, idempotency: answer } = context;
   let prepared = lastVersionOf(context, workflowId) ?? UNKNOWN_VERSION;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -44,7 +52,7 @@ async function storeRun(context: OrgContext, workflowId: string, input: unknown)
     const { version, maxAttempts } = prepared;
     // An input that does not fit the version seen last may fit a newer one: only the database knows whether there is one.
     const asked = problems.length > 0 ? 0 : version;
-    const newRun = { orgId, workflowId, runId: newId(), version: asked, maxAttempts, input, userId };
+    const newRun = { orgId, workflowId, runId, version: asked, maxAttempts, input, userId };
     const answered = await acceptRun(deps.db, { ...newRun, ...(answer && { answer }) });
     if (answered.outcome === 'accepted') return answered.run;
     if (answered.outcome !== 'version') throw refusal(answered.outcome);
@@ -83,12 +91,23 @@ async function takeBack(context: OrgContext, runId: string): Promise<boolean> {
   const { deps, orgId, idempotency } = context;
   try {
     await withOrg(deps.db, orgId, async (tx) => {
-      if (idempotency && !(await forgetPendingAnswer(tx, idempotency.key))) throw new AlreadyAccepted();
-      if (!(await discardQueuedRun(tx, runId))) throw new AlreadyAccepted();
+      if (await discardQueuedRun(tx, runId)) {
+        if (idempotency && !(await forgetPendingAnswer(tx, idempotency.key))) throw new AlreadyAccepted();
+      } else if (await existsRun(tx, runId)) throw new AlreadyAccepted();
     });
     return true;
   } catch (error) {
     if (error instanceof AlreadyAccepted) return false;
     throw error;
   }
+}
+
+/** False after a take-back whose answer was lost. */
+async function existsRun(tx: OrgTx, runId: string): Promise<boolean> {
+  const { orgId, id } = workflowRuns;
+  const rows = await tx
+    .select({ id })
+    .from(workflowRuns)
+    .where(and(eq(orgId, tx.orgId), eq(id, runId)));
+  return rows.length > 0;
 }

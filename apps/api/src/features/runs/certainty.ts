@@ -1,0 +1,52 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { isDatabaseTransient, isNeverSent } from '@millrace/db/failures';
+import { withOrg } from '@millrace/db/tenant';
+import type { Run } from '@millrace/shared/contracts/runs';
+import { AppError } from '@millrace/shared/errors';
+import type { OrgContext } from '../../context.ts';
+import { findRun } from './queries.ts';
+import { toRun } from './rows.ts';
+
+/** Longer than PostgreSQL needs to come back from a crash; a client waits so long once, for the truth. */
+const PATIENCE_MS = 5_000;
+const PAUSE_MS = 100;
+
+/**
+ * Stores a run by `store`, and finds out what became of it when the answer of the database was lost: the commit may have
+ * gone through all the same, and 503 means that nothing is left (R7). Rethrows the failure when nothing was stored, and
+ * also while the database stays away, when nobody can know.
+ */
+export async function storeSurely(
+  context: OrgContext,
+  { workflowId, runId }: { workflowId: string; runId: string },
+  store: () => Promise<Run>,
+): Promise<Run> {
+  try {
+    return await store();
+  } catch (error) {
+    if (!isDatabaseTransient(error) || isNeverSent(error)) throw error;
+    const found = await patiently(() => findStored(context, workflowId, runId));
+    if (found) return found;
+    throw error;
+  }
+}
+
+/** Repeats `work` while the database is away, for a while. Only for work that may be done twice. */
+export async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (const deadline = performance.now() + PATIENCE_MS; ; await pause(PAUSE_MS)) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDatabaseTransient(error) || performance.now() > deadline) throw error;
+    }
+  }
+}
+
+async function findStored({ deps, orgId }: OrgContext, workflowId: string, runId: string): Promise<Run | null> {
+  try {
+    return toRun(await withOrg(deps.db, orgId, (tx) => findRun(tx, workflowId, runId)));
+  } catch (error) {
+    if (error instanceof AppError) return null;
+    throw error;
+  }
+}
