@@ -19,7 +19,6 @@ ALTER TABLE app.workflow_runs ADD COLUMN unsuccessful_status text
   GENERATED ALWAYS AS (CASE WHEN status IN ('failed', 'cancelled') THEN status END) STORED;
 CREATE INDEX workflow_runs_unsuccessful ON app.workflow_runs (org_id, unsuccessful_status, created_at DESC, id DESC)
   WHERE unsuccessful_status IS NOT NULL;
-CREATE INDEX workflow_runs_open ON app.workflow_runs (org_id, created_at DESC, id DESC) WHERE finished_at IS NULL;
 
 GRANT SELECT (org_id, days) ON app.run_retention_settings TO app_resolver;
 CREATE POLICY resolver_read ON app.run_retention_settings FOR SELECT TO app_resolver USING (true);
