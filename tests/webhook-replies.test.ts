@@ -103,6 +103,15 @@ it('a respond without a body has none, and a body that is no text is JSON', asyn
   expect(list.headers.get('content-type')).toBe('application/json; charset=utf-8');
 }, 60_000);
 
+it('an answer of more than 64 kB is heard as a whole, from a `respond` and from the end of a run alike', async () => {
+  const text = 'x'.repeat(200_000);
+  const value = { text: '{% $trigger.input.body.text %}' };
+  for (const node of [respond({ body: value }), { id: 'a', type: 'transform', config: { value } }]) {
+    const answer = await deliver(api, await publish([node]), { text });
+    expect([answer.status, JSON.parse(answer.text)]).toEqual([200, { text }]);
+  }
+}, 60_000);
+
 it('without a `respond` its sender hears the output of the run, and of a failure no more than that', async () => {
   const fine = await deliver(api, await publish([{ id: 'a', type: 'transform', config: { value: { n: 1 } } }]));
   expect([fine.status, fine.text]).toEqual([200, '{"n":1}']);

@@ -20,6 +20,38 @@ ALTER TABLE app.workflow_runs ADD COLUMN unsuccessful_status text
 CREATE INDEX workflow_runs_unsuccessful ON app.workflow_runs (org_id, unsuccessful_status, created_at DESC, id DESC)
   WHERE unsuccessful_status IS NOT NULL;
 
+-- As in 0024; a large value comes as it lies in its blob.
+DROP FUNCTION app.read_run_answers(jsonb);
+CREATE FUNCTION app.read_run_answers(p_runs jsonb)
+RETURNS TABLE (number integer, status text, has_answer boolean, value jsonb, blob bytea)
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+  v record;
+BEGIN
+  FOR v IN
+    SELECT c.n::integer AS n, (c.e ->> 'orgId')::uuid AS org, (c.e ->> 'runId')::uuid AS run
+    FROM jsonb_array_elements(p_runs) WITH ORDINALITY AS c (e, n)
+  LOOP
+    PERFORM set_config('app.current_org_id', v.org::text, true);
+    RETURN QUERY
+      SELECT v.n, r.status, s.step_key IS NOT NULL,
+        CASE WHEN s.step_key IS NOT NULL THEN s.output WHEN r.status = 'succeeded' THEN r.output END,
+        CASE WHEN CASE WHEN s.step_key IS NOT NULL THEN s.output_bytes ELSE r.output_bytes END IS NOT NULL THEN (
+          SELECT b.data FROM app.workflow_run_blobs b
+          WHERE b.org_id = v.org AND b.run_id = v.run AND b.step_key = coalesce(s.step_key, '') AND b.field = 'output') END
+      FROM app.workflow_runs r
+      LEFT JOIN LATERAL (
+        SELECT x.step_key, x.output, x.output_bytes FROM app.workflow_run_steps x
+        WHERE x.org_id = v.org AND x.run_id = v.run AND x.type = 'respond' AND x.status = 'succeeded'
+        ORDER BY x.finished_at, x.ordinal LIMIT 1) s ON true
+      WHERE r.org_id = v.org AND r.id = v.run
+        AND (s.step_key IS NOT NULL OR r.status IN ('succeeded', 'failed', 'cancelled'));
+  END LOOP;
+  PERFORM set_config('app.current_org_id', '', true);
+END $$;
+GRANT EXECUTE ON FUNCTION app.read_run_answers(jsonb) TO app_api;
+
 GRANT SELECT (org_id, days) ON app.run_retention_settings TO app_resolver;
 CREATE POLICY resolver_read ON app.run_retention_settings FOR SELECT TO app_resolver USING (true);
 GRANT SELECT (finished_at) ON app.workflow_runs TO app_resolver;

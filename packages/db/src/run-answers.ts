@@ -1,4 +1,5 @@
 import { type Database, queryHot } from './connect.ts';
+import { readValue } from './run-blobs.ts';
 import type { RunRef } from './run-events.ts';
 import { assertUuid } from './uuid.ts';
 
@@ -22,8 +23,11 @@ export async function readRunAnswers(db: Database, runs: readonly RunRef[]): Pro
   }
   const asked = JSON.stringify(runs.map(({ orgId, runId }) => ({ orgId, runId })));
   const answers: (RunAnswer | null)[] = runs.map(() => null);
-  for (const { number, status, output, answer } of await queryHot<Row>(db, READ_RUN_ANSWERS, [asked])) {
-    answers[number - 1] = answer === null ? { type: 'end', status, output } : { type: 'respond', ...answer };
+  for (const { number, status, hasAnswer, value, blob } of await queryHot<Row>(db, READ_RUN_ANSWERS, [asked])) {
+    const output = await readValue(value, blob);
+    answers[number - 1] = hasAnswer
+      ? { type: 'respond', ...(output as RespondOutput) }
+      : { type: 'end', status, output };
   }
   return answers;
 }
@@ -31,11 +35,12 @@ export async function readRunAnswers(db: Database, runs: readonly RunRef[]): Pro
 interface Row {
   number: number;
   status: 'succeeded' | 'failed' | 'cancelled';
-  output: unknown;
-  answer: RespondOutput | null;
+  hasAnswer: boolean;
+  value: unknown;
+  blob: Buffer | null;
 }
 
 const READ_RUN_ANSWERS = {
   name: 'read-run-answers',
-  text: 'SELECT number, status, output, answer FROM app.read_run_answers($1::jsonb)',
+  text: 'SELECT number, status, has_answer AS "hasAnswer", value, blob FROM app.read_run_answers($1::jsonb)',
 };
