@@ -6,6 +6,7 @@ import type { WaitFor } from './steps/kind.ts';
  * Where a step stands. `attempt` counts started attempts. `collect` names the nodes whose outputs a join takes: fixed
  * when it starts, so that a repeated attempt takes the same. `dueAt` is epoch milliseconds, null for what takes as long
  * as it takes. A loop is `running` from its start to its end, and has `loop` once the number of its items is known.
+ * `isWithheld`: the attempt is recorded, and its owner gave the run up before it began it.
  */
 export type StepState =
   | { readonly status: 'pending' }
@@ -14,6 +15,7 @@ export type StepState =
       readonly attempt: number;
       readonly collect: readonly string[] | null;
       readonly loop?: LoopState;
+      readonly isWithheld?: true;
     }
   | {
       readonly status: 'waiting';

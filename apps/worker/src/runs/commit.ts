@@ -1,6 +1,7 @@
 import { type RunRecord, recordRun, type StepRecord } from '@millrace/db/run-ownership';
 import { countAttempts, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded, type RunState } from '@millrace/workflow/state';
+import { withholdSteps } from '@millrace/workflow/withheld';
 import { startWaiting } from './attempts.ts';
 import { type Execution, noChanges } from './execution.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
@@ -38,6 +39,8 @@ export async function commit(run: Execution): Promise<void> {
  */
 export async function handBack(run: Execution): Promise<void> {
   for (const stepKey of [...run.attempts.keys()]) dropAttempt(run, stepKey);
+  const neverBegun = run.waiting.map(({ stepKey }) => stepKey);
+  run.state = withholdSteps(run.plan, run.state, neverBegun);
   await write(run, { ...statusOf(run.state), steps: [], release: true });
 }
 
