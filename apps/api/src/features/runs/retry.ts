@@ -69,7 +69,7 @@ async function goOn(context: OrgContext, tx: OrgTx, ended: RunRow): Promise<RunR
   if (endState === null) return insertRetry(context, tx, ended, { version });
   const state = retryState(await readPlan(tx, workflowId, version, context.deps.config), endState);
   const run = await insertRetry(context, tx, ended, { version, state });
-  await copySteps(tx, { fromRunId: ended.id, toRunId: run.id, stepIds: keptSteps(state) });
+  await copySteps(tx, { fromRunId: ended.id, toRunId: run.id, kept: keptSteps(state) });
   return run;
 }
 
