@@ -90,6 +90,51 @@ it('goes on at the step that failed, calls nothing twice and reads the outputs t
   expect(await keysOf(third.run?.id)).toEqual([...kept, 'last', 'shaky']);
 });
 
+it('goes on inside a loop: iterations that ended are not done again, nor is a turn of a repeat', async () => {
+  calls.length = 0;
+  const config = {
+    items: '{% $trigger.input %}',
+    body: { nodes: [request('inner', '/item/{% $item %}')], output: '{% $steps.inner.output.body.path %}' },
+  };
+  const turns = {
+    maxTimes: 3,
+    until: false,
+    as: 'turn',
+    body: { nodes: [request('more', '/turn/{% $turn ?? 0 %}')], output: '{% $turnIndex + 1 %}' },
+  };
+  const nodes = [
+    { id: 'each', type: 'foreach', config },
+    { id: 'again', type: 'repeat', config: turns },
+  ];
+  const runs = await publish(
+    client,
+    'Looped',
+    documentOf(nodes, { output: { items: '{% $steps.each.output %}', turns: '{% $steps.again.output %}' } }),
+  );
+  broken.add('/item/c').add('/turn/1');
+  const { run } = await client.call('POST', runs, { input: ['a', 'b', 'c', 'd'] });
+  expect((await ended(run?.id)).status).toBe('failed');
+  broken.delete('/item/c');
+  const again = await client.call('POST', `${runs}/${run?.id}/retry`, {});
+  expect((await ended(again.run?.id)).status).toBe('failed');
+  broken.clear();
+  const third = await client.call('POST', `${runs}/${again.run?.id}/retry`, {});
+  expect(await ended(third.run?.id)).toEqual({
+    status: 'succeeded',
+    output: { items: ['/item/a', '/item/b', '/item/c', '/item/d'], turns: [1, 2, 3] },
+  });
+  const [items, turnsMade] = [
+    ['/item/a', '/item/b', '/item/c'],
+    ['/turn/0', '/turn/1'],
+  ];
+  expect(calls).toEqual([...items, '/item/c', '/item/d', ...turnsMade, '/turn/1', '/turn/2']);
+  const { rows } = await admin.query(
+    `SELECT status, error, finished_at IS NOT NULL AS ended FROM app.workflow_run_steps WHERE run_id = $1 AND step_key IN ('each', 'again')`,
+    [third.run?.id],
+  );
+  expect(rows).toEqual(Array(2).fill({ status: 'succeeded', error: null, ended: true }));
+});
+
 it('of a run that was cancelled while it waited, begins the wait anew and keeps what was before', async () => {
   calls.length = 0;
   const nodes = [request('before'), { id: 'pause', type: 'delay', config: { for: 3_600_000 } }];

@@ -35,8 +35,8 @@ export type Claim =
   | { status: 'claimed'; run: ClaimedRun }
   /** Another worker holds the lease. */
   | { status: 'busy' }
-  /** Waits for a time, or (null) for something that is not a time. */
-  | { status: 'notDue'; nextAttemptAt: Date | null }
+  /** Is due in so many milliseconds, or (null) waits for something that is not a time. */
+  | { status: 'notDue'; dueInMs: number | null }
   /** Ended, discarded, or of another organization than the caller believes. */
   | { status: 'gone' };
 
@@ -48,7 +48,8 @@ export async function claimRun(db: Database, claim: { orgId: string; runId: stri
   if (row === null) return { status: 'gone' };
   const { number: _, outcome, leaseToken, nextAttemptAt, ...rest } = row;
   if (outcome === 'busy') return { status: 'busy' };
-  if (outcome === 'notDue') return { status: 'notDue', nextAttemptAt };
+  // By the database's clock alone: that of this machine may be wrong.
+  if (outcome === 'notDue') return { status: 'notDue', dueInMs: nextAttemptAt && nextAttemptAt.getTime() - rest.nowMs };
   return { status: 'claimed', run: { orgId, runId, ...rest, leaseToken: Number(leaseToken) } };
 }
 

@@ -181,7 +181,12 @@ describe('claimRun', () => {
     const run = await claimed(await seedQueuedRun(admin, tenant));
     const nextAttemptAt = new Date(Date.now() + 3_600_000);
     await record(run, { status: 'queued', nextAttemptAt, release: true });
-    expect(await claim(run.runId)).toEqual({ status: 'notDue', nextAttemptAt });
+    const early = await claim(run.runId);
+    expect(early).toEqual({ status: 'notDue', dueInMs: expect.any(Number) });
+    const { rows } = await admin.query('SELECT extract(epoch FROM $1 - now())::float8 * 1000 AS ms', [nextAttemptAt]);
+    const dueInMs = early.status === 'notDue' ? early.dueInMs : null;
+    expect(dueInMs).toBeGreaterThanOrEqual(rows[0].ms);
+    expect(dueInMs).toBeLessThan(rows[0].ms + 10_000);
     await admin.query(`UPDATE app.workflow_runs SET next_attempt_at = now() - interval '1 ms' WHERE id = $1`, [
       run.runId,
     ]);

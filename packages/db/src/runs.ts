@@ -41,22 +41,29 @@ export async function insertQueuedRun(tx: OrgTx, run: NewRun): Promise<Run> {
 }
 
 /**
- * Copies the rows of these steps of the run itself, and of the iterations of those that are loops, to another run. Steps of
- * `onFailure` are no part of it.
+ * Copies the rows of these steps of the run itself, and of the iterations of those that are loops, to another run. A loop
+ * with an `endedCount` goes on there, behind so many iterations. Steps of `onFailure` are no part of it.
  */
 export async function copySteps(
   tx: OrgTx,
-  { fromRunId, toRunId, stepIds }: { fromRunId: string; toRunId: string; stepIds: readonly string[] },
+  { fromRunId, toRunId, kept }: { fromRunId: string; toRunId: string; kept: readonly CopiedStep[] },
 ): Promise<void> {
+  const index = sql`split_part(s.step_key, '.', 2)`;
+  const isKept = sql`EXISTS (
+    SELECT FROM jsonb_to_recordset(${JSON.stringify(kept)}::jsonb) AS k (id text, "endedCount" integer)
+    WHERE k.id = split_part(s.step_key, '.', 1)
+      AND (k."endedCount" IS NULL OR CASE WHEN ${index} <> '' THEN ${index}::integer < k."endedCount" ELSE true END))`;
   const isCopied = sql`s.org_id = ${tx.orgId} AND s.run_id = ${fromRunId}
-      AND split_part(s.step_key, '.', 1) IN (SELECT jsonb_array_elements_text(${JSON.stringify(stepIds)}::jsonb))
-      AND s.step_key ~ '^[^.]+($|\\.[0-9])'
+      AND CASE WHEN s.step_key ~ '^[^.]+($|\\.[0-9])' THEN ${isKept} ELSE false END
       AND s.finished_at IS NOT NULL`;
+  const loopIds = kept.flatMap(({ id, endedCount }) => (endedCount === null ? [] : [id]));
+  const goesOn = sql`s.step_key IN (SELECT jsonb_array_elements_text(${JSON.stringify(loopIds)}::jsonb))`;
   await tx.execute(sql`
     INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status, attempt, input, input_bytes, output,
       output_bytes, error, started_at, finished_at, ordinal)
-    SELECT s.org_id, ${toRunId}, s.step_key, s.type, s.status, s.attempt, s.input, s.input_bytes, s.output,
-      s.output_bytes, s.error, s.started_at, s.finished_at, s.ordinal
+    SELECT s.org_id, ${toRunId}, s.step_key, s.type, CASE WHEN ${goesOn} THEN 'running' ELSE s.status END, s.attempt,
+      s.input, s.input_bytes, s.output, s.output_bytes, CASE WHEN ${goesOn} THEN NULL ELSE s.error END, s.started_at,
+      CASE WHEN ${goesOn} THEN NULL ELSE s.finished_at END, s.ordinal
     FROM app.workflow_run_steps s
     WHERE ${isCopied}`);
   await tx.execute(sql`
@@ -65,6 +72,12 @@ export async function copySteps(
     FROM app.workflow_run_steps s
     JOIN app.workflow_run_blobs b ON b.org_id = s.org_id AND b.run_id = s.run_id AND b.step_key = s.step_key
     WHERE ${isCopied} AND coalesce(s.input_bytes, s.output_bytes) IS NOT NULL`);
+}
+
+/** `endedCount` null: the step is copied as it is. */
+interface CopiedStep {
+  id: string;
+  endedCount: number | null;
 }
 
 /**

@@ -66,7 +66,6 @@ export function finishUntil(draft: RunDraft, iteration: FrameDraft, holds: boole
 /** The condition of a repeat cannot be evaluated: the repeat fails, whatever it does about single turns. */
 export function failUntil(draft: RunDraft, iteration: FrameDraft, error: StepError): void {
   if (iteration.loop !== null && phaseOf(iteration) === 'until') {
-    dropIteration(draft, iteration);
     failLoop(draft, iteration.loop, error);
   }
 }
@@ -86,8 +85,8 @@ export function failIteration(draft: RunDraft, iteration: FrameDraft, error: Run
     return;
   }
   draft.effects.push({ type: 'finishIteration', scope, status: 'failed', error });
-  dropIteration(draft, iteration);
   if (loop.node.loop?.onItemError === 'collect') {
+    dropIteration(draft, iteration);
     continueLoop(draft, loop.frame, loop.node);
     return;
   }

@@ -12,6 +12,9 @@ export type PlannedTree = {
   readonly readsVars: boolean;
   readonly locals: readonly string[];
   readonly isPlain: boolean;
+  /** What nobody reads is not sent to the process that evaluates, and does not count against what it takes. */
+  readonly readsTrigger: boolean;
+  readonly readsConstants: boolean;
 };
 
 /** `names` are the local names that stand for something at that place of the document. */
@@ -24,5 +27,7 @@ export function planTree(tree: unknown, names: readonly string[]): PlannedTree {
     readsVars: found.some(({ readsVars }) => readsVars),
     locals: names.filter((name) => used.has(name)),
     isPlain: isPlain(tree),
+    readsTrigger: found.some(({ readsTrigger }) => readsTrigger),
+    readsConstants: found.some(({ readsConstants }) => readsConstants),
   };
 }

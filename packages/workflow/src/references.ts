@@ -20,6 +20,9 @@ export type ExpressionAnalysis = {
    */
   readonly names: readonly LocalName[];
   readonly problems: readonly ExpressionProblem[];
+  /** Whether it reads what started the run, `$trigger`, and the constants of the document. */
+  readonly readsTrigger: boolean;
+  readonly readsConstants: boolean;
 };
 
 export type LocalName = { readonly name: string; readonly isBound: boolean; readonly position?: number };
@@ -43,10 +46,14 @@ function analyze(source: string): ExpressionAnalysis {
     for (const node of nodes) {
       checkNode(node, { bound, isStepPath: stepsNodes.has(node), isCalled: called.has(node) }, found);
     }
-    const readsVars = nodes.some((node) => isVariable(node, 'vars'));
-    return { steps: unique(found.steps), readsVars, names: unique(found.names), problems: unique(found.problems) };
+    const reads = (name: string) => nodes.some((node) => isVariable(node, name));
+    return {
+      ...{ steps: unique(found.steps), names: unique(found.names), problems: unique(found.problems) },
+      ...{ readsVars: reads('vars'), readsTrigger: reads('trigger'), readsConstants: reads('constants') },
+    };
   } catch (error) {
-    return { steps: [], readsVars: false, names: [], problems: [asProblem(error)] };
+    const none = { readsVars: false, readsTrigger: false, readsConstants: false };
+    return { steps: [], ...none, names: [], problems: [asProblem(error)] };
   }
 }
 

@@ -6,13 +6,14 @@ import { type KeyedStep, listSteps } from './run-status.ts';
 import { hasEnded, type Iteration, type LoopState, type RunState } from './state.ts';
 import { iterationScope, scopeOf, stepKeyIn } from './step-keys.ts';
 import { transition } from './transition.ts';
+import { releaseSteps } from './withheld.ts';
 
 /**
  * What a new owner of a run has to do after the old one died, at epoch milliseconds `at`: begin a run nobody began,
  * run again what was running, do what is due, evaluate what was being evaluated. Ended steps never run again.
  * A step that was running keeps its attempt number: an attempt is used up once its result is recorded, and this one's
  * never was, so a dying worker costs a step none of its attempts. Where an attempt must not be repeated
- * (`idempotency: "none"`), a person decides instead.
+ * (`idempotency: "none"`), a person decides instead, unless the old owner said that it had not begun it.
  */
 export function resume(plan: Plan, state: RunState, at: number): [RunState, Effect[]] {
   if (state.status === 'created') {
@@ -22,7 +23,7 @@ export function resume(plan: Plan, state: RunState, at: number): [RunState, Effe
     return [state, []];
   }
   const unknown = listSteps(state).filter((keyed) => isUnknown(plan, keyed));
-  let current = state;
+  let current = releaseSteps(plan, state);
   const effects: Effect[] = [];
   for (const { stepKey, step } of unknown) {
     const attempt = 'attempt' in step ? step.attempt : 0;
@@ -39,7 +40,7 @@ export function resume(plan: Plan, state: RunState, at: number): [RunState, Effe
 
 /** True for an attempt that may have had its effect, and must not have it twice. */
 function isUnknown(plan: Plan, { stepKey, step }: KeyedStep): boolean {
-  const node = step.status === 'running' ? locate(plan, stepKey)?.node : undefined;
+  const node = step.status === 'running' && !step.isWithheld ? locate(plan, stepKey)?.node : undefined;
   return node?.idempotency === 'none' && isAction(node);
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Plan } from './plan.ts';
 import { keptSteps, retryState } from './retry-state.ts';
-import type { RunState } from './state.ts';
+import { initialState, type RunState } from './state.ts';
 import { driveRun, planOf } from './testing.ts';
 import { transition } from './transition.ts';
 
@@ -31,7 +31,7 @@ test('a retried run goes on at the step that failed, with its time renewed and t
     steps: { a: { status: 'succeeded', attempt: 1 }, b: { status: 'pending' }, c: { status: 'pending' } },
     edges: ['taken', 'open'],
   });
-  expect(keptSteps(state)).toEqual(['a']);
+  expect(keptSteps(state)).toEqual([{ id: 'a', endedCount: null }]);
   expect(firstStarts(plan, run.state())).toEqual(['b#1']);
   expect(transition(plan, state, { type: 'run.started', at: 1000 })[0].deadlineAt).toBe(61_000);
 });
@@ -67,7 +67,7 @@ test('a failure that something finished built upon stays, any other is tried aga
   run.succeed('handler');
   run.fail('side');
   run.fail('last');
-  expect(keptSteps(retryState(plan, run.state()))).toEqual(['a', 'handler']);
+  expect(keptSteps(retryState(plan, run.state())).map(({ id }) => id)).toEqual(['a', 'handler']);
   expect(firstStarts(plan, run.state())).toEqual(['side#1']);
 });
 
@@ -89,30 +89,74 @@ test('what a join had no more need of is not begun again', () => {
   run.succeed('join');
   expect(run.step('slow')).toBe('cancelled');
   run.fail('last');
-  expect(keptSteps(retryState(plan, run.state()))).toEqual(['fast', 'slow', 'join']);
+  expect(keptSteps(retryState(plan, run.state())).map(({ id }) => id)).toEqual(['fast', 'slow', 'join']);
   expect(firstStarts(plan, run.state())).toEqual(['last#1']);
 });
 
-test('a loop that had not ended starts over, one that had keeps its end', () => {
-  const loop = (id: string) => ({
-    ...{ id, type: 'foreach' },
-    config: { items: [1, 2], as: `${id}Item`, concurrency: 1, body: { nodes: [node(`${id}x`)] } },
-  });
+const loop = (id: string, more: object = {}) => ({
+  ...{ id, type: 'foreach' },
+  config: { items: [1, 2, 3, 4], as: `${id}Item`, body: { nodes: [node(`${id}x`)] }, ...more },
+});
+
+/** The end of a run of these events. */
+function after(plan: Plan, ...events: Parameters<typeof transition>[2][]): RunState {
+  const started = transition(plan, initialState(plan), { type: 'run.started', at: 0 })[0];
+  return events.reduce((state, event) => transition(plan, state, event)[0], started);
+}
+const begin = (stepKey: string, total: number) =>
+  ({ type: 'loop.started', stepKey, attempt: 1, total, at: 0 }) as const;
+const succeed = (stepKey: string) => ({ type: 'step.succeeded', stepKey, attempt: 1, at: 0 }) as const;
+const evaluate = (scope: string) => ({ type: 'output.evaluated', scope, at: 0 }) as const;
+const cancel = { type: 'run.cancelled', at: 0 } as const;
+
+test('a loop that had ended keeps its end, and one without an iteration that ended starts over', () => {
   const plan = document([loop('one'), loop('two')]);
-  const run = driveRun(plan);
-  let state = run.state();
-  const send = (event: Parameters<typeof transition>[2]) => {
-    [state] = transition(plan, state, event);
-  };
-  send({ type: 'run.started', at: 0 });
-  send({ type: 'loop.started', stepKey: 'one', attempt: 1, total: 0, at: 0 });
-  send({ type: 'step.succeeded', stepKey: 'one', attempt: 1, at: 0 });
-  send({ type: 'loop.started', stepKey: 'two', attempt: 1, total: 2, at: 0 });
-  send({ type: 'step.succeeded', stepKey: 'two.0.twox', attempt: 1, at: 0 });
-  send({ type: 'run.cancelled', at: 0 });
-  expect(retryState(plan, state).steps).toEqual({
+  const ended = after(plan, begin('one', 0), succeed('one'), begin('two', 2), succeed('two.0.twox'), cancel);
+  expect(retryState(plan, ended).steps).toEqual({
     one: { status: 'succeeded', attempt: 1 },
     two: { status: 'pending' },
   });
-  expect(firstStarts(plan, state)).toEqual(['two#1']);
+  expect(firstStarts(plan, ended)).toEqual(['two#1']);
+});
+
+test('a loop goes on at the first iteration that had not ended, however its run came to its end', () => {
+  const plan = document([loop('each')]);
+  const before = [begin('each', 4), succeed('each.0.eachx'), evaluate('each.0')];
+  const broken = { code: 'X', message: 'x', retryable: false };
+  const failed = after(plan, ...before, {
+    ...{ type: 'step.failed', stepKey: 'each.1.eachx', attempt: 1, at: 0, random: 0 },
+    error: broken,
+  });
+  for (const ended of [failed, after(plan, ...before, cancel), after(plan, ...before)]) {
+    const created = retryState(plan, ended);
+    expect(keptSteps(created)).toEqual([{ id: 'each', endedCount: 1 }]);
+    expect(firstStarts(plan, ended)).toEqual(['each.1.eachx#1']);
+  }
+});
+
+test('iterations behind one that had not ended are done again, and a loop whose values are missing collects them', () => {
+  const plan = document([loop('each', { concurrency: 2 })]);
+  const overtaken = after(plan, begin('each', 3), succeed('each.1.eachx'), evaluate('each.1'), cancel);
+  expect(firstStarts(plan, overtaken)).toEqual(['each#1']);
+  const both = [succeed('each.0.eachx'), evaluate('each.0'), succeed('each.1.eachx'), evaluate('each.1')];
+  const ended = after(plan, begin('each', 2), ...both, cancel);
+  const [, effects] = transition(plan, retryState(plan, ended), { type: 'run.started', at: 0 });
+  expect(effects).toEqual([{ type: 'collectIterations', stepKey: 'each', total: 2 }]);
+});
+
+test('a loop whose items may be others now starts over', () => {
+  const plan = document([node('side', { onError: 'continue' }), loop('each')]);
+  const ended = after(
+    plan,
+    {
+      type: 'step.failed',
+      stepKey: 'side',
+      attempt: 1,
+      at: 0,
+      random: 0,
+      error: { code: 'X', message: '', retryable: false },
+    },
+    ...[begin('each', 4), succeed('each.0.eachx'), evaluate('each.0'), cancel],
+  );
+  expect(firstStarts(plan, ended)).toEqual(['side#1']);
 });

@@ -1,25 +1,59 @@
 import type { Plan } from './plan.ts';
-import { initialState, type RunState, type StepState } from './state.ts';
+import { initialState, type LoopReach, type RunState, reachOf, type StepState } from './state.ts';
 
 /**
  * The state of a new run that goes on where this one, which failed or was cancelled, came to its end. What has finished
- * stays as it is, with its edges; all else is pending again, loops that had not ended from their beginning.
+ * stays as it is, with its edges; a loop goes on at the first iteration that had not ended; all else is pending again.
  * `run.started` begins whatever can begin now, and renews the time the run may take. Skipped steps follow from the edges
  * and are skipped again where they still have to be.
  */
 export function retryState(plan: Plan, ended: RunState): RunState {
   const fresh = initialState(plan);
   const finished = finishedSteps(plan, ended);
+  const edges = plan.edges.map(({ from }, index) => (finished.has(from) ? (ended.edges[index] ?? 'open') : 'open'));
+  const begun = Object.entries(ended.steps).flatMap(([id, step]) => {
+    const loop = finished.has(id) ? null : goOn(step);
+    // What its items are made of must be the same as before.
+    const isSettled = plan.nodes.get(id)?.incoming.every((index) => edges[index] !== 'open');
+    return loop === null || !isSettled ? [] : [[id, loop] as const];
+  });
+  return { ...fresh, steps: { ...fresh.steps, ...Object.fromEntries([...finished, ...begun]) }, edges };
+}
+
+/** Nodes whose steps `retryState` keeps; of a loop that goes on, the first `endedCount` iterations. */
+export type KeptStep = { readonly id: string; readonly endedCount: number | null };
+
+/** What belongs to the new run too, with all inputs and outputs. */
+export function keptSteps(state: RunState): KeptStep[] {
+  return Object.entries(state.steps).flatMap(([id, step]) => {
+    if (step.status === 'pending') {
+      return [];
+    }
+    return [{ id, endedCount: step.status === 'running' ? (step.loop?.done ?? 0) : null }];
+  });
+}
+
+/** A loop that goes on behind the iterations it had ended one after another; null when there are none. */
+function goOn(step: StepState): StepState | null {
+  const reach = reached(step);
+  if (reach === null || reach.count === 0 || !('attempt' in step)) {
+    return null;
+  }
+  const { total, count } = reach;
   return {
-    ...fresh,
-    steps: { ...fresh.steps, ...Object.fromEntries(finished) },
-    edges: plan.edges.map(({ from }, index) => (finished.has(from) ? (ended.edges[index] ?? 'open') : 'open')),
+    status: 'running',
+    attempt: step.attempt,
+    collect: null,
+    loop: { total, next: count, done: count, frames: {} },
   };
 }
 
-/** Ids of the nodes whose steps `retryState` keeps: what they are, and their outputs, belong to the new run too. */
-export function keptSteps(state: RunState): string[] {
-  return Object.entries(state.steps).flatMap(([id, { status }]) => (status === 'pending' ? [] : [id]));
+function reached(step: StepState): LoopReach | null {
+  if (step.status === 'failed' || step.status === 'cancelled') {
+    return step.reached ?? null;
+  }
+  // The run was ended without the engine.
+  return step.status === 'running' && step.loop !== undefined ? reachOf(step.loop) : null;
 }
 
 /**

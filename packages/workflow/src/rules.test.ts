@@ -7,6 +7,7 @@ import { planOf } from './testing.ts';
 import { startRun } from './testing-host.ts';
 import { transition } from './transition.ts';
 import { validateDefinition } from './validate.ts';
+import { withholdSteps } from './withheld.ts';
 
 const trigger = { type: 'trigger.manual' };
 const give = (id: string, value: unknown = id, more: object = {}) => ({
@@ -415,6 +416,22 @@ test('rule 13: an outcome nobody knows waits for a decision: retry, skip with a 
   const failed = await start();
   await failed.send(decision('fail'));
   expect(failed.output).toBe('OUTCOME_UNKNOWN');
+});
+
+test('rule 13: what an owner gave up before it began it is begun by the next one, and in doubt only from then on', async () => {
+  const body = { nodes: [call('pay', { idempotency: 'none' })] };
+  const plan = planOf(document([foreach('each', [1, 2], body, { concurrency: 2 })]));
+  const { state } = await startRun(plan);
+  const givenUp = withholdSteps(plan, state, ['each.1.pay', 'each.7.pay', 'nobody']);
+  const [taken, effects] = resume(plan, givenUp, 5);
+  expect(effects).toEqual([
+    { type: 'waitStep', stepKey: 'each.0.pay', attempt: 1, for: 'decision', dueAt: null },
+    { type: 'startStep', stepKey: 'each.1.pay', attempt: 1, collect: null },
+  ]);
+  expect(resume(plan, taken, 6)[1]).toEqual([
+    { type: 'waitStep', stepKey: 'each.1.pay', attempt: 1, for: 'decision', dueAt: null },
+  ]);
+  expect(withholdSteps(plan, state, [])).toBe(state);
 });
 
 test('rule 13: repeating a GET is natural, a POST repeats under its key, and a document may say otherwise', () => {

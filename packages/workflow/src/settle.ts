@@ -1,6 +1,7 @@
 import type { RunError, StepError } from './events.ts';
 import type { PlannedEdge, PlannedNode } from './plan.ts';
 import { type FrameDraft, isOpen, iterationAt, keyIn, loopOf, type RunDraft, setStep } from './run-draft.ts';
+import { type LoopReach, reachOf } from './state.ts';
 import { stepKeyIn } from './step-keys.ts';
 
 /** Starts the steps of a frame that wait for no other, unless they have finished already: a retried run keeps those. */
@@ -74,10 +75,17 @@ function cancelStep(draft: RunDraft, frame: FrameDraft, node: PlannedNode): void
   if (step === undefined || !isOpen(step)) {
     return;
   }
+  const end = endOf(frame, node);
   cancelIterations(draft, frame, node);
-  setStep(draft, frame, node.id, { status: 'cancelled', attempt: 'attempt' in step ? step.attempt : 0 });
+  setStep(draft, frame, node.id, { status: 'cancelled', attempt: 'attempt' in step ? step.attempt : 0, ...end });
   const type = step.status === 'running' ? 'abortStep' : 'cancelStep';
   draft.effects.push({ type, stepKey: keyIn(frame, node) });
+}
+
+/** What is remembered of a loop that did not come to its end: a retried run goes on from there. */
+function endOf(frame: FrameDraft, node: PlannedNode): { reached?: LoopReach } {
+  const loop = loopOf(frame, node);
+  return loop === null ? {} : { reached: reachOf(loop) };
 }
 
 function cancelIterations(draft: RunDraft, frame: FrameDraft, node: PlannedNode): void {
@@ -173,8 +181,9 @@ function recordFailure(
   error: StepError,
 ): (edge: PlannedEdge) => boolean {
   const stepKey = keyIn(frame, node);
+  const end = endOf(frame, node);
   cancelIterations(draft, frame, node);
-  setStep(draft, frame, node.id, { status: 'failed', attempt });
+  setStep(draft, frame, node.id, { status: 'failed', attempt, ...end });
   draft.effects.push({ type: 'failStep', stepKey, error });
   if (node.onError === 'fail') {
     failFrame(draft, frame, { code: error.code, message: error.message, stepId: error.stepId ?? stepKey });

@@ -6,6 +6,8 @@ import type { WaitFor } from './steps/kind.ts';
  * Where a step stands. `attempt` counts started attempts. `collect` names the nodes whose outputs a join takes: fixed
  * when it starts, so that a repeated attempt takes the same. `dueAt` is epoch milliseconds, null for what takes as long
  * as it takes. A loop is `running` from its start to its end, and has `loop` once the number of its items is known.
+ * `isWithheld`: the attempt is recorded, and its owner gave the run up before it began it. `reached` is how far a loop
+ * came that did not come to its end.
  */
 export type StepState =
   | { readonly status: 'pending' }
@@ -14,6 +16,7 @@ export type StepState =
       readonly attempt: number;
       readonly collect: readonly string[] | null;
       readonly loop?: LoopState;
+      readonly isWithheld?: true;
     }
   | {
       readonly status: 'waiting';
@@ -23,9 +26,12 @@ export type StepState =
       readonly collect: readonly string[] | null;
     }
   | { readonly status: 'succeeded'; readonly attempt: number; readonly branch?: string }
-  | { readonly status: 'failed'; readonly attempt: number }
+  | { readonly status: 'failed'; readonly attempt: number; readonly reached?: LoopReach }
   | { readonly status: 'skipped' }
-  | { readonly status: 'cancelled'; readonly attempt: number };
+  | { readonly status: 'cancelled'; readonly attempt: number; readonly reached?: LoopReach };
+
+/** Of `total` iterations at most, the first `count` had all ended. */
+export type LoopReach = { readonly total: number; readonly count: number };
 
 /** An edge settles once. */
 export type EdgeState = 'open' | 'taken' | 'dead';
@@ -68,6 +74,11 @@ export function initialState(plan: Plan): RunState {
 export function initialFrame({ nodes, edges }: Graph): Frame {
   const steps = Object.fromEntries([...nodes.keys()].map((id) => [id, { status: 'pending' } as const]));
   return { steps, edges: edges.map(() => 'open') };
+}
+
+/** How far a loop has come; later iterations may have ended, too. */
+export function reachOf({ total, next, frames }: LoopState): LoopReach {
+  return { total, count: Math.min(next, ...Object.keys(frames).map(Number)) };
 }
 
 /** True when no event can change the run any more. */

@@ -100,9 +100,13 @@ function startRun(draft: RunDraft, at: number): void {
     return;
   }
   draft.status = 'running';
+  draft.isChanged = true;
   draft.deadlineAt = draft.plan.timeoutMs === null ? undefined : at + draft.plan.timeoutMs;
   startFrame(draft, draft.root);
-  // A retried run begins with edges that are settled: see retryState.
+  // A retried run begins with edges that are settled and loops that go on: see retryState.
+  for (const node of draft.root.graph.nodes.values()) {
+    continueLoop(draft, draft.root, node);
+  }
   enterNodes(draft, draft.root, [...draft.root.graph.nodes.keys()]);
 }
 

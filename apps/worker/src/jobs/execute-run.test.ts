@@ -309,6 +309,16 @@ describe('large outputs', () => {
     const run = await platform.run(document(nodes), { input: { text: 'x'.repeat(1_100_000) } });
     expect(await run.until()).toMatchObject({ status: 'failed', error: { code: 'EXPRESSION_INPUT_TOO_LARGE' } });
   });
+
+  test('and large inputs that an expression does not read do not count for it', async () => {
+    const text = 'x'.repeat(600_000);
+    const nodes = [
+      transform('size', '{% $length($constants.text) %}'),
+      transform('next', '{% $steps.size.output + 1 %}'),
+    ];
+    const run = await platform.run(document(nodes, { constants: { text } }), { input: { text } });
+    expect(await run.until()).toMatchObject({ status: 'succeeded', output: 600_001 });
+  });
 });
 
 describe('a wake-up', () => {

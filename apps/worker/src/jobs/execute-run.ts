@@ -67,8 +67,8 @@ function outcomeOf(claim: Exclude<Claim, { status: 'claimed' }>): WakeOutcome {
       return later(BUSY_DELAY_MS);
     case 'notDue': {
       // A delayed wake-up may come a little early, clocks differ. For anything later another wake-up or the sweeper comes.
-      const earlyMs = (claim.nextAttemptAt?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now();
-      return earlyMs < EARLY_WINDOW_MS ? later(Math.max(earlyMs, 20)) : DONE;
+      const { dueInMs } = claim;
+      return dueInMs !== null && dueInMs < EARLY_WINDOW_MS ? later(Math.max(Math.ceil(dueInMs), 20)) : DONE;
     }
     default:
       return claim satisfies never;

@@ -130,6 +130,28 @@ describe.concurrent('a run survives', () => {
     }),
   );
 
+  test(
+    'SIGTERM before an unsafe step was sent: the next worker sends it, and nobody is asked',
+    { timeout: 60_000 },
+    () =>
+      withPlatform(async (platform, echo, release) => {
+        const { nodes, ...rest } = chain(echo, '/held', '/pay');
+        const worker = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+        const run = await platform.run({ ...rest, nodes: nodes.map((node) => ({ ...node, idempotency: 'none' })) });
+        await untilCalled(echo, '/held');
+        worker.signal('SIGTERM');
+        await eventually(
+          () => worker.lines.some((line) => line.event === 'program_stopping'),
+          () => 'the worker stops',
+        );
+        release();
+        expect(await worker.ended()).toBe(0);
+        await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+        expect(await run.until(['succeeded'])).toMatchObject({ lostClaims: 0, leaseToken: 2, attemptCount: 1 });
+        expect(echo.calls.map((call) => call.path)).toEqual(['/held', '/pay']);
+      }),
+  );
+
   test('SIGTERM in a step that takes too long: it is handed over within 20 s', { timeout: 60_000 }, () =>
     withPlatform(async (platform, echo) => {
       const paths = ['/slow?ms=60000', '/last'];

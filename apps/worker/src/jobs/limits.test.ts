@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startPlatform, type TestPlatform, type TestWorker } from '../testing.ts';
+import { eventually, startPlatform, type TestPlatform, type TestWorker } from '../testing.ts';
 import { type EchoServer, startEcho } from '../testing-echo.ts';
 
 let platform: TestPlatform;
@@ -57,4 +57,34 @@ describe.concurrent('at the limits of what a document may say', () => {
       'workflow_run_failed',
     ]);
   });
+});
+
+test('a worker whose clock is ten minutes ahead does not ask again and again whether a retry is due', async () => {
+  const own = await startPlatform(process.env.MILLRACE_TEST_REDIS_URL ?? '');
+  try {
+    const ahead = 'const now = Date.now; Date.now = () => now() + 600_000;';
+    await own.startWorker({
+      EGRESS_ALLOW_CIDRS: echo.egress,
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(ahead)}`,
+    });
+    const config = { method: 'GET', url: echo.url };
+    const retry = { maxAttempts: 2, backoffMs: 60_000, jitter: false };
+    const run = await own.run(document([{ id: 'call', type: 'http.request', config, retry }]));
+    await eventually(
+      async () => (await run.row()).nextAttemptAt !== null,
+      () => 'the retry is due at a time',
+    );
+    await own.queue.wakeRun({ orgId: own.orgId, runId: run.runId });
+    let counts = {};
+    await eventually(
+      async () => {
+        counts = await own.queue.countJobs();
+        return Object.values(counts).reduce<number>((sum, count) => sum + Number(count), 0) === 1;
+      },
+      () => `only the wake-up of the retry is left: ${JSON.stringify(counts)}`,
+    );
+    expect(await run.row()).toMatchObject({ status: 'queued' });
+  } finally {
+    await own.close();
+  }
 });

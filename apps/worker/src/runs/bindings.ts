@@ -12,25 +12,26 @@ import { loadIterations, loadValues } from './stored-values.ts';
 /** What the expressions of a tree in this scope can read, as far as the tree names it. */
 export async function bind(
   run: Execution,
-  { reads, readsVars, locals: names }: PlannedTree,
+  { reads, readsVars, readsTrigger, readsConstants, locals: names }: PlannedTree,
   scope: string,
 ): Promise<ExpressionBindings> {
   const keys = new Map(reads.map((id) => [id, stepKeyFor(run.plan, scope, id) ?? id]));
   await loadValues(run, [...keys.values()]);
   if (readsVars) run.vars ??= await readVariables(run);
-  const { claim, constants } = run;
+  const { claim } = run;
+  const input = readsTrigger ? (claim.input as Json) : null;
   const steps: Record<string, StepBinding> = {};
   for (const [id, stepKey] of keys) setOwn(steps, id, bindStep(run, stepKey));
   const locals = await bindLocals(run, scope, names);
   return {
-    trigger: { type: claim.triggerType, input: claim.input as Json, at: claim.createdAt.toISOString() },
+    trigger: { type: claim.triggerType, input, at: claim.createdAt.toISOString() },
     run: {
       id: claim.runId,
       workflowId: claim.workflowId,
       version: claim.version,
       startedAt: claim.startedAt.toISOString(),
     },
-    constants,
+    constants: readsConstants ? run.constants : {},
     ...(readsVars && run.vars && { vars: run.vars }),
     steps,
     locals,

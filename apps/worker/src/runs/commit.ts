@@ -3,6 +3,7 @@ import { newId } from '@millrace/shared/ids';
 import { isLongerThan, type Json } from '@millrace/workflow/json';
 import { countAttempts, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded, type RunState } from '@millrace/workflow/state';
+import { withholdSteps } from '@millrace/workflow/withheld';
 import { startWaiting } from './attempts.ts';
 import { type Changes, type Execution, ITERATION, LARGE_CHARACTERS, noChanges } from './execution.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
@@ -52,6 +53,8 @@ function tellWhoWaits({ deps, claim }: Execution): void {
  */
 export async function handBack(run: Execution): Promise<void> {
   for (const stepKey of [...run.attempts.keys()]) dropAttempt(run, stepKey);
+  const neverBegun = run.waiting.map(({ stepKey }) => stepKey);
+  run.state = withholdSteps(run.plan, run.state, neverBegun);
   await write(run, { ...statusOf(run.state), steps: [], release: true });
 }
 

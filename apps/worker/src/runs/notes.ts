@@ -96,8 +96,10 @@ function finishIteration(run: Execution, effect: Extract<Effect, { type: 'finish
   const { scope } = effect;
   if (effect.status === 'failed') run.outputs.set(scope, { error: { ...effect.error } });
   noteStep(run, { stepKey: scope, status: 'succeeded', attempt: 1, output: run.outputs.get(scope) ?? null });
-  // Whether this turn of a repeat was the last is asked next, and may depend on its steps.
-  if (locateScope(run.plan, scope)?.loops.at(-1)?.node.loop?.until === null) forgetIteration(run, scope);
+  // Whether a turn of a repeat was the last is asked next, unless it failed, and may depend on its steps.
+  const isAsked =
+    effect.status === 'succeeded' && locateScope(run.plan, scope)?.loops.at(-1)?.node.loop?.until !== null;
+  if (!isAsked) forgetIteration(run, scope);
 }
 
 /** What the steps of an iteration said is read no more. */

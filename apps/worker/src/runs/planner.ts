@@ -25,24 +25,38 @@ export interface VersionRef {
 
 export type Planner = (ref: VersionRef) => Promise<Prepared>;
 
-const CAPACITY = 500;
+const MAX_KEPT = 500;
+/** Of their documents. Measured: a plan takes about seven bytes of memory for each. */
+const MAX_CHARACTERS_KEPT = 8_000_000;
 
 /**
- * Prepares published versions for running and keeps the most recently used ones: a version never changes. Never throws
- * for a bad document, only for what `load` throws.
+ * Prepares published versions for running and keeps the most recently used ones, as long as they fit: a version never
+ * changes. Never throws for a bad document, only for what `load` throws.
  */
 export function createPlanner(defaults: RetryDefaults, load: (ref: VersionRef) => Promise<unknown>): Planner {
-  const prepared = new Map<string, Prepared>();
+  const kept = new Map<string, { prepared: Prepared; characters: number }>();
+  let characters = 0;
+  const forget = (key: string) => {
+    characters -= kept.get(key)?.characters ?? 0;
+    kept.delete(key);
+  };
   return async (ref) => {
     // With the organization in it: a cache may never answer one tenant with what belongs to another.
     const key = `${ref.orgId}:${ref.workflowId}:${ref.version}`;
-    const entry = prepared.get(key) ?? prepare(await load(ref), defaults);
-    prepared.delete(key);
-    prepared.set(key, entry);
-    const [oldest] = prepared.keys();
-    if (prepared.size > CAPACITY && oldest !== undefined) prepared.delete(oldest);
-    return entry;
+    const entry = kept.get(key) ?? weigh(await load(ref), defaults);
+    forget(key);
+    kept.set(key, entry);
+    characters += entry.characters;
+    for (const [oldest] of kept) {
+      if (oldest === key || (kept.size <= MAX_KEPT && characters <= MAX_CHARACTERS_KEPT)) break;
+      forget(oldest);
+    }
+    return entry.prepared;
   };
+}
+
+function weigh(document: unknown, defaults: RetryDefaults): { prepared: Prepared; characters: number } {
+  return { prepared: prepare(document, defaults), characters: JSON.stringify(document ?? null).length };
 }
 
 function prepare(document: unknown, defaults: RetryDefaults): Prepared {

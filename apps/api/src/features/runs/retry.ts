@@ -91,7 +91,7 @@ async function goOn(context: OrgContext, tx: OrgTx, ended: RunRow, id: string): 
   if (endState === null) return insertRetry(context, tx, ended, { id, version });
   const state = retryState(await readPlan(tx, workflowId, version, context.deps.config), endState);
   const run = await insertRetry(context, tx, ended, { id, version, state });
-  await copySteps(tx, { fromRunId: ended.id, toRunId: run.id, stepIds: keptSteps(state) });
+  await copySteps(tx, { fromRunId: ended.id, toRunId: run.id, kept: keptSteps(state) });
   return run;
 }
 
