@@ -80,8 +80,7 @@ const ascii: Plugin = {
   },
 };
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the whole of ASCII
-const NOT_ASCII = /[^\x00-\x7f]/g;
+const NOT_ASCII = /[\u0080-\uffff]/g;
 
 function isThere(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST');
