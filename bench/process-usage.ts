@@ -4,6 +4,9 @@ import { livingProcesses } from '../scripts/services/managed-process.ts';
 export interface Usage {
   name: string;
   cpuMs: number;
+  /** Anonymous memory: what is its own. */
+  ownMib: number;
+  /** Resident memory, the pages of Node's own program that all its processes share included: what `ps` shows. */
   rssMib: number;
 }
 
@@ -24,9 +27,12 @@ export function measureParts(others: Part[] = []): Usage[] {
   return [...livingProcesses(), ...others].map(({ name, pid }) => {
     const family = processes.filter((process) => isInFamily(process.pid, pid, processes));
     const sum = (pick: (process: ProcessStat) => number) => family.reduce((total, one) => total + pick(one), 0);
-    // PostgreSQL's processes share their buffers: only memory of their own is added up.
-    const rssMib = sum((process) => process.ownMib);
-    return { name, cpuMs: (sum((process) => process.ticks) * 1000) / TICKS_PER_SECOND, rssMib };
+    return {
+      name,
+      cpuMs: (sum((process) => process.ticks) * 1000) / TICKS_PER_SECOND,
+      ownMib: sum((process) => process.ownMib),
+      rssMib: sum((process) => process.rssMib),
+    };
   });
 }
 
@@ -35,6 +41,7 @@ interface ProcessStat {
   parent: number;
   ticks: number;
   ownMib: number;
+  rssMib: number;
 }
 
 function readProcesses(): ProcessStat[] {
@@ -56,8 +63,8 @@ function readProcess(pid: number): ProcessStat {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   // User and system time, of its own and of children that ended: PostgreSQL's auxiliary processes come and go.
   const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
-  const kib = Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1] ?? 0);
-  return { pid, parent: Number(fields[1]), ticks, ownMib: kib / 1024 };
+  const mib = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) / 1024;
+  return { pid, parent: Number(fields[1]), ticks, ownMib: mib('RssAnon'), rssMib: mib('VmRSS') };
 }
 
 function isInFamily(pid: number, root: number, processes: ProcessStat[]): boolean {

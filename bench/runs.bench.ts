@@ -1,22 +1,28 @@
 /**
- * Completed runs per second of one API and one worker process, beside what raw BullMQ does in the same minute.
- * `npm run bench -- runs`; takes about two minutes. See bench/README.md for what the figures mean.
+ * What a run costs with one API and one worker process, each figure beside what it must be, and what raw BullMQ does in the
+ * same minutes. `npm run bench -- runs`; takes about four minutes. See bench/README.md for what the figures mean.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import autocannon from 'autocannon';
 import { measureBullmq } from './bullmq-limit.ts';
 import { type Client, publish, signUp } from './client.ts';
+import { type DrainFigures, measureDrain } from './drain.ts';
+import { drained, measureQuiet, type QuietFigures, saturate } from './load.ts';
+import { watchMemory } from './memory.ts';
 import { measureParts, type Usage } from './process-usage.ts';
+import { startSecondWorker, timeApiStart } from './program-beside.ts';
 import { type Stack, startStack } from './stack.ts';
-import { spread } from './table.ts';
-import { aggregateWorkflow, plainWorkflow, runInput } from './workflows.ts';
+import { median, spread } from './table.ts';
+import { printTargets } from './targets.ts';
+import { aggregateWorkflow, plainWorkflow } from './workflows.ts';
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 10);
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
+const DRAINED_RUNS = Number(process.env.BENCH_DRAINED_RUNS ?? 5_000);
 const WARM_UP_SECONDS = 3;
 const CONNECTIONS = 50;
-const QUIET_RATE = 5;
-const DRAIN_DEADLINE_MS = 120_000;
+const QUIET = { seconds: 15, perSecond: 5 };
+/** What start-up left to collect is gone by then. */
+const SETTLE_MS = 5_000;
 
 interface Figures {
   completedPerSecond: number;
@@ -24,6 +30,13 @@ interface Figures {
   createP50Ms: number;
   createP99Ms: number;
   cpuMsPerRun: Record<string, number>;
+}
+
+interface Round {
+  bullmq: number;
+  drain: DrainFigures;
+  plain: Figures;
+  aggregate: Figures;
 }
 
 const stack = await startStack();
@@ -35,31 +48,35 @@ try {
 
 async function bench(stack: Stack): Promise<void> {
   const client = await signUp(stack.apiUrl);
+  await delay(SETTLE_MS);
   const idle = measureParts();
+  const starts = [await timeApiStart(stack), await timeApiStart(stack), await timeApiStart(stack)];
   const plain = await publish(client, 'three plain steps', plainWorkflow);
   const aggregate = await publish(client, 'three steps, one aggregate', aggregateWorkflow);
-  await load(stack, client, plain, { duration: WARM_UP_SECONDS, connections: CONNECTIONS });
+  await saturate(stack, client, plain, { duration: WARM_UP_SECONDS, connections: CONNECTIONS });
   await drained(stack);
-  const rows: Record<string, Figures[]> = { plain: [], aggregate: [] };
-  const bullmq: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    bullmq.push(await measureBullmq(stack.redisUrl));
-    rows.plain?.push(await measureLoad(stack, client, plain));
-    rows.aggregate?.push(await measureLoad(stack, client, aggregate));
-  }
-  const quiet = await load(stack, client, plain, { duration: SECONDS, connections: 1, overallRate: QUIET_RATE });
-  console.log(`\nMedian of ${ROUNDS} rounds (lowest to highest), ${SECONDS} s at ${CONNECTIONS} connections each.`);
-  console.log(`BullMQ no-op jobs drained, concurrency 50:  ${spread(bullmq)} /s`);
-  for (const [name, figures] of Object.entries(rows)) printRow(name, figures);
-  console.log(`create reply at ${QUIET_RATE}/s:  p50 ${quiet.latency.p50} ms, p99 ${quiet.latency.p99} ms`);
+  const quiet = await measureQuiet(stack, client, plain, QUIET);
+  const memory = watchMemory(['API', 'Worker']);
+  const rounds: Round[] = [];
+  for (let round = 0; round < ROUNDS; round++)
+    rounds.push({
+      bullmq: await measureBullmq(stack.redisUrl),
+      drain: await measureDrain(stack, client, plain, { runs: DRAINED_RUNS }),
+      plain: await measureLoad(stack, client, plain),
+      aggregate: await measureLoad(stack, client, aggregate),
+    });
+  const peak = memory.stop();
+  printRounds(rounds);
+  await compareWorkers(stack, client, plain);
   printMemory(idle, measureParts());
+  printSummary({ rounds, quiet, starts, idle, peak });
 }
 
 /** Saturates the API, lets the backlog drain, and counts what the database saw. */
 async function measureLoad(stack: Stack, client: Client, path: string): Promise<Figures> {
   const from = new Date();
   const before = measureParts();
-  const result = await load(stack, client, path, { duration: SECONDS, connections: CONNECTIONS });
+  const result = await saturate(stack, client, path, { duration: SECONDS, connections: CONNECTIONS });
   await drained(stack);
   const after = measureParts();
   const { rows } = await stack.admin.query<{ runs: number; seconds: number; failed: number }>(
@@ -80,28 +97,66 @@ async function measureLoad(stack: Stack, client: Client, path: string): Promise<
   };
 }
 
-function load(stack: Stack, client: Client, path: string, options: Partial<autocannon.Options>) {
-  return autocannon({
-    url: `${stack.apiUrl}${client.orgPath}${path}`,
-    method: 'POST',
-    headers: client.headers,
-    body: JSON.stringify({ input: runInput }),
-    ...options,
-  });
-}
-
-async function drained(stack: Stack): Promise<void> {
-  for (const deadline = Date.now() + DRAIN_DEADLINE_MS; Date.now() < deadline; await delay(100)) {
-    const { rows } = await stack.admin.query(
-      `SELECT FROM app.workflow_runs WHERE status IN ('queued', 'running', 'waiting') LIMIT 1`,
-    );
-    if (rows.length === 0) return;
+/** In turns: a machine that gets slower meanwhile slows down both. */
+async function compareWorkers(stack: Stack, client: Client, path: string): Promise<void> {
+  const one: DrainFigures[] = [];
+  const two: DrainFigures[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    one.push(await measureDrain(stack, client, path, { runs: DRAINED_RUNS }));
+    const second = await startSecondWorker(stack);
+    const others = [{ name: 'second worker', pid: second.pid }];
+    two.push(await measureDrain(stack, client, path, { runs: DRAINED_RUNS, others }).finally(() => second.stop()));
   }
-  throw new Error('the backlog did not drain');
+  const rate = (figures: DrainFigures[]) => figures.map((figure) => figure.runsPerSecond);
+  const cpu = (figures: DrainFigures[]) => figures.map((figure) => figure.cpuMsPerRun);
+  console.log(`one worker drains   ${spread(rate(one))} /s at ${spread(cpu(one))} ms of CPU a run`);
+  console.log(`two workers drain   ${spread(rate(two))} /s at ${spread(cpu(two))} ms of CPU a run`);
+  const ratio = (pick: typeof rate) => (median(pick(two)) / median(pick(one))).toFixed(2);
+  console.log(
+    `two beside one      ${ratio(rate)} times the rate (1.60 where cores allow), ${ratio(cpu)} times the CPU a run`,
+  );
 }
 
-function cpuOf(parts: Usage[], name: string): number {
-  return parts.find((part) => part.name === name)?.cpuMs ?? 0;
+interface Measured {
+  rounds: Round[];
+  quiet: QuietFigures;
+  starts: number[];
+  idle: Usage[];
+  peak: number;
+}
+
+function printSummary({ rounds, quiet, starts, idle, peak }: Measured): void {
+  const of = (pick: (round: Round) => number) => median(rounds.map(pick));
+  const share = of(({ drain, bullmq }) => (100 * drain.runsPerSecond) / bullmq);
+  const completed = of((round) => round.plain.completedPerSecond);
+  const idleMib = sum(idle.filter(({ name }) => name === 'API' || name === 'Worker').map(({ rssMib }) => rssMib));
+  const figures: [figure: string, unit: string, must: number, aim: number, measured: number][] = [
+    ['CPU a run, three plain steps', 'ms', 5, 2.5, of((round) => sum(Object.values(round.plain.cpuMsPerRun)))],
+    ['POST reply p50, 5 a second', 'ms', 8, 4, quiet.reply.p50],
+    ['POST reply p95', 'ms', 15, 8, quiet.reply.p95],
+    ['created to started p50', 'ms', 5, 3, quiet.toStart.p50],
+    ['created to started p95', 'ms', 10, 6, quiet.toStart.p95],
+    ['created to finished p50', 'ms', 11, 7, quiet.toEnd.p50],
+    ['memory idle, API + worker (RSS)', 'MiB', 290, 230, idleMib],
+    ['memory under load (RSS, highest)', 'MiB', 460, 350, peak],
+    ['API healthy after start', 'ms', 2000, 1000, median(starts)],
+  ];
+  printTargets([
+    { figure: 'drain beside no-op BullMQ', unit: '%', must: 10, aim: 20, isHigherBetter: true, measured: share },
+    { figure: 'accepted and finished', unit: '/s', must: 400, aim: 700, isHigherBetter: true, measured: completed },
+    ...figures.map(([figure, unit, must, aim, measured]) => ({ figure, unit, must, aim, measured })),
+  ]);
+}
+
+function printRounds(rounds: Round[]): void {
+  console.log(`\nMedian of ${ROUNDS} rounds (lowest to highest), ${SECONDS} s at ${CONNECTIONS} connections each.`);
+  console.log(`BullMQ no-op jobs drained, concurrency 50:  ${spread(rounds.map(({ bullmq }) => bullmq))} /s`);
+  console.log(`queued runs drained:  ${spread(rounds.map(({ drain }) => drain.runsPerSecond))} /s`);
+  for (const name of ['plain', 'aggregate'] as const)
+    printRow(
+      name,
+      rounds.map((round) => round[name]),
+    );
 }
 
 function printRow(name: string, figures: Figures[]): void {
@@ -112,12 +167,23 @@ function printRow(name: string, figures: Figures[]): void {
   console.log(`  create     p50 ${of((f) => f.createP50Ms)} ms, p99 ${of((f) => f.createP99Ms)} ms`);
   const parts = Object.keys(figures[0]?.cpuMsPerRun ?? {});
   for (const part of parts) console.log(`  CPU ${part.padEnd(12)} ${of((f) => f.cpuMsPerRun[part] ?? 0)} ms a run`);
-  console.log(`  CPU all          ${of((f) => Object.values(f.cpuMsPerRun).reduce((a, b) => a + b, 0))} ms a run`);
+  console.log(`  CPU all          ${of((f) => sum(Object.values(f.cpuMsPerRun)))} ms a run`);
 }
 
 function printMemory(idle: Usage[], loaded: Usage[]): void {
-  for (const { name, rssMib } of loaded) {
-    const before = idle.find((part) => part.name === name)?.rssMib ?? 0;
-    console.log(`memory ${name.padEnd(12)} ${before.toFixed(0)} MiB idle, ${rssMib.toFixed(0)} MiB after load`);
+  for (const { name, rssMib, ownMib } of loaded) {
+    const before = idle.find((part) => part.name === name);
+    const show = (rss = 0, own = 0) => `${rss.toFixed(0)} MiB RSS (${own.toFixed(0)} its own)`;
+    console.log(
+      `memory ${name.padEnd(12)} ${show(before?.rssMib, before?.ownMib)} idle, ${show(rssMib, ownMib)} after load`,
+    );
   }
+}
+
+function cpuOf(parts: Usage[], name: string): number {
+  return parts.find((part) => part.name === name)?.cpuMs ?? 0;
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

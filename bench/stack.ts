@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import pg from 'pg';
+import type { Programs } from '../scripts/build/programs.ts';
 import { prepareHost } from '../scripts/services/host.ts';
 import { createProgress } from '../scripts/start/progress.ts';
 import { startPlatform } from '../scripts/start/stages.ts';
@@ -12,6 +13,8 @@ export interface Stack {
   /** As the superuser. */
   databaseUrl: string;
   redisUrl: string;
+  queueName: string;
+  programs: Programs;
   stop(): Promise<void>;
 }
 
@@ -27,7 +30,7 @@ export async function startStack(settings: Record<string, string> = {}, folder =
   const dataDir = join(prepareHost(cloneDir, undefined, progress.say).dataDir, folder);
   const host = prepareHost(cloneDir, dataDir, progress.say);
   // Never somebody's server: the bench measures the machine it runs on.
-  const env = { ...process.env, DATABASE_URL: undefined, REDIS_URL: undefined, ...settings };
+  const env: NodeJS.ProcessEnv = { ...process.env, DATABASE_URL: undefined, REDIS_URL: undefined, ...settings };
   const platform = await startPlatform({ cloneDir, host, env, progress, supervisor, isEmpty: true, hasDemoIdp: false });
   const admin = new pg.Client({ connectionString: platform.ownerUrl });
   await admin.connect();
@@ -35,6 +38,8 @@ export async function startStack(settings: Record<string, string> = {}, folder =
     apiUrl: platform.apiUrl,
     databaseUrl: platform.ownerUrl,
     redisUrl: platform.redisUrl,
+    queueName: env.WORKFLOW_QUEUE_NAME || 'workflow-runs',
+    programs: platform.programs,
     admin,
     async stop() {
       await admin.end();

@@ -1,4 +1,5 @@
 import { mkdtempSync, renameSync, rmSync } from 'node:fs';
+import http from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -36,7 +37,7 @@ async function bundle(cloneDir: string, folder: string, name: string, entry: str
     cwd: cloneDir,
     input: { [name]: join(cloneDir, entry) },
     platform: 'node',
-    plugins: [outsiders],
+    plugins: [outsiders, plainHttp],
     logLevel: 'warn',
   });
   try {
@@ -68,6 +69,27 @@ const outsiders: Plugin = {
 };
 
 /**
+ * An `import` of node:http reads all that it exports, and so loads the WebSocket of Node's own undici: 7 MB that we never use.
+ * Required, it stays away.
+ */
+const plainHttp: Plugin = {
+  name: 'plain-http',
+  resolveId: (source, _importer, { kind }) =>
+    kind === 'import-statement' && /^(node:)?http$/.test(source) ? PLAIN_HTTP : undefined,
+  load(id) {
+    if (id !== PLAIN_HTTP) return undefined;
+    const isValue = ([, { get }]: [string, PropertyDescriptor]) => get === undefined;
+    const names = Object.entries(Object.getOwnPropertyDescriptors(http)).filter(isValue);
+    return `import { createRequire } from 'node:module';
+      const http = createRequire(import.meta.url)('node:http');
+      export default http;
+      export const { ${names.map(([name]) => name).join(', ')} } = http;`;
+  },
+};
+
+const PLAIN_HTTP = '\0plain-http';
+
+/**
  * V8 keeps the source for as long as it may have to compile a function, at two bytes a character if a single one needs them.
  * What is said with an escape means the same in strings, names and regular expressions.
  */
@@ -80,8 +102,7 @@ const ascii: Plugin = {
   },
 };
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the whole of ASCII
-const NOT_ASCII = /[^\x00-\x7f]/g;
+const NOT_ASCII = /[\u0080-\uffff]/g;
 
 function isThere(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST');

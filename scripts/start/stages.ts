@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Programs } from '../build/programs.ts';
 import { type Postgres, startPostgres } from '../services/postgres.ts';
 import { type Redis, startRedis } from '../services/redis.ts';
 import type { StartContext } from './context.ts';
@@ -18,6 +19,7 @@ export interface Platform {
   /** The database's owner; programs never see it. */
   ownerUrl: string;
   redisUrl: string;
+  programs: Programs;
   echo: Echo | undefined;
   demoIdp: DemoIdp | undefined;
 }
@@ -34,7 +36,7 @@ export async function startPlatform(context: StartContext): Promise<Platform> {
   const demoIdp = context.hasDemoIdp ? await startIdp(context) : undefined;
   const programs = await makePrograms(context);
   const api = await launchPrograms(context, { programs, database, redisUrl, echo, demoIdp });
-  return { ...api, ownerUrl, redisUrl, echo, demoIdp };
+  return { ...api, ownerUrl, redisUrl, programs, echo, demoIdp };
 }
 
 function launchPostgres({ host, progress, supervisor }: StartContext): Promise<Postgres> {

@@ -21,6 +21,7 @@ export function childFlags(): string[] {
     '--permission',
     ...[CHILD_PROGRAM, ...(IS_BUILT ? [] : packagePaths())].map((path) => `--allow-fs-read=${path}`),
     `--max-old-space-size=${CHILD_HEAP_MB}`,
+    '--max-semi-space-size=2',
     '--disable-proto=delete',
     '--disallow-code-generation-from-strings',
   ];

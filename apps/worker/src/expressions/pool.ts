@@ -3,9 +3,10 @@ import {
   type ExpressionRequest,
   type ExpressionResult,
 } from '@millrace/workflow/expression';
-import { z } from 'zod';
-import { type Child, startChild } from './child.ts';
+import { startChild } from './child.ts';
 import { CHILD_HEAP_MB } from './child-flags.ts';
+import type { Job, Pool, Seat } from './pool-state.ts';
+import { failure, readResult } from './results.ts';
 
 export type ExpressionPool = {
   /**
@@ -21,7 +22,7 @@ export type ExpressionPool = {
 };
 
 export type ExpressionPoolOptions = {
-  /** At most so many children at a time. Each is some 60 MB, so one is started only once a request finds none free. */
+  /** At most so many children at a time. Each takes some 60 MB, so they are started when they are needed. */
   size: number;
   /** Milliseconds a child may work on one request before it is killed (1000). Waiting for a free child does not count. */
   deadlineMs?: number;
@@ -32,45 +33,28 @@ export type ExpressionPoolOptions = {
 /** Starts no child yet. Children keep this process alive only while they start or work. */
 export function openExpressionPool(options: ExpressionPoolOptions): ExpressionPool {
   const { size, deadlineMs = 1000, idleMs = 300_000 } = options;
-  const pool: Pool = { size, deadlineMs, idleMs, queue: [], seats: new Set(), closing: null };
+  const pool: Pool = {
+    size,
+    deadlineMs,
+    idleMs,
+    growth: undefined,
+    readyAt: 0,
+    queue: [],
+    seats: new Set(),
+    closing: null,
+  };
   return {
     evaluate: (request, signal) => submit(pool, request, signal),
     close: () => close(pool),
   };
 }
 
+/** An evaluation takes a tenth of a millisecond: who waits this long waits for a slow one, and not for a crowd. */
+const GROW_AFTER_MS = 50;
 /** Loading takes a fraction of a second; this is for a machine that stands still. */
 const START_DEADLINE_MS = 30_000;
 /** Signals by which others end processes; no expression dies of them, so its request gets a second child. */
 const OUTSIDE_SIGNALS = new Set<NodeJS.Signals | null>(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
-
-const ResultShape = z.union([
-  z.object({ ok: z.literal(true), value: z.unknown() }),
-  z.object({ ok: z.literal(false), error: z.object({ code: z.string(), path: z.string(), message: z.string() }) }),
-]);
-
-type Job = {
-  path: string;
-  message: { request: string; bindings: string };
-  isSecondTry: boolean;
-  resolve(result: ExpressionResult): void;
-  reject(reason: unknown): void;
-};
-type Seat = {
-  child: Child;
-  isReady: boolean;
-  job: Job | null;
-  timer: NodeJS.Timeout | undefined;
-  idleTimer: NodeJS.Timeout | undefined;
-};
-type Pool = {
-  size: number;
-  deadlineMs: number;
-  idleMs: number;
-  queue: Job[];
-  seats: Set<Seat>;
-  closing: { promise: Promise<void>; resolve(): void } | null;
-};
 
 async function submit(
   pool: Pool,
@@ -86,19 +70,27 @@ async function submit(
     return failure('EXPRESSION_INPUT_TOO_LARGE', rest.path, text);
   }
   const { promise, resolve, reject } = Promise.withResolvers<ExpressionResult>();
-  const job: Job = { path: rest.path, message, isSecondTry: false, resolve, reject };
+  const job: Job = { path: rest.path, message, isSecondTry: false, askedAt: performance.now(), resolve, reject };
   signal?.addEventListener('abort', () => abandon(pool, job, signal.reason), { once: true });
   pool.queue.push(job);
   serve(pool);
   return promise;
 }
 
-/** A request that finds no child free, nor one that is about to be, has another one started. */
 function serve(pool: Pool): void {
   giveWork(pool);
-  const starting = [...pool.seats].filter((seat) => !seat.isReady).length;
-  const wanted = Math.min(pool.queue.length - starting, pool.size - pool.seats.size);
-  for (let started = 0; started < wanted; started++) openSeat(pool);
+  if (pool.queue.length === 0 || pool.closing !== null) return;
+  if (pool.seats.size === 0) openSeat(pool);
+  else if (pool.seats.size < pool.size) pool.growth ??= setTimeout(() => grow(pool), GROW_AFTER_MS);
+}
+
+/** Another child, unless what waited was served meanwhile, or will be by one that starts already. */
+function grow(pool: Pool): void {
+  pool.growth = undefined;
+  const waitedSince = Math.max(pool.queue[0]?.askedAt ?? Number.POSITIVE_INFINITY, pool.readyAt);
+  const isStarting = [...pool.seats].some((seat) => !seat.isReady);
+  if (performance.now() - waitedSince >= GROW_AFTER_MS && !isStarting && pool.seats.size < pool.size) openSeat(pool);
+  serve(pool);
 }
 
 function openSeat(pool: Pool): void {
@@ -106,6 +98,7 @@ function openSeat(pool: Pool): void {
     child: startChild({
       onReady() {
         seat.isReady = true;
+        pool.readyAt = performance.now();
         setIdle(pool, seat);
         giveWork(pool);
       },
@@ -160,15 +153,6 @@ function takeAnswer(pool: Pool, seat: Seat, text: string): void {
   setIdle(pool, seat);
   job.resolve(result);
   giveWork(pool);
-}
-
-function readResult(text: string): ExpressionResult | null {
-  try {
-    const result: ExpressionResult = JSON.parse(text);
-    return ResultShape.safeParse(result).success ? result : null;
-  } catch {
-    return null;
-  }
 }
 
 /**
@@ -230,6 +214,7 @@ function settleLost(pool: Pool, job: Job, signal: NodeJS.Signals | null): void {
 function close(pool: Pool): Promise<void> {
   if (pool.closing === null) {
     pool.closing = Promise.withResolvers<void>();
+    clearTimeout(pool.growth);
     if (pool.seats.size === 0) pool.closing.resolve();
     rejectAll(pool, closedError());
     for (const seat of pool.seats) {
@@ -246,8 +231,4 @@ function rejectAll(pool: Pool, error: Error): void {
 
 function closedError(): Error {
   return new Error('the expression pool is closed');
-}
-
-function failure(code: string, path: string, message: string): ExpressionResult {
-  return { ok: false, error: { code, path, message } };
 }
