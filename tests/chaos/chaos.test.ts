@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually } from '../../packages/queue/src/testing.ts';
 import { reportFigure } from '../../packages/shared/src/testing.ts';
 import { type Chaos, FAULTS, type Fault } from './faults.ts';
+import { fullFaults } from './full-faults.ts';
 import { type Load, startLoad } from './load.ts';
 import { createRandom } from './random.ts';
 import { openScene, type Scene } from './scene.ts';
@@ -14,8 +15,11 @@ import { judge } from './verdict.ts';
  */
 
 const seed = Number(process.env.CHAOS_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const faultCount = Number(process.env.CHAOS_FAULTS ?? 60);
-const runCount = Number(process.env.CHAOS_RUNS ?? 5_000);
+const isFull = process.env.CHAOS_FULL === '1';
+const faultCount = isFull ? 1_000 : 60;
+const runCount = isFull ? 50_000 : 5_000;
+/** A long run may be ended by time instead of by numbers. */
+const minutes = Number(process.env.CHAOS_MINUTES ?? Number.POSITIVE_INFINITY);
 const STEPS_BETWEEN = 10;
 /** The machine may be busy with other things: only what stands still is stuck. */
 const PATIENCE_MS = 300_000;
@@ -24,7 +28,7 @@ const SETTLED_MS = 30_000;
 let scene: Scene;
 
 beforeAll(async () => {
-  scene = await openScene();
+  scene = await openScene(isFull);
 }, 300_000);
 afterAll(async () => {
   await scene?.stop();
@@ -34,8 +38,9 @@ it(`no accepted run is lost, doubled or stuck under ${faultCount} faults (seed $
   const random = createRandom(seed);
   const chaos: Chaos = { scene, random, background: new Set(), complaints: [] };
   const load = await startLoad(scene, random);
-  const done = await hurt(chaos, FAULTS, load);
-  await eventually(`${runCount} runs to be accepted`, () => load.acceptedCount() >= runCount, PATIENCE_MS * 4);
+  const done = await hurt(chaos, isFull ? fullFaults(scene) : FAULTS, load);
+  const isEnough = () => load.acceptedCount() >= runCount || isOver();
+  await eventually(`${runCount} runs to be accepted`, isEnough, PATIENCE_MS * 4);
   await load.stop();
   await Promise.all(chaos.background);
   const settledMs = await settle();
@@ -58,6 +63,7 @@ it(`no accepted run is lost, doubled or stuck under ${faultCount} faults (seed $
     '0 lost, 0 doubled, 0 left behind, 0 steps repeated',
   ].join(', ');
   const none = Object.fromEntries(Object.keys(violations).map((name) => [name, []]));
+  if (process.env.CHAOS_SHOW) process.stdout.write(`${measured}\n${JSON.stringify(violations, null, 1)}\n`);
   expect(violations, measured).toEqual(none);
   expect(chaos.complaints).toEqual([]);
   for (const { role, program } of [...scene.apis, ...scene.workers])
@@ -66,13 +72,13 @@ it(`no accepted run is lost, doubled or stuck under ${faultCount} faults (seed $
   expect(wholePaths / load.acceptedCount()).toBeGreaterThan(0.9);
   expect(new Set(done).size).toBeGreaterThanOrEqual(Math.min(8, faultCount));
   reportFigure('Chaos', measured);
-}, 3_600_000);
+}, 7_200_000);
 
 /** One fault after another, each only while runs are in flight and ten steps after the one before; answers their kinds. */
 async function hurt(chaos: Chaos, faults: Record<string, Fault>, load: Load): Promise<string[]> {
   const done: string[] = [];
   let waiting: string[] = [];
-  while (done.length < faultCount) {
+  while (done.length < faultCount && !isOver()) {
     if (waiting.length === 0) waiting = chaos.random.shuffle(Object.keys(faults));
     await eventually('runs to be in flight', isBusy, PATIENCE_MS);
     const kind = waiting.shift() as string;
@@ -94,6 +100,11 @@ async function hurt(chaos: Chaos, faults: Record<string, Fault>, load: Load): Pr
     );
   }
   return done;
+}
+
+const beganAt = Date.now();
+function isOver(): boolean {
+  return Date.now() - beganAt > minutes * 60_000;
 }
 
 async function isBusy(): Promise<boolean> {

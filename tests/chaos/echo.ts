@@ -13,7 +13,7 @@ export interface ChaosEcho {
 }
 
 /** One in so many requests is refused at first, so that its step is tried again. */
-export const FLAKY = 20;
+const FLAKY = 20;
 
 /**
  * What steps call: answers the number they send, some of them slowly, and every twentieth only at the second try. It

@@ -126,7 +126,7 @@ export function inBackground(chaos: Chaos, work: Promise<unknown>): void {
 }
 
 /** Past the proxy and on a connection of its own. */
-export async function tellRedis({ scene }: Chaos, commands: string[][]): Promise<boolean> {
+async function tellRedis({ scene }: Chaos, commands: string[][]): Promise<boolean> {
   const redis = new Redis(scene.platform.redis.url, { maxRetriesPerRequest: 5 });
   redis.on('error', () => {});
   try {

@@ -1,4 +1,5 @@
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { type FaultProxy, startFaultProxy } from '../../packages/queue/src/testing.ts';
@@ -7,6 +8,7 @@ import { type Postgres, startPostgres } from '../../scripts/services/postgres.ts
 import { createTestHost } from '../../scripts/services/testing.ts';
 import { type Api, type Program, preparePlatform, type TestPlatform } from '../platform.ts';
 import { type ChaosEcho, startChaosEcho } from './echo.ts';
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 
 const PREFERRED_PORT = 15_470;
 
@@ -27,6 +29,9 @@ export interface Scene {
   platform: TestPlatform;
   echo: ChaosEcho;
   redisProxy: FaultProxy;
+  /** In a long run only. */
+  postgresProxy: FaultProxy | null;
+  disk: SmallDisk | null;
   apis: Place<Api>[];
   workers: Place[];
   /** As the superuser, on a connection of this call alone: the server may just have come back. */
@@ -40,25 +45,15 @@ export interface Scene {
   stop(): Promise<void>;
 }
 
-export async function openScene(): Promise<Scene> {
-  const host = createTestHost();
-  // Without fsync: what a killed server wrote is safe with the operating system, which nobody kills here.
-  const settings = { host, isDurable: false, say: () => {} };
+/** `isFull`: also with what only a long run hurts, see full-faults.ts. */
+export async function openScene(isFull: boolean): Promise<Scene> {
+  const disk = isFull ? mountSmallDisk() : null;
+  const { settings, remove } = hostOn(disk);
   let postgres: Postgres = await startPostgres({ ...settings, preferredPort: PREFERRED_PORT });
   const echo = await startChaosEcho();
-  const platform = await preparePlatform(
-    {
-      EGRESS_ALLOW_CIDRS: `127.0.0.1/32:${echo.port}`,
-      ACCESS_TOKEN_TTL_SEC: '86400',
-    },
-    postgres.urlOf('postgres'),
-  );
-  // A commit that was answered is in the log of the server, also when it dies at once.
-  await queryOnce(platform.database.adminUrl, `ALTER DATABASE ${platform.database.name} SET synchronous_commit = on`);
-  const redisProxy = await startFaultProxy(platform.redis.port);
-  platform.env.REDIS_URL = `redis://127.0.0.1:${redisProxy.port}`;
+  const { platform, redisProxy, postgresProxy } = await preparePlaces(postgres, echo, isFull);
   const scene: Scene = {
-    ...{ platform, echo, redisProxy },
+    ...{ platform, echo, redisProxy, postgresProxy, disk },
     apis: [newPlace<Api>('api'), newPlace<Api>('api')],
     workers: [newPlace('worker'), newPlace('worker')],
     query: (text, values) => queryOnce(platform.database.adminUrl, text, values),
@@ -75,10 +70,10 @@ export async function openScene(): Promise<Scene> {
     fill: (place, own) => fill(platform, place, own),
     async stop() {
       await platform.stop();
-      await redisProxy.stop();
+      await Promise.all([redisProxy.stop(), postgresProxy?.stop()]);
       echo.close();
       await postgres.stop();
-      rmSync(host.dataDir, { recursive: true, force: true });
+      remove();
     },
   };
   try {
@@ -88,6 +83,47 @@ export async function openScene(): Promise<Scene> {
     await scene.stop();
     throw error;
   }
+}
+
+function hostOn(disk: SmallDisk | null) {
+  const host = createTestHost();
+  if (disk) {
+    const dataDir = join(disk.folder, 'data');
+    mkdirSync(dataDir, { mode: 0o755 });
+    // Redis makes its folder where temporary files go.
+    process.env.TMPDIR = disk.folder;
+    Object.assign(host, { dataDir });
+  }
+  // Without fsync: what a killed server wrote is safe with the operating system, which nobody kills here.
+  const settings = { host, isDurable: false, say: () => {} };
+  const { dataDir } = host;
+  const remove = () => {
+    rmSync(dataDir, { recursive: true, force: true });
+    disk?.remove();
+  };
+  return { settings, remove };
+}
+
+async function preparePlaces(postgres: Postgres, echo: ChaosEcho, isFull: boolean) {
+  const platform = await preparePlatform(
+    // A long run outlives a token of the usual length.
+    { EGRESS_ALLOW_CIDRS: `127.0.0.1/32:${echo.port}`, ACCESS_TOKEN_TTL_SEC: '86400' },
+    postgres.urlOf('postgres'),
+  );
+  // A commit that was answered is in the log of the server, also when it dies at once.
+  await queryOnce(platform.database.adminUrl, `ALTER DATABASE ${platform.database.name} SET synchronous_commit = on`);
+  const redisProxy = await startFaultProxy(platform.redis.port);
+  platform.env.REDIS_URL = `redis://127.0.0.1:${redisProxy.port}`;
+  const postgresProxy = isFull ? await startFaultProxy(postgres.port) : null;
+  for (const name of ['API_DATABASE_URL', 'WORKER_DATABASE_URL'])
+    if (postgresProxy) platform.env[name] = throughPort(platform.env[name] ?? '', postgresProxy.port);
+  return { platform, redisProxy, postgresProxy };
+}
+
+function throughPort(text: string, port: number): string {
+  const url = new URL(text);
+  url.port = String(port);
+  return url.href;
 }
 
 function newPlace<P extends Program>(role: Place['role']): Place<P> {

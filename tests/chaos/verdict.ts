@@ -133,9 +133,20 @@ function judgePaths(scene: Scene, runs: readonly RunRow[], ofRuns: Map<string, L
     if (isWhole) wholeCount += 1;
     // A program that was killed between a record and the line about it takes that line along, and no other.
     const isCutShort = lost.some(({ from, to }) => to > run.createdAt - 1_000 && from < run.finishedAt + 1_000);
-    if (!isWhole && !(isCutShort && hasGapsOnly(letters))) illegal.push(`${run.id}: ${letters}`);
+    if (!isWhole && !(isCutShort && hasGapsOnly(letters))) illegal.push(tellPath(scene, run, letters));
   }
   return { illegal, wholeCount };
+}
+
+/** All that was logged of the run, for finding out. */
+function tellPath(scene: Scene, run: RunRow, letters: string): string {
+  const told = [...scene.apis, ...scene.workers].flatMap(({ role, past }) =>
+    past.flatMap(({ pid, events }) =>
+      events.filter(({ runId }) => runId === run.id).map(({ event, time }) => `${time} ${role} ${pid} ${event}`),
+    ),
+  );
+  const times = [run.createdAt, run.finishedAt].map((at) => new Date(at).toISOString());
+  return [`${run.id}: ${letters}, created ${times[0]}, ended ${times[1]}`, ...told.toSorted()].join('\n  ');
 }
 
 /** Whether the path is a legal one with lines missing: nothing is told twice, and nothing after the end. */
