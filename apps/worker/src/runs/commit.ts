@@ -16,6 +16,7 @@ export async function commit(run: Execution): Promise<void> {
   const { changes, state } = run;
   if (!changes.isDirty) return;
   run.changes = noChanges();
+  run.endError = changes.error ?? null;
   await write(run, {
     ...statusOf(state),
     steps: [...changes.steps.values()],
@@ -25,7 +26,6 @@ export async function commit(run: Execution): Promise<void> {
     signals: changes.signals,
   });
   if ([...changes.steps.values()].some(({ status }) => status !== 'running')) run.onProgress();
-  run.endError = changes.error ?? null;
   for (const step of changes.steps.values()) forgetStored(run, step);
   for (const stepKey of changes.aborts) dropAttempt(run, stepKey);
   run.waiting.push(...changes.starts);
