@@ -1,12 +1,36 @@
 import { defineConfig } from 'vitest/config';
 
+const files = ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tests/**/*.test.ts', 'scripts/**/*.test.ts'];
+const chaos = 'tests/chaos/**/*.test.ts';
+
 export default defineConfig({
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tests/**/*.test.ts', 'scripts/**/*.test.ts'],
-    globalSetup: ['tests/global-setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'tests',
+          globalSetup: ['tests/global-setup.ts'],
+          include: files,
+          exclude: [chaos],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // After all others and one file at a time: it takes the whole machine.
+        extends: true,
+        test: {
+          name: 'chaos',
+          globalSetup: ['tests/global-setup.ts'],
+          include: [chaos],
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

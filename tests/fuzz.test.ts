@@ -24,7 +24,7 @@ const PROTOTYPE = JSON.stringify(Object.getOwnPropertyNames(Object.prototype).so
 
 let api: TestApi;
 let admin: pg.Pool;
-let worker: { kill(signal: NodeJS.Signals): Promise<void> };
+let worker: { kill(signal: NodeJS.Signals): Promise<unknown> };
 let operations: Operation[];
 let document: OpenApi;
 let judge: Judge;

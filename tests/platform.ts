@@ -23,7 +23,9 @@ export interface Program {
   events: { event: string; detail?: { port?: number; metricsPort?: number }; [field: string]: unknown }[];
   /** Every line it wrote to its standard output and error. */
   lines: string[];
-  kill(signal: NodeJS.Signals): Promise<void>;
+  isRunning(): boolean;
+  /** Waits for the end; answers the exit code, null when the signal ended it. */
+  kill(signal: NodeJS.Signals): Promise<number | null>;
 }
 
 export interface TestPlatform {
@@ -37,9 +39,18 @@ export interface TestPlatform {
   stop(): Promise<void>;
 }
 
-/** The real programs as child processes, on a database and a Redis of their own. */
-export async function preparePlatform(settings: Record<string, string> = {}): Promise<TestPlatform> {
-  const [database, redis] = await Promise.all([createTestDatabase(), startTestRedis(['--appendonly', 'yes'])]);
+/**
+ * The real programs as child processes, on a database and a Redis of their own. `clusterUrl` is the superuser of another
+ * PostgreSQL than that of all tests.
+ */
+export async function preparePlatform(
+  settings: Record<string, string> = {},
+  clusterUrl?: string,
+): Promise<TestPlatform> {
+  const [database, redis] = await Promise.all([
+    createTestDatabase(clusterUrl),
+    startTestRedis(['--appendonly', 'yes']),
+  ]);
   const dataDir = await mkdtemp(join(tmpdir(), 'millrace-platform-'));
   const env: Record<string, string> = {
     PATH: process.env.PATH ?? '',
@@ -86,6 +97,9 @@ export async function startWorkerOf(settings: Record<string, unknown>): Promise<
   return startProgram('worker', { PATH: process.env.PATH, ...env });
 }
 
+/** A start takes a second; on a machine that is busy with other things, many. */
+const START_TIMEOUT_MS = 60_000;
+
 async function startProgram(name: 'api' | 'worker', env: NodeJS.ProcessEnv): Promise<Program> {
   const programs = await buildPrograms(CLONE, join(CLONE, 'node_modules', '.cache', 'millrace'));
   const child = spawn(process.execPath, [...PROGRAM_FLAGS, programs[name]], { env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -93,23 +107,41 @@ async function startProgram(name: 'api' | 'worker', env: NodeJS.ProcessEnv): Pro
   const lines: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {
     lines.push(line);
-    events.push(JSON.parse(line));
+    const event = parseLine(line, child);
+    if (event) events.push(event);
   });
   createInterface({ input: child.stderr }).on('line', (line) => {
     lines.push(line);
     process.stderr.write(`${line}\n`);
   });
-  await eventually(`${name} to start`, () => isStarted(child, events), 20_000);
+  try {
+    await eventually(`${name} to start`, () => isStarted(child, events), START_TIMEOUT_MS);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
   return {
     pid: child.pid ?? 0,
     events,
     lines,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
     async kill(signal) {
-      if (child.exitCode !== null || child.signalCode !== null) return;
+      if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
       child.kill(signal);
       await once(child, 'exit');
+      return child.exitCode;
     },
   };
+}
+
+/** Of a killed program the last line may be half a line. */
+function parseLine(line: string, child: ChildProcess): Program['events'][number] | undefined {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    if (child.killed) return undefined;
+    throw error;
+  }
 }
 
 function isStarted(child: ChildProcess, events: Program['events']): boolean {

@@ -10,6 +10,7 @@ import { drive, type Parting } from '../runs/drive.ts';
 import { type Execution, openExecution } from '../runs/execution.ts';
 import { failRun } from '../runs/fail-run.ts';
 import { LEASE_MS, type Lease, LeaseLostError } from '../runs/lease.ts';
+import { hasEndedHere } from '../runs/own-end.ts';
 import { persist } from '../runs/persist.ts';
 import { logEnded, logPaused, logStillborn, refOf } from '../runs/run-events.ts';
 import { noteOutcome, type TracedRun, traceRun } from '../runs/traced-run.ts';
@@ -137,8 +138,9 @@ async function execute(deps: Deps, claim: TracedRun, lease: Lease, onProgress = 
   try {
     await afterwards(run, await drive(run));
   } catch (error) {
-    if (error instanceof LeaseLostError) throw error;
-    await failUnexpectedly(run, error);
+    if (!(error instanceof LeaseLostError)) await failUnexpectedly(run, error);
+    else if (await hasEndedHere(run)) await afterwards(run, 'ended');
+    else throw error;
   }
   return DONE;
 }

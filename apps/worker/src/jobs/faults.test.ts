@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { startFaultProxy, startTestRedis } from '@millrace/queue/testing';
 import { describe, expect, test } from 'vitest';
+import { LEASE_MS } from '../runs/lease.ts';
 import { eventually, startPlatform, type TestPlatform, type TestRun } from '../testing.ts';
 import { type EchoServer, startEcho } from '../testing-echo.ts';
 
@@ -221,6 +222,37 @@ describe.concurrent('a run survives', () => {
       }),
   );
 
+  test(
+    'an answer to its last record that never comes: the end is told once, by who recorded it',
+    { timeout: 90_000 },
+    () =>
+      withPlatform(async (platform, echo, release) => {
+        const direct = new URL(platform.db.workerUrl);
+        const proxy = await startFaultProxy(Number(direct.port));
+        const viaProxy = new URL(direct);
+        viaProxy.port = String(proxy.port);
+        const worker = await platform.startWorker({
+          EGRESS_ALLOW_CIDRS: echo.egress,
+          WORKER_DATABASE_URL: viaProxy.href,
+        });
+        const run = await platform.run(chain(echo, '/held'));
+        await untilCalled(echo, '/held');
+        await holdRecord(platform, release, () => proxy.setFault({ type: 'black-hole' }));
+        expect(await run.until(['succeeded'])).toMatchObject({ leaseToken: 1 });
+        await new Promise((resolve) => setTimeout(resolve, LEASE_MS));
+        await proxy.setFault({ type: 'reset' });
+        await proxy.setFault({ type: 'none' });
+        const told = () => worker.lines.filter((line) => line.runId === run.runId).map((line) => line.event);
+        await eventually(
+          () => told().includes('workflow_run_succeeded'),
+          () => `the end to be told: ${told()}`,
+          40_000,
+        );
+        expect(told()).toEqual(['workflow_run_started', 'workflow_run_succeeded']);
+        await proxy.stop();
+      }),
+  );
+
   // The lock makes statements of the worker stand where the fault finds them, and each pause lets some through: on a slow
   // machine faults without a pause would let nothing through, ever.
   test.each([
@@ -250,6 +282,29 @@ describe.concurrent('a run survives', () => {
     }),
   );
 });
+
+/** Lets the step end, and calls `during` while the record of that waits in PostgreSQL. */
+async function holdRecord({ admin }: TestPlatform, release: () => void, during: () => Promise<void>): Promise<void> {
+  const client = await admin.pool.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query('LOCK TABLE app.workflow_run_steps IN EXCLUSIVE MODE');
+    release();
+    await eventually(
+      async () => {
+        const { rows } = await client.query('SELECT FROM pg_locks WHERE NOT granted AND database = $1', [
+          (await client.query('SELECT oid FROM pg_database WHERE datname = current_database()')).rows[0].oid,
+        ]);
+        return rows.length > 0;
+      },
+      () => 'the record to wait',
+    );
+    await during();
+    await client.query('COMMIT');
+  } finally {
+    client.release();
+  }
+}
 
 /** Answers how many statements of the worker were hit while they waited for the run's row. */
 async function hitStatements({ admin }: TestPlatform, runId: string, fault: string): Promise<number> {

@@ -17,6 +17,7 @@ export async function commit(run: Execution): Promise<void> {
   const { changes, state } = run;
   if (!changes.isDirty) return;
   run.changes = noChanges();
+  run.endError = changes.error ?? null;
   await write(run, {
     ...statusOf(state),
     steps: [...changes.steps.values()],
@@ -27,7 +28,6 @@ export async function commit(run: Execution): Promise<void> {
   });
   if ([...changes.steps.values()].some(({ status }) => status !== 'running')) run.onProgress();
   if (mayAnswer(run, changes)) tellWhoWaits(run);
-  run.endError = changes.error ?? null;
   for (const step of changes.steps.values()) forgetStored(run, step);
   for (const stepKey of changes.aborts) dropAttempt(run, stepKey);
   run.waiting.push(...changes.starts);

@@ -72,7 +72,7 @@ export interface Execution {
   isSpokenTo: boolean;
   /** The evaluation that keeps the run waiting; aborted when the run is cancelled. */
   evaluation: AbortController | null;
-  /** Why the run failed, once that is recorded. */
+  /** Why the run failed, once that is being recorded. */
   endError: RunError | null;
   changes: Changes;
   /** Attempts in flight; one that is removed here may still end, its outcome is dropped. */

@@ -29,11 +29,14 @@ export function assertHeld(lease: Lease): void {
   throw new LeaseLostError('the lease ran out');
 }
 
+/** An answer that has arrived by now was only not read yet: a process that was frozen hears of its lease first. */
+const LATE_ANSWER_MS = 100;
+
 /** A query on a dead connection may never answer; nobody may wait for it longer than the lease lasts. */
 async function orLost<T>(lease: Lease, work: Promise<T>): Promise<T> {
   let onLost = () => {};
   const lost = new Promise<never>((_resolve, reject) => {
-    onLost = () => reject(lease.signal.reason);
+    onLost = () => setTimeout(() => reject(lease.signal.reason), LATE_ANSWER_MS);
     lease.signal.addEventListener('abort', onLost, { once: true });
   });
   try {

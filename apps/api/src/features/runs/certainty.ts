@@ -8,13 +8,13 @@ import { findRun } from './queries.ts';
 import { toRun } from './rows.ts';
 
 /** Longer than PostgreSQL needs to come back from a crash; a client waits so long once, for the truth. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 15_000;
 const PAUSE_MS = 100;
 
 /**
  * Stores a run by `store`, and finds out what became of it when the answer of the database was lost: the commit may have
- * gone through all the same, and 503 means that nothing is left (R7). Rethrows the failure when nothing was stored, and
- * also while the database stays away, when nobody can know.
+ * gone through all the same, and 503 means that nothing is left (R7). Rethrows the failure when nothing was stored. While
+ * the database stays away longer nobody can know, and the answer says so.
  */
 export async function storeSurely(
   context: OrgContext,
@@ -25,10 +25,18 @@ export async function storeSurely(
     return await store();
   } catch (error) {
     if (!isDatabaseTransient(error) || isNeverSent(error)) throw error;
-    const found = await patiently(() => findStored(context, workflowId, runId));
+    const found = await patiently(() => findStored(context, workflowId, runId)).catch(sayUnknown);
     if (found) return found;
     throw error;
   }
+}
+
+/** To be thrown where the outcome of a write cannot be found out. */
+export function sayUnknown(error: unknown): never {
+  if (!isDatabaseTransient(error)) throw error;
+  const message =
+    'The database went away while the run was being stored, so it may have been: look at the runs, or repeat with the same Idempotency-Key.';
+  throw new AppError('DATABASE_UNAVAILABLE', message, { cause: error, retryAfterSec: 5 });
 }
 
 /** Repeats `work` while the database is away, for a while. Only for work that may be done twice. */

@@ -10,7 +10,7 @@ import { newId } from '@millrace/shared/ids';
 import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { AnswerTaken } from '../../http/idempotency.ts';
-import { patiently, storeSurely } from './certainty.ts';
+import { patiently, sayUnknown, storeSurely } from './certainty.ts';
 import { lastVersionOf, type PreparedVersion, prepareVersion } from './prepared-version.ts';
 
 /** Accepts a run of the published version, by the rules of `announceRun`. */
@@ -34,7 +34,7 @@ export async function announceRun(context: OrgContext, run: Run): Promise<{ run:
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     queueUnavailable(log, { requestId, userId, orgId, workflowId, runId, error: reason });
-    if (await patiently(() => takeBack(context, runId))) throw error;
+    if (await patiently(() => takeBack(context, runId)).catch(sayUnknown)) throw error;
   }
   workflowRunEnqueued(log, { requestId, userId, orgId, workflowId, runId });
   return { run };
