@@ -6,11 +6,10 @@ import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
 import type { RunState } from '@millrace/workflow/state';
-import { inputCheckOf } from '@millrace/workflow/triggers/input-schema';
 import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { keepAnswer } from '../../http/idempotency.ts';
-import { maxAttemptsOf, readDefinition, readPlan } from './max-attempts.ts';
+import { prepareVersion, readPlan } from './prepared-version.ts';
 import { findRun } from './queries.ts';
 import { toRun } from './rows.ts';
 import { announceRun, refusal } from './service.ts';
@@ -67,7 +66,8 @@ async function findRetriable(tx: OrgTx, workflowId: string, runId: string): Prom
 }
 
 async function startOver(context: OrgContext, tx: OrgTx, ended: RunRow, version: number): Promise<RunRow> {
-  const problems = inputCheckOf(await readDefinition(tx, ended.workflowId, version))?.(ended.input) ?? [];
+  const { check } = await prepareVersion(tx, ended.workflowId, version, context.deps.config);
+  const problems = check?.(ended.input) ?? [];
   if (problems.length > 0) throw new AppError('BAD_REQUEST', undefined, { details: problems });
   return insertRetry(context, tx, ended, { version });
 }
@@ -89,9 +89,9 @@ async function insertRetry(
   { id, workflowId, triggerType, input }: RunRow,
   { version, state }: { version: number; state?: RunState },
 ): Promise<RunRow> {
+  const { maxAttempts } = await prepareVersion(tx, workflowId, version, context.deps.config);
   return insertQueuedRun(tx, {
-    ...{ id: newId(), workflowId, version, triggerType, input, state },
-    maxAttempts: await maxAttemptsOf(tx, workflowId, version, context.deps.config),
+    ...{ id: newId(), workflowId, version, triggerType, input, state, maxAttempts },
     requestedByUserId: context.userId,
     retryOfRunId: id,
   });
