@@ -3,10 +3,11 @@ import { parseEgressRules } from '@millrace/connectors/egress';
 import { createSafeFetch } from '@millrace/connectors/safe-fetch';
 import type { HttpClient } from '@millrace/connectors/sdk';
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import { schedulesIn } from '@millrace/db/schedules';
 import { type Mailer, openMailer } from '@millrace/mail/mailer';
 import { type Link, openLink } from '@millrace/queue/link';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
-import type { Scheduler } from '@millrace/queue/scheduler';
+import { openScheduler, type Scheduler } from '@millrace/queue/scheduler';
 import { openStepTester, type StepTester } from '@millrace/queue/step-tests';
 import { type ApiConfig, ConfigError } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
@@ -24,7 +25,6 @@ import { openProviders, type ProviderClients } from './features/oauth/providers.
 import { openRunPurger } from './features/retention/purger.ts';
 import { openRunWatches, type RunWatches } from './features/runs/watches.ts';
 import { openRateLimits, type RateLimits } from './http/rate-limits.ts';
-import { openCronScheduler } from './scheduler.ts';
 
 /** Everything the use cases need from outside, opened once and passed first. */
 export interface Deps {
@@ -100,7 +100,7 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     mailSender: openMailSender({ config, log, db, mailer }),
     noticeSender: openNoticeSender({ config, log, db, mailer, webhookHttp }),
     runPurger: openRunPurger({ config, log, db }),
-    scheduler: openCronScheduler({ db, queue, log }),
+    scheduler: openScheduler({ ...schedulesIn(db), wakeRun: (wake) => queue.wakeRun(wake), log }),
     webhookHttp,
     oauth: openProviders(config),
     tracing: await openTracing(config, log, 'millrace-api'),

@@ -24,6 +24,15 @@ const RUNS_AT_ONCE = 100;
 const LOCK_TIMEOUT = '500ms';
 const RETRY_BROKEN_MS = 3_600_000;
 
+/** What a scheduler asks of the schedules of all organizations. */
+export function schedulesIn(db: Database) {
+  return {
+    findDueOrgs: (afterOrgId: string, limit: number) => findDueOrgs(db, afterOrgId, limit),
+    fireSchedules: (orgId: string) => fireSchedules(db, orgId),
+    msUntilNextTick: () => msUntilNextTick(db),
+  };
+}
+
 /** Starts or changes the schedule of a published, enabled workflow; what was due of an unchanged one stays due. */
 export async function storeSchedule(
   tx: OrgTx,

@@ -203,6 +203,7 @@ export const WorkerConfig = z.object({
   ...Common,
   WORKER_DATABASE_URL: PostgresUrl,
   WORKFLOW_QUEUE_CONCURRENCY: wholeNumber(1, 500).default(50),
+  WORKFLOW_STEP_CONCURRENCY: wholeNumber(1, 10_000).default(500),
   EGRESS_ALLOW_CIDRS: z.string().default(''),
   // Where the platform itself listens: steps may never reach it, whatever EGRESS_ALLOW_CIDRS says.
   API_HOST: z.string().default('127.0.0.1'),

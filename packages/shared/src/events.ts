@@ -176,7 +176,7 @@ const scheduleFailed = event<Schedule & { error: string }>('schedule_failed', 'e
   metrics.schedulesFailed.inc(),
 );
 
-interface FiredSchedules {
+export interface FiredSchedules {
   runs: readonly RunRef[];
   dropped: readonly (Schedule & { count: number })[];
   broken: readonly (Schedule & { error: string })[];

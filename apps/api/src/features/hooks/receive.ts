@@ -13,7 +13,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { FastifyReply } from 'fastify';
 import type { PublicContext } from '../../context.ts';
 import { spendRequest } from '../../http/rate-limits.ts';
-import { maxAttemptsOf } from '../runs/max-attempts.ts';
+import { prepareVersion } from '../runs/prepared-version.ts';
 import { hashOfToken } from './address.ts';
 import { hashDeliveryName } from './delivery-name.ts';
 import { type HookInput, type HookRequest, readHookInput } from './input.ts';
@@ -73,7 +73,7 @@ export async function receiveHook(
   const dedupeHash = hashDeliveryName(signature?.scheme, request.headers, input.body);
   const delivery = { id: newId(), runId: newId(), workflowId, version, dedupeHash, input };
   const stored = await withOrg(deps.db, orgId, async (tx) => {
-    const maxAttempts = await maxAttemptsOf(tx, workflowId, version, deps.config);
+    const { maxAttempts } = await prepareVersion(tx, workflowId, version, deps.config);
     return storeDelivery(tx, { ...delivery, maxAttempts });
   });
   const { isNew, runId } = stored;

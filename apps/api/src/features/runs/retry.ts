@@ -6,12 +6,11 @@ import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
 import type { RunState } from '@millrace/workflow/state';
-import { inputCheckOf } from '@millrace/workflow/triggers/input-schema';
 import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { keepAnswer } from '../../http/idempotency.ts';
 import { storeSurely } from './certainty.ts';
-import { maxAttemptsOf, readDefinition, readPlan } from './max-attempts.ts';
+import { prepareVersion, readPlan } from './prepared-version.ts';
 import { findRun } from './queries.ts';
 import { toRun } from './rows.ts';
 import { announceRun, refusal } from './service.ts';
@@ -79,7 +78,8 @@ async function startOver(
   ended: RunRow,
   { id, version }: { id: string; version: number },
 ): Promise<RunRow> {
-  const problems = inputCheckOf(await readDefinition(tx, ended.workflowId, version))?.(ended.input) ?? [];
+  const { check } = await prepareVersion(tx, ended.workflowId, version, context.deps.config);
+  const problems = check?.(ended.input) ?? [];
   if (problems.length > 0) throw new AppError('BAD_REQUEST', undefined, { details: problems });
   return insertRetry(context, tx, ended, { id, version });
 }
@@ -101,9 +101,9 @@ async function insertRetry(
   { id: retryOfRunId, workflowId, triggerType, input }: RunRow,
   { id, version, state }: { id: string; version: number; state?: RunState },
 ): Promise<RunRow> {
+  const { maxAttempts } = await prepareVersion(tx, workflowId, version, context.deps.config);
   return insertQueuedRun(tx, {
-    ...{ id, workflowId, version, triggerType, input, state },
-    maxAttempts: await maxAttemptsOf(tx, workflowId, version, context.deps.config),
+    ...{ id, workflowId, version, triggerType, input, state, maxAttempts },
     requestedByUserId: context.userId,
     retryOfRunId,
   });

@@ -11,7 +11,7 @@ import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { AnswerTaken } from '../../http/idempotency.ts';
 import { patiently, sayUnknown, storeSurely } from './certainty.ts';
-import { lastVersionOf, type PreparedVersion, prepareVersion } from './prepared-version.ts';
+import { lastVersionOf, type PreparedVersion, prepareVersion, rememberLatest } from './prepared-version.ts';
 
 /** Accepts a run of the published version, by the rules of `announceRun`. */
 export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
@@ -46,7 +46,7 @@ async function storeRun(
   { workflowId, runId, input }: { workflowId: string; runId: string; input: unknown },
 ): Promise<Run> {
   const { deps, orgId, userId, idempotency: answer } = context;
-  let prepared = lastVersionOf(context, workflowId) ?? UNKNOWN_VERSION;
+  let prepared = lastVersionOf(orgId, workflowId, deps.config) ?? UNKNOWN_VERSION;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const problems = prepared.check?.(input) ?? [];
     const { version, maxAttempts } = prepared;
@@ -59,7 +59,9 @@ async function storeRun(
     if (problems.length > 0 && answered.version === version) {
       throw new AppError('BAD_REQUEST', undefined, { details: problems });
     }
-    prepared = await prepareVersion(context, workflowId, answered.version);
+    const latest = answered.version;
+    prepared = await withOrg(deps.db, orgId, (tx) => prepareVersion(tx, workflowId, latest, deps.config));
+    rememberLatest(orgId, workflowId, latest);
   }
   throw new AppError('CONFLICT', 'The workflow is being published again and again; try again.');
 }
