@@ -62,6 +62,7 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     url: config.API_DATABASE_URL,
     poolSize: POOL_SIZE,
     prepared: config.DATABASE_PREPARED,
+    admission: { window: config.ORG_ADMISSION_WINDOW, mostQueuedRuns: config.ORG_MAX_QUEUED_RUNS },
     applicationName: 'millrace-api',
     onError: (error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
   });

@@ -170,9 +170,9 @@ describe('claimRun', () => {
   it('answers gone for an ended run, an unknown run and a run of another organization than claimed', async () => {
     const other = await seedTenant(admin);
     const runId = await seedQueuedRun(admin, tenant);
-    expect(await claim(tenant.endedRunId)).toEqual({ status: 'gone' });
-    expect(await claim(newId())).toEqual({ status: 'gone' });
-    expect(await claim(runId, LEASE_MS, other.orgId)).toEqual({ status: 'gone' });
+    expect(await claim(tenant.endedRunId)).toMatchObject({ status: 'gone' });
+    expect(await claim(newId())).toMatchObject({ status: 'gone' });
+    expect(await claim(runId, LEASE_MS, other.orgId)).toMatchObject({ status: 'gone' });
     expect((await rowOf(runId)).status).toBe('queued');
   });
 
@@ -180,7 +180,7 @@ describe('claimRun', () => {
     const run = await claimed(await seedQueuedRun(admin, tenant));
     const nextAttemptAt = new Date(Date.now() + 3_600_000);
     await record(run, { status: 'queued', nextAttemptAt, release: true });
-    expect(await claim(run.runId)).toEqual({ status: 'notDue', nextAttemptAt });
+    expect(await claim(run.runId)).toMatchObject({ status: 'notDue', nextAttemptAt });
     await admin.query(`UPDATE app.workflow_runs SET next_attempt_at = now() - interval '1 ms' WHERE id = $1`, [
       run.runId,
     ]);

@@ -76,7 +76,7 @@ describe('a tick', () => {
       Array.from({ length: 40 }, (_, index) => fireSchedules(index % 2 === 0 ? api : worker, tenant.orgId)),
     );
     const runs = fired.flatMap((one) => one.runs);
-    expect(runs).toEqual([{ orgId: tenant.orgId, workflowId: tenant.workflowId, runId: expect.any(String) }]);
+    expect(runs).toMatchObject([{ orgId: tenant.orgId, workflowId: tenant.workflowId, runId: expect.any(String) }]);
     expect(await ticksFired()).toEqual([hour(0)]);
     expect(await nextFireAt()).toEqual(hour(1));
     const { rows } = await admin.query('SELECT * FROM app.workflow_runs WHERE org_id = $1 AND id = $2', [

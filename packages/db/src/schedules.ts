@@ -1,9 +1,10 @@
 import { newId } from '@millrace/shared/ids';
 import { dueTicks, nextTicks, type Schedule } from '@millrace/workflow/triggers/cron';
 import { and, asc, eq, lte, type SQL, sql } from 'drizzle-orm';
-import type { Database } from './connect.ts';
+import { readQueueRoom } from './admission.ts';
+import type { Admission, Database } from './connect.ts';
 import { toJsonText } from './json-text.ts';
-import type { NewRun } from './runs.ts';
+import { admissionOf, type NewRun } from './runs.ts';
 import { workflowRuns } from './schema/runs.ts';
 import { workflowSchedules } from './schema/schedules.ts';
 import { type OrgTx, withOrg } from './tenant.ts';
@@ -76,8 +77,9 @@ export async function msUntilNextTick(db: Database): Promise<number | null> {
 export interface FiredSchedules {
   /** Schedules that moved on, also without a run. */
   handledCount: number;
-  runs: { orgId: string; workflowId: string; runId: string }[];
-  /** Missed ticks that nothing makes up for, see `dueTicks`. */
+  /** Held ones wait for their turn: wake nobody for them. */
+  runs: { orgId: string; workflowId: string; runId: string; isHeld: boolean }[];
+  /** Ticks without a run: missed ones that nothing makes up for, see `dueTicks`, and those over the limit of queued runs. */
   dropped: { orgId: string; workflowId: string; count: number }[];
   broken: { orgId: string; workflowId: string; error: string }[];
 }
@@ -90,8 +92,7 @@ export interface FiredSchedules {
 export async function fireSchedules(db: Database, orgId: string): Promise<FiredSchedules> {
   return withOrg(db, orgId, async (tx) => {
     const firings = takeSome((await lockDue(tx)).map(judge));
-    const newRuns = firings.flatMap((firing) => firing.runs);
-    const runs = await insertRuns(tx, newRuns);
+    const runs = await insertRuns(tx, await dropTooMany(tx, firings, db.admission));
     await moveOn(tx, firings);
     return {
       handledCount: firings.length,
@@ -105,6 +106,8 @@ export async function fireSchedules(db: Database, orgId: string): Promise<FiredS
 type DueSchedule = typeof workflowSchedules.$inferSelect & { sinceMs: number; nowMs: number };
 
 type ScheduledRun = Pick<NewRun, 'id' | 'workflowId' | 'version' | 'input' | 'maxAttempts'> & { scheduledAt: Date };
+
+type AdmittedRun = ScheduledRun & { isAdmitted: boolean };
 
 interface Firing {
   workflowId: string;
@@ -154,18 +157,29 @@ function takeSome(firings: readonly Firing[]): Firing[] {
   });
 }
 
+/** What is over the limit of queued runs is dropped, the latest ticks of this turn first. Answers what is left. */
+async function dropTooMany(tx: OrgTx, firings: readonly Firing[], admission: Admission): Promise<AdmittedRun[]> {
+  const count = firings.flatMap(({ runs }) => runs).length;
+  if (count === 0) return [];
+  let { storable, admissible } = await readQueueRoom(tx, count, admission);
+  return firings.flatMap((firing) => {
+    const kept = firing.runs.slice(0, Math.max(storable, 0));
+    storable -= kept.length;
+    firing.dropped += firing.runs.length - kept.length;
+    return kept.map((run) => ({ ...run, isAdmitted: admissible-- > 0 }));
+  });
+}
+
 /** Answers those it stored: a tick that has its run already, say because the clock went back, gets no other. */
-async function insertRuns(
-  tx: OrgTx,
-  runs: readonly ScheduledRun[],
-): Promise<{ orgId: string; runId: string; workflowId: string }[]> {
+async function insertRuns(tx: OrgTx, runs: readonly AdmittedRun[]): Promise<FiredSchedules['runs']> {
   if (runs.length === 0) return [];
-  const rows = runs.map(({ input, ...columns }) => ({
+  const rows = runs.map(({ input, isAdmitted, ...columns }) => ({
     ...{ ...columns, orgId: tx.orgId, triggerType: 'trigger.cron', input: sql`${toJsonText(input)}::jsonb` },
-    nextSweepAt: sql`now() + interval '3 s'`,
+    ...admissionOf(isAdmitted),
   }));
-  const { orgId, id, workflowId } = workflowRuns;
-  return tx.insert(workflowRuns).values(rows).onConflictDoNothing().returning({ orgId, runId: id, workflowId });
+  const { orgId, id, workflowId, heldBy } = workflowRuns;
+  const stored = { orgId, runId: id, workflowId, isHeld: sql<boolean>`${heldBy} is not null` };
+  return tx.insert(workflowRuns).values(rows).onConflictDoNothing().returning(stored);
 }
 
 async function moveOn(tx: OrgTx, firings: readonly Firing[]): Promise<void> {

@@ -8,7 +8,7 @@ afterEach(async () => {
 });
 
 const ORGS = ['a', 'b', 'c'];
-const run = (orgId: string) => ({ orgId, runId: `run-${orgId}`, workflowId: 'w' });
+const run = (orgId: string) => ({ orgId, runId: `run-${orgId}`, workflowId: 'w', isHeld: false });
 
 /** Starts a scheduler and notes what it calls; nothing is due and no tick will come unless `options` say otherwise. */
 function start(options: Partial<SchedulerOptions>) {

@@ -8,10 +8,15 @@ const LONGEST_PAUSE_MS = 30_000;
 const RETRY_MS = 1_000;
 const FIRST_ORG = '00000000-0000-0000-0000-000000000000';
 
+interface FiredRun extends RunWake {
+  /** Waits for its turn: nobody is to be woken. */
+  isHeld: boolean;
+}
+
 export interface SchedulerOptions {
   findDueOrgs: (afterOrgId: string, limit: number) => Promise<string[]>;
   /** Stores the runs of an organization's due ticks; handles a bounded number of schedules, so it may need more turns. */
-  fireSchedules: (orgId: string) => Promise<{ runs: readonly RunWake[]; handledCount: number }>;
+  fireSchedules: (orgId: string) => Promise<{ runs: readonly FiredRun[]; handledCount: number }>;
   /** Milliseconds until the earliest tick by the database's clock; null when there is none. */
   msUntilNextTick: () => Promise<number | null>;
   wakeRun: (wake: RunWake) => Promise<void>;
@@ -94,7 +99,13 @@ function createPass(options: SchedulerOptions, isRunning: () => boolean): () => 
 async function takeTurn(options: SchedulerOptions, orgId: string, waking: Promise<void>[]): Promise<number> {
   try {
     const { runs, handledCount } = await options.fireSchedules(orgId);
-    if (runs.length > 0) waking.push(wakeAll(options, runs));
+    if (runs.length > 0)
+      waking.push(
+        wakeAll(
+          options,
+          runs.filter(({ isHeld }) => !isHeld),
+        ),
+      );
     return handledCount;
   } catch (error) {
     options.onError(toError(error));

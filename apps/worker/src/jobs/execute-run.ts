@@ -5,6 +5,7 @@ import type { RunWake } from '@millrace/queue/jobs';
 import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/events';
 import { nextDueAt } from '@millrace/workflow/run-status';
 import type { Deps } from '../deps.ts';
+import { giveOnPlace, wakeAdmitted } from '../runs/admitted.ts';
 import { drive, type Parting } from '../runs/drive.ts';
 import { type Execution, openExecution } from '../runs/execution.ts';
 import { failRun } from '../runs/fail-run.ts';
@@ -40,6 +41,7 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
     if (deps.shutdown.draining.aborted) return later(0);
     const claimedAt = performance.now();
     const claim = await claimRun(deps.db, { ...wake, leaseMs: LEASE_MS });
+    void wakeAdmitted(deps, wake.orgId, claim.admitted);
     if (claim.status !== 'claimed') return outcomeOf(claim);
     const lease = deps.leases.keep(claim.run, claimedAt);
     const run = traceRun(deps.tracing, claim.run, wake.traceparent);
@@ -48,6 +50,7 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
     } finally {
       lease.stop();
       run.span.end();
+      if (run.isCounted) await giveOnPlace(deps, wake.orgId);
     }
   } catch (error) {
     if (!isDatabaseTransient(error)) throw error;
@@ -61,6 +64,7 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
 function outcomeOf(claim: Exclude<Claim, { status: 'claimed' }>): WakeOutcome {
   switch (claim.status) {
     case 'gone':
+    case 'held':
       return DONE;
     case 'busy':
       return later(BUSY_DELAY_MS);

@@ -96,12 +96,14 @@ function challengeIn({ body }: HookInput): string | undefined {
 /** Never throws: the delivery is accepted, and whatever fails here the sweeper does again. */
 async function startRunOf(context: PublicContext, orgId: string, deliveryId: string): Promise<void> {
   const { deps, log, requestId, traceparent } = context;
-  const run = await makeHookRun(deps.db, orgId, deliveryId).catch((error: unknown) => {
+  const made = await makeHookRun(deps.db, orgId, deliveryId).catch((error: unknown) => {
     dependencyFailed(log, { dependency: 'postgresql', error: messageOf(error) });
     return null;
   });
-  if (!run) return;
+  if (!made) return;
+  const { isHeld, ...run } = made;
   const told = { requestId, userId: null, ...run };
+  if (isHeld) return workflowRunEnqueued(log, told);
   await deps.queue.wakeRun({ orgId, runId: run.runId, traceparent }).catch((error: unknown) => {
     queueUnavailable(log, { ...told, error: messageOf(error) });
   });

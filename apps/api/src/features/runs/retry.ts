@@ -25,14 +25,15 @@ export async function retryRun(
   isLatest: boolean,
 ) {
   const { deps, orgId } = context;
-  const run = await withOrg(deps.db, orgId, async (tx) => {
+  const stored = await withOrg(deps.db, orgId, async (tx) => {
     const ended = await findRetriable(tx, workflowId, runId);
     const latest = await findVersion(tx, workflowId);
-    const stored = toRun(await (isLatest ? startOver(context, tx, ended, latest) : goOn(context, tx, ended)));
-    await keepAnswer(context, tx, { run: stored });
-    return stored;
+    const row = await (isLatest ? startOver(context, tx, ended, latest) : goOn(context, tx, ended));
+    const run = toRun(row);
+    await keepAnswer(context, tx, { run });
+    return { run, isHeld: row.heldBy !== null };
   });
-  return announceRun(context, run);
+  return announceRun(context, stored);
 }
 
 /** The published version. Throws 404 without such a workflow and 409 while it is not to be run. */
@@ -79,10 +80,11 @@ async function insertRetry(
   { id, workflowId, triggerType, input }: RunRow,
   { version, state }: { version: number; state?: RunState },
 ): Promise<RunRow> {
-  return insertQueuedRun(tx, {
+  const run = {
     ...{ id: newId(), workflowId, version, triggerType, input, state },
     maxAttempts: await maxAttemptsOf(tx, workflowId, version, context.deps.config),
     requestedByUserId: context.userId,
     retryOfRunId: id,
-  });
+  };
+  return insertQueuedRun(tx, run, context.deps.db.admission);
 }
