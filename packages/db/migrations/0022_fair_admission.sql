@@ -2,7 +2,11 @@
 -- for it, or held: then the row says by what, and nobody is woken. Of each organization only so many runs are admitted and
 -- not claimed yet, its window, so that however many it has queued, another one waits behind so few. Nothing is counted in
 -- advance: room is what the rows say at the moment, so no crash can leave a count behind.
-ALTER TABLE app.workflow_runs ADD COLUMN held_by text CHECK (held_by IN ('organization', 'concurrency'));
+ALTER TABLE app.workflow_runs
+  ADD COLUMN held_by text CHECK (held_by IN ('organization', 'concurrency')),
+  -- Of a run that takes one of the places of its workflow and key, or waits for one; see 0023.
+  ADD COLUMN concurrency_key text CHECK (char_length(concurrency_key) <= 200),
+  ADD COLUMN concurrency_limit integer CHECK (concurrency_limit >= 1);
 CREATE INDEX workflow_runs_queued ON app.workflow_runs (org_id, held_by, id)
   WHERE status = 'queued' AND next_attempt_at IS NULL;
 CREATE INDEX workflow_runs_running ON app.workflow_runs (org_id) WHERE status = 'running';
@@ -87,6 +91,28 @@ BEGIN
   RETURN NEXT;
 END $$;
 
+-- Whether an organization has as many queued runs as it may, by a count that goes no further; whether queue_room knows that
+-- exactly; and whether it is worth asking again soon.
+CREATE FUNCTION app.queue_state(p_org uuid, p_most_queued integer)
+RETURNS TABLE (is_full boolean, is_exact boolean, is_busy boolean)
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  v_most integer;
+BEGIN
+  PERFORM set_config('app.current_org_id', p_org::text, true);
+  SELECT coalesce(l.max_queued_runs, p_most_queued) INTO v_most
+  FROM (SELECT) AS one LEFT JOIN app.org_run_limits l ON l.org_id = p_org;
+  is_exact := v_most <= 1000;
+  SELECT count(*) >= v_most INTO is_full FROM (
+    SELECT FROM app.workflow_runs r WHERE r.org_id = p_org AND r.status = 'queued' AND r.next_attempt_at IS NULL
+    LIMIT v_most) AS queued;
+  is_busy := is_full OR EXISTS (
+    SELECT FROM app.workflow_runs r
+    WHERE r.org_id = p_org AND r.status = 'queued' AND r.next_attempt_at IS NULL AND r.held_by IS NOT NULL);
+  PERFORM set_config('app.current_org_id', '', true);
+  RETURN NEXT;
+END $$;
+
 -- Admits held runs, the oldest first, as many as there is room for, and answers them: wake a worker for each. Should nobody do
 -- so, a sweeper finds them after 3 s. Called once room was made, in the transaction that made it.
 CREATE FUNCTION app.admit_runs(p_org uuid, p_window integer) RETURNS uuid[]
@@ -134,14 +160,15 @@ END $$;
 
 -- As in 0016, and here the limits of an organization hold. 'held': it runs as many as it may, so a run that was due goes back
 -- among its queued ones, at the place of its age. 'admitted': not an answer to a claim, but the runs that its claims made room
--- for. is_counted: the run takes one of a limited number of places, which whoever ends it has to give on (admit_held_runs).
+-- for. is_counted: the run takes one of its organization's places, which whoever ends it has to give on (admit_held_runs).
+-- has_place: it takes one of its workflow's (0023).
 DROP FUNCTION app.claim_runs(jsonb);
-CREATE FUNCTION app.claim_runs(p_claims jsonb, p_window integer DEFAULT 32)
+CREATE FUNCTION app.claim_runs(p_claims jsonb, p_window integer DEFAULT 16)
 RETURNS TABLE (
   number integer, outcome text, now_ms double precision, workflow_id uuid, version integer, state jsonb, input jsonb,
   trigger_type text, lease_token bigint, lost_claims integer, attempt_count integer, max_attempts integer,
   next_attempt_at timestamptz, created_at timestamptz, started_at timestamptz, has_signals boolean,
-  is_counted boolean, admitted uuid[])
+  is_counted boolean, has_place boolean, admitted uuid[])
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
@@ -187,10 +214,11 @@ BEGIN
       RETURNING 'claimed', extract(epoch FROM now())::double precision * 1000, r.workflow_id, r.version,
         r.state, r.input, r.trigger_type, r.lease_token, r.lost_claims, r.attempt_count, r.max_attempts,
         r.next_attempt_at::timestamptz, r.created_at::timestamptz, r.started_at::timestamptz,
-        r.signals_sent > r.signals_read, v_places IS NOT NULL,
+        r.signals_sent > r.signals_read, v_places IS NOT NULL, r.concurrency_key IS NOT NULL,
         old.status = 'running', old.status = 'queued' AND old.next_attempt_at IS NULL
       INTO outcome, now_ms, workflow_id, version, state, input, trigger_type, lease_token, lost_claims, attempt_count,
-        max_attempts, next_attempt_at, created_at, started_at, has_signals, is_counted, v_was_running, v_left_window;
+        max_attempts, next_attempt_at, created_at, started_at, has_signals, is_counted, has_place, v_was_running,
+        v_left_window;
       IF FOUND THEN
         v_left := v_left + v_left_window::integer;
         v_places := v_places - (NOT v_was_running)::integer;
@@ -216,7 +244,8 @@ BEGIN
         SELECT v_claim.n, CASE r.status WHEN 'running' THEN 'busy' ELSE 'notDue' END,
           extract(epoch FROM now())::double precision * 1000, r.workflow_id, r.version, NULL::jsonb, NULL::jsonb,
           r.trigger_type, r.lease_token, r.lost_claims, r.attempt_count, r.max_attempts,
-          r.next_attempt_at::timestamptz, r.created_at::timestamptz, r.started_at::timestamptz, false, false, NULL::uuid[]
+          r.next_attempt_at::timestamptz, r.created_at::timestamptz, r.started_at::timestamptz, false, false, false,
+          NULL::uuid[]
         FROM app.workflow_runs r
         WHERE r.org_id = v_of.org AND r.id = v_claim.run AND r.status IN ('queued', 'running', 'waiting');
     END LOOP;
@@ -235,7 +264,7 @@ END $$;
 
 -- As in 0021. 'full': the organization has as many queued runs as it may. held_by: wake nobody for this one.
 DROP FUNCTION app.accept_runs(jsonb);
-CREATE FUNCTION app.accept_runs(p_runs jsonb, p_window integer DEFAULT 32, p_most_queued integer DEFAULT 100000)
+CREATE FUNCTION app.accept_runs(p_runs jsonb, p_window integer DEFAULT 16, p_most_queued integer DEFAULT 100000)
 RETURNS TABLE (number integer, outcome text, version integer, run json, held_by text)
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 #variable_conflict use_column
@@ -307,7 +336,7 @@ END $$;
 -- As in 0017. While the organization has as many queued runs as it may, the delivery waits: a sweeper comes back for it.
 DROP FUNCTION app.make_hook_run(uuid, uuid);
 CREATE FUNCTION app.make_hook_run(
-  p_org uuid, p_delivery uuid, p_window integer DEFAULT 32, p_most_queued integer DEFAULT 100000)
+  p_org uuid, p_delivery uuid, p_window integer DEFAULT 16, p_most_queued integer DEFAULT 100000)
 RETURNS TABLE (workflow_id uuid, run_id uuid, held_by text)
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 #variable_conflict use_column
@@ -338,6 +367,7 @@ END $$;
 GRANT EXECUTE ON FUNCTION app.admission_lock(uuid) TO app_api, app_worker;
 GRANT EXECUTE ON FUNCTION app.window_room(uuid, integer) TO app_api, app_worker;
 GRANT EXECUTE ON FUNCTION app.queue_room(uuid, integer, integer, integer) TO app_api, app_worker;
+GRANT EXECUTE ON FUNCTION app.queue_state(uuid, integer) TO app_api, app_worker;
 GRANT EXECUTE ON FUNCTION app.admit_runs(uuid, integer) TO app_api, app_worker;
 GRANT EXECUTE ON FUNCTION app.admit_held_runs(uuid[], integer) TO app_api, app_worker;
 GRANT EXECUTE ON FUNCTION app.claim_runs(jsonb, integer) TO app_worker;

@@ -2,6 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import { type Database, queryHot } from './connect.ts';
 import { isDatabaseUnavailable } from './failures.ts';
 import { toJsonText } from './json-text.ts';
+import { watchQueue } from './queue-limits.ts';
 import { hookDeliveries } from './schema/hooks.ts';
 import type { OrgTx } from './tenant.ts';
 import { assertUuid } from './uuid.ts';
@@ -69,6 +70,7 @@ export async function makeHookRun(db: Database, orgId: string, deliveryId: strin
   const { window, mostQueuedRuns } = db.admission;
   type Row = { workflowId: string; runId: string; isHeld: boolean };
   const [run] = await queryHot<Row>(db, MAKE_RUN, [orgId, deliveryId, window, mostQueuedRuns]);
+  if (!run || run.isHeld) watchQueue(db, orgId);
   return run ? { orgId, ...run } : null;
 }
 

@@ -3,6 +3,7 @@ import { openBatches, perDatabase, toArrayText } from './batches.ts';
 import { queryHot } from './connect.ts';
 import { isDatabaseTransient } from './failures.ts';
 import { toJsonText } from './json-text.ts';
+import { readQueueState, watchQueue } from './queue-limits.ts';
 import { assertUuid } from './uuid.ts';
 
 /** A run that somebody asks for, of the version whose attempts and input schema the caller knows. */
@@ -36,9 +37,12 @@ export async function acceptRun(db: Parameters<typeof accepts>[0], newRun: NewMa
   assertUuid(newRun.orgId, 'orgId');
   assertUuid(newRun.workflowId, 'workflowId');
   assertUuid(newRun.runId, 'runId');
+  const { isFull, isExact } = await readQueueState(db, newRun.orgId);
+  if (isFull && !isExact) return { outcome: 'full' };
   const { answer, ...rest } = newRun;
   const kept = answer && { ...answer, requestHash: answer.requestHash.toString('hex') };
   const { outcome, version, run, heldBy } = await accepts(db).send(toJsonText({ ...rest, answer: kept }) ?? '');
+  if (heldBy !== null) watchQueue(db, newRun.orgId);
   if (outcome === 'accepted') return { outcome, run, isHeld: heldBy !== null };
   return outcome === 'version' ? { outcome, version } : { outcome };
 }

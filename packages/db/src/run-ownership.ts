@@ -31,6 +31,8 @@ export interface ClaimedRun {
   hasSignals: boolean;
   /** It takes one of its organization's places: when it ends or pauses, admit others. */
   isCounted: boolean;
+  /** It takes one of the places of its workflow's `settings.concurrency`. */
+  hasPlace: boolean;
 }
 
 export type Claim = ClaimOutcome & {
@@ -235,7 +237,7 @@ const CLAIM = {
       trigger_type AS "triggerType", lease_token AS "leaseToken", lost_claims AS "lostClaims",
       attempt_count AS "attemptCount", max_attempts AS "maxAttempts", next_attempt_at AS "nextAttemptAt",
       created_at AS "createdAt", started_at AS "startedAt", has_signals AS "hasSignals",
-      is_counted AS "isCounted", admitted
+      is_counted AS "isCounted", has_place AS "hasPlace", admitted
     FROM app.claim_runs($1::jsonb, $2::integer)`,
 };
 const LOAD_DEFINITION = {

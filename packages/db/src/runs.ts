@@ -5,6 +5,7 @@ import { toJsonText } from './json-text.ts';
 import { type StepStatus, workflowRuns } from './schema/runs.ts';
 import type { OrgTx } from './tenant.ts';
 import { assertUuid } from './uuid.ts';
+import { giveOnLeftPlaces } from './workflow-concurrency.ts';
 
 /** The life of a run in the database. Rows are the truth: whoever was woken asks here what there is to do. */
 
@@ -110,14 +111,16 @@ export async function loadSteps(
 
 /**
  * Runs that need a worker and seem to have none: looks at up to `limit` of them; none while another sweeper is at it. A run
- * answered is not answered again for 10 s. And the held runs of up to `limit` organizations for which there is room.
+ * answered is not answered again for 10 s. And the held runs of up to `limit` organizations, or behind as many runs that have
+ * ended, for which there is room.
  */
 export async function findStuckRuns(db: Database, limit: number): Promise<{ orgId: string; runId: string }[]> {
   const { rows } = await db.pool.query<{ orgId: string; runId: string }>(
     'SELECT org_id AS "orgId", id AS "runId" FROM sys.stuck_runs($1)',
     [limit],
   );
-  return [...rows, ...(await admitHeldRuns(db, await findOrgsWithHeldRuns(db, limit)))];
+  const given = await giveOnLeftPlaces(db, limit);
+  return [...rows, ...given, ...(await admitHeldRuns(db, await findOrgsWithHeldRuns(db, limit)))];
 }
 
 function assertRunId(orgId: string, runId: string): void {

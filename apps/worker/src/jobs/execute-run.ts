@@ -6,6 +6,7 @@ import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/ev
 import { nextDueAt } from '@millrace/workflow/run-status';
 import type { Deps } from '../deps.ts';
 import { giveOnPlace, wakeAdmitted } from '../runs/admitted.ts';
+import { enter, leave } from '../runs/concurrency.ts';
 import { drive, type Parting } from '../runs/drive.ts';
 import { type Execution, openExecution } from '../runs/execution.ts';
 import { failRun } from '../runs/fail-run.ts';
@@ -136,11 +137,15 @@ async function execute(deps: Deps, claim: TracedRun, lease: Lease, onProgress = 
     return DONE;
   }
   const run = openExecution(deps, claim, prepared, lease, onProgress);
+  const { concurrency } = prepared.plan;
   try {
+    if (concurrency !== null && !(await enter(run, concurrency))) return DONE;
     await afterwards(run, await drive(run));
   } catch (error) {
     if (error instanceof LeaseLostError) throw error;
     await failUnexpectedly(run, error);
+  } finally {
+    if (concurrency !== null) await leave(deps, claim.orgId, claim.runId);
   }
   return DONE;
 }

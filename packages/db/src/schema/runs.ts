@@ -25,6 +25,8 @@ export const workflowRuns = app.table(
     requestedByUserId: uuid('requested_by_user_id'),
     /** Why no worker is woken for a queued run; null for one that is admitted. */
     heldBy: text('held_by').$type<'organization' | 'concurrency'>(),
+    concurrencyKey: text('concurrency_key'),
+    concurrencyLimit: integer('concurrency_limit'),
     /** The tick it was made for, of a cron trigger. */
     scheduledAt: instant('scheduled_at'),
     leaseToken: bigint('lease_token', { mode: 'number' }).notNull().default(0),

@@ -35,7 +35,6 @@ const LATER_KINDS = new Set([
 
 /** The same for parts of a document, by the shape of their path; `=none` is the value of the key. */
 const LATER_PARTS = [
-  /^settings\.concurrency$/,
   /^trigger\.type=trigger\.connector$/,
   /^trigger\.config\.reply=result$/,
   /\]\.(connection|runsOn)$/,

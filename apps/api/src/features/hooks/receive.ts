@@ -1,5 +1,7 @@
+import { queueIsFull } from '@millrace/db/admission';
 import { makeHookRun, storeDelivery } from '@millrace/db/hooks';
 import { findWorkflowByHook } from '@millrace/db/lookups';
+import { readQueueState } from '@millrace/db/queue-limits';
 import { workflowHooks } from '@millrace/db/schema/hooks';
 import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
@@ -51,7 +53,8 @@ export async function openHook(context: PublicContext, token: string, reply: Fas
 /**
  * Accepts a request once its signature holds: it is stored before anybody hears so, then made into a run. What cannot be
  * made now is made by a sweeper, so neither Redis nor the end of this process loses it. A request that was accepted before
- * under the same name gets the same answer and no second run.
+ * under the same name gets the same answer and no second run. 429 while the organization has as many queued runs as it may;
+ * what was accepted just before waits until there is room.
  */
 export async function receiveHook(
   context: PublicContext,
@@ -65,6 +68,7 @@ export async function receiveHook(
   const challenge = signature?.scheme === 'slack' ? challengeIn(input) : undefined;
   if (challenge !== undefined) return { challenge };
   const { orgId, workflowId, version } = hook;
+  if ((await readQueueState(deps.db, orgId)).isFull) throw queueIsFull();
   const dedupeHash = hashDeliveryName(signature?.scheme, request.headers, input.body);
   const delivery = { id: newId(), runId: newId(), workflowId, version, dedupeHash, input };
   const stored = await withOrg(deps.db, orgId, async (tx) => {

@@ -1,3 +1,5 @@
+import { queueIsFull } from '@millrace/db/admission';
+import { readQueueState } from '@millrace/db/queue-limits';
 import { copySteps, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
@@ -25,6 +27,8 @@ export async function retryRun(
   isLatest: boolean,
 ) {
   const { deps, orgId } = context;
+  const { isFull, isExact } = await readQueueState(deps.db, orgId);
+  if (isFull && !isExact) throw queueIsFull();
   const stored = await withOrg(deps.db, orgId, async (tx) => {
     const ended = await findRetriable(tx, workflowId, runId);
     const latest = await findVersion(tx, workflowId);
