@@ -164,6 +164,23 @@ it('of 1,000 runs at once exactly as many are stored as may be queued', { timeou
   expect(await accept(other)).toMatchObject({ outcome: 'accepted' });
 });
 
+it('a limit too high to be counted each time holds from the second on in which runs are held', async () => {
+  const large = await seedTenant(admin);
+  await admin.query('UPDATE app.workflows SET is_enabled = true');
+  await limit(large, 'max_queued_runs', 1_500);
+  await admin.query(
+    `INSERT INTO app.workflow_runs (org_id, id, workflow_id, version, trigger_type, held_by, next_sweep_at)
+     SELECT $1, uuidv7(), $2, 1, 'trigger.manual', 'organization', NULL FROM generate_series(1, 1500)`,
+    [large.orgId, large.workflowId],
+  );
+  expect(await accept(large)).toMatchObject({ outcome: 'accepted', isHeld: true }); // the process learns that some are held
+  expect(await accept(large)).toEqual({ outcome: 'full' });
+  await admin.query(`DELETE FROM app.workflow_runs WHERE org_id = $1 AND status = 'queued'`, [large.orgId]);
+  const deadline = performance.now() + 10_000;
+  while ((await accept(large)).outcome === 'full' && performance.now() < deadline);
+  expect(await accept(large)).toMatchObject({ outcome: 'accepted' });
+});
+
 it('a delivery waits while the queue is full, and a retry is refused with a reason', async () => {
   await limit(other, 'max_queued_runs', 1);
   await queueRuns(other, 1);
