@@ -64,13 +64,7 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
   const webhookHttp = openWebhookHttp(config);
   const signingKeys = await loadSigningKeys(config.AUTH_SIGNING_KEYS);
   const onDatabaseError = (error: Error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message });
-  const db = connectDatabase({
-    url: config.API_DATABASE_URL,
-    poolSize: POOL_SIZE,
-    prepared: config.DATABASE_PREPARED,
-    applicationName: 'millrace-api',
-    onError: onDatabaseError,
-  });
+  const db = openDatabase(config, onDatabaseError);
   const redis = { redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME };
   const mailer = openMailer({
     smtpUrl: config.SMTP_URL,
@@ -105,6 +99,17 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     oauth: openProviders(config),
     tracing: await openTracing(config, log, 'millrace-api'),
   };
+}
+
+function openDatabase(config: ApiConfig, onError: (error: Error) => void): Database {
+  return connectDatabase({
+    url: config.API_DATABASE_URL,
+    poolSize: POOL_SIZE,
+    prepared: config.DATABASE_PREPARED,
+    admission: { window: config.ORG_ADMISSION_WINDOW, mostQueuedRuns: config.ORG_MAX_QUEUED_RUNS },
+    applicationName: 'millrace-api',
+    onError,
+  });
 }
 
 export async function closeDeps(deps: Deps): Promise<void> {

@@ -54,6 +54,7 @@ export async function openDeps(config: WorkerConfig, log: Logger, shutdown: Shut
     url: config.WORKER_DATABASE_URL,
     poolSize: DATABASE_POOL_SIZE,
     prepared: config.DATABASE_PREPARED,
+    admission: { window: config.ORG_ADMISSION_WINDOW, mostQueuedRuns: config.ORG_MAX_QUEUED_RUNS },
     applicationName: 'millrace-worker',
     onError: (error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
   });

@@ -102,9 +102,9 @@ function sweep(deps: Deps) {
   return startSweeper({
     intervalMs: deps.config.SWEEP_INTERVAL_MS,
     makeRuns: (limit) =>
-      makeStuckHookRuns(deps.db, limit, async (run) => {
+      makeStuckHookRuns(deps.db, limit, async ({ isHeld, ...run }) => {
         workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
-        await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
+        if (!isHeld) await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
       }),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),

@@ -9,7 +9,7 @@ afterEach(async () => {
 });
 
 const ORGS = ['a', 'b', 'c'];
-const run = (orgId: string) => ({ orgId, runId: `run-${orgId}`, workflowId: 'w' });
+const run = (orgId: string) => ({ orgId, runId: `run-${orgId}`, workflowId: 'w', isHeld: false });
 const fired = (orgId: string) => ({ runs: [run(orgId)], dropped: [], broken: [], handledCount: 1 });
 const told = ({ event, error }: { event: string; error: string }) =>
   event === 'queue_unavailable' ? `wake: ${error}` : error;

@@ -100,8 +100,9 @@ async function takeTurn(options: SchedulerOptions, orgId: string, waking: Promis
   try {
     const fired = await options.fireSchedules(orgId);
     tellFiredSchedules(options.log, fired);
-    const { runs, handledCount } = fired;
-    if (runs.length > 0) waking.push(wakeAll(options, runs));
+    const awake = fired.runs.filter(({ isHeld }) => !isHeld);
+    if (awake.length > 0) waking.push(wakeAll(options, awake));
+    const { handledCount } = fired;
     return handledCount;
   } catch (error) {
     tellFailure(options, error);

@@ -1,7 +1,8 @@
+import { queueIsFull } from '@millrace/db/admission';
+import { readQueueState } from '@millrace/db/queue-limits';
 import { copySteps, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
-import type { Run } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
@@ -12,7 +13,7 @@ import { keepAnswer } from '../../http/idempotency.ts';
 import { storeSurely } from './certainty.ts';
 import { prepareVersion, readPlan } from './prepared-version.ts';
 import { findRun } from './queries.ts';
-import { toRun } from './rows.ts';
+import { type StoredRun, toStoredRun } from './rows.ts';
 import { announceRun, refusal } from './service.ts';
 
 /**
@@ -25,11 +26,14 @@ export async function retryRun(
   { workflowId, runId }: { workflowId: string; runId: string },
   isLatest: boolean,
 ) {
+  const { deps, orgId } = context;
+  const { isFull, isExact } = await readQueueState(deps.db, orgId);
+  if (isFull && !isExact) throw queueIsFull();
   const newRunId = newId();
   const store = () =>
-    withOrg(context.deps.db, context.orgId, async (tx) => {
+    withOrg(deps.db, orgId, async (tx) => {
       const stored = await storeRetry(context, tx, { workflowId, runId, newRunId }, isLatest);
-      await keepAnswer(context, tx, { run: stored });
+      await keepAnswer(context, tx, { run: stored.run });
       return stored;
     });
   return announceRun(context, await storeSurely(context, { workflowId, runId: newRunId }, store));
@@ -41,10 +45,10 @@ export async function storeRetry(
   tx: OrgTx,
   { workflowId, runId, newRunId }: { workflowId: string; runId: string; newRunId: string },
   isLatest: boolean,
-): Promise<Run> {
+): Promise<StoredRun> {
   const ended = await findRetriable(tx, workflowId, runId);
   const latest = await findVersion(tx, workflowId);
-  return toRun(
+  return toStoredRun(
     await (isLatest
       ? startOver(context, tx, ended, { id: newRunId, version: latest })
       : goOn(context, tx, ended, newRunId)),
@@ -102,9 +106,10 @@ async function insertRetry(
   { id, version, state }: { id: string; version: number; state?: RunState },
 ): Promise<RunRow> {
   const { maxAttempts } = await prepareVersion(tx, workflowId, version, context.deps.config);
-  return insertQueuedRun(tx, {
+  const run = {
     ...{ id, workflowId, version, triggerType, input, state, maxAttempts },
     requestedByUserId: context.userId,
     retryOfRunId,
-  });
+  };
+  return insertQueuedRun(tx, run, context.deps.db.admission);
 }

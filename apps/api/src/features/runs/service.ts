@@ -1,3 +1,4 @@
+import { queueIsFull } from '@millrace/db/admission';
 import { forgetPendingAnswer } from '@millrace/db/idempotency';
 import { acceptRun } from '@millrace/db/run-accepts';
 import { discardQueuedRun } from '@millrace/db/runs';
@@ -12,6 +13,7 @@ import type { OrgContext } from '../../context.ts';
 import { AnswerTaken } from '../../http/idempotency.ts';
 import { patiently, sayUnknown, storeSurely } from './certainty.ts';
 import { lastVersionOf, type PreparedVersion, prepareVersion, rememberLatest } from './prepared-version.ts';
+import type { StoredRun } from './rows.ts';
 
 /** Accepts a run of the published version, by the rules of `announceRun`. */
 export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
@@ -24,13 +26,13 @@ export async function startRun(context: OrgContext, workflowId: string, input: u
  * Accepts a run that was just stored (R7): its row is committed before a worker is woken, outside any transaction, so that
  * a hanging queue never holds a database connection. When nobody could be woken the row is taken back and the caller hears
  * 503, unless a worker was faster, which makes it an accepted run after all. A crash in between leaves a queued row that the
- * sweeper finds.
+ * sweeper finds. Nobody is woken for a run that is held: it is admitted when its turn comes.
  */
-export async function announceRun(context: OrgContext, run: Run): Promise<{ run: Run }> {
+export async function announceRun(context: OrgContext, { run, isHeld }: StoredRun): Promise<{ run: Run }> {
   const { deps, orgId, userId, requestId, log, traceparent } = context;
   const { id: runId, workflowId } = run;
   try {
-    await deps.queue.wakeRun({ orgId, runId, traceparent });
+    if (!isHeld) await deps.queue.wakeRun({ orgId, runId, traceparent });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     queueUnavailable(log, { requestId, userId, orgId, workflowId, runId, error: reason });
@@ -44,7 +46,7 @@ export async function announceRun(context: OrgContext, run: Run): Promise<{ run:
 async function storeRun(
   context: OrgContext,
   { workflowId, runId, input }: { workflowId: string; runId: string; input: unknown },
-): Promise<Run> {
+): Promise<StoredRun> {
   const { deps, orgId, userId, idempotency: answer } = context;
   let prepared = lastVersionOf(orgId, workflowId, deps.config) ?? UNKNOWN_VERSION;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -54,7 +56,7 @@ async function storeRun(
     const asked = problems.length > 0 ? 0 : version;
     const newRun = { orgId, workflowId, runId, version: asked, maxAttempts, input, userId };
     const answered = await acceptRun(deps.db, { ...newRun, ...(answer && { answer }) });
-    if (answered.outcome === 'accepted') return answered.run;
+    if (answered.outcome === 'accepted') return answered;
     if (answered.outcome !== 'version') throw refusal(answered.outcome);
     if (problems.length > 0 && answered.version === version) {
       throw new AppError('BAD_REQUEST', undefined, { details: problems });
@@ -70,7 +72,7 @@ const UNKNOWN_VERSION: PreparedVersion = { version: 0, maxAttempts: 1, check: nu
 const MAX_TRIES = 5;
 
 /** What is said of a workflow that cannot be run. */
-export function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken'): Error {
+export function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken' | 'full'): Error {
   switch (outcome) {
     case 'gone':
       return new AppError('NOT_FOUND');
@@ -80,6 +82,8 @@ export function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken'):
       return new AppError('CONFLICT', 'This workflow is disabled; enable it before running it.');
     case 'taken':
       return new AnswerTaken();
+    case 'full':
+      return queueIsFull();
     default:
       return outcome satisfies never;
   }
