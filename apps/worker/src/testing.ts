@@ -10,6 +10,9 @@ import { createTestDatabase, type TestDatabase } from '@millrace/db/testing';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { newId } from '@millrace/shared/ids';
 
+/** Several start at once on a machine that may be busy with other things. */
+const WORKER_START_MS = 60_000;
+
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
 interface LogLine {
@@ -102,7 +105,7 @@ export async function startPlatform(redisUrl: string): Promise<TestPlatform> {
       await eventually(
         () => worker.lines.some((line) => line.event === 'program_started') || !worker.isAlive(),
         () => `the worker starts: ${JSON.stringify(worker.lines)}`,
-        60_000,
+        WORKER_START_MS,
       );
       return worker;
     },
