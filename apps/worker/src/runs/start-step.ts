@@ -1,7 +1,7 @@
 import { hideCredentials, isHidden, revealCredentials } from '@millrace/connectors/hidden-input';
 import type { Effect } from '@millrace/workflow/effects';
 import type { RunEvent } from '@millrace/workflow/events';
-import { type Json, setOwn } from '@millrace/workflow/json';
+import { isRecord, type Json, setOwn } from '@millrace/workflow/json';
 import { findStep, locate } from '@millrace/workflow/locate';
 import type { PlannedNode } from '@millrace/workflow/plan';
 import { nodeIdOf, scopeOf } from '@millrace/workflow/step-keys';
@@ -67,13 +67,18 @@ async function runPure(
   const collected = await collectOutputs(run, collect ?? []);
   const result = node.kind.run?.({ config: input, collected }) ?? { ok: true, output: null };
   if (!result.ok) return stepFailed(run, stepKey, attempt, result.error);
-  const output = toStorable(result.output);
+  // What is a part of the input, as a transform's value is, was found storable with it.
+  const output = isPart(input, result.output) ? { ok: true as const, value: result.output } : toStorable(result.output);
   if (!output.ok) return stepFailed(run, stepKey, attempt, output.error);
   noteSuccess(run, stepKey, attempt, output.value, input);
   // Somebody waits for it: nothing slow may come before it is stored.
   if (node.kind.type === 'respond') run.changes.holdsResult = true;
   const { branch } = result;
   return { type: 'step.succeeded', stepKey, attempt, at: run.clock(), ...(branch === undefined ? {} : { branch }) };
+}
+
+function isPart(input: Json, value: Json): boolean {
+  return isRecord(input) && Object.values(input).includes(value);
 }
 
 async function collectOutputs(run: Execution, stepKeys: readonly string[]): Promise<Record<string, Json>> {
