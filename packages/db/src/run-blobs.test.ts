@@ -53,7 +53,7 @@ const addressOf = ({ orgId, workflowId, runId }: ClaimedRun) => ({ orgId, workfl
 async function read(run: ClaimedRun, stepKey: string | null, field: 'input' | 'output'): Promise<unknown> {
   const { workflowId, runId } = run;
   const text = await withOrg(api, run.orgId, (tx) => readRunValue(tx, { workflowId, runId, stepKey, field }));
-  return text === null ? null : JSON.parse(text.toString());
+  return text === null ? null : JSON.parse(text);
 }
 
 async function count(table: 'workflow_run_blobs' | 'workflow_run_events', { runId }: ClaimedRun): Promise<number> {
@@ -141,7 +141,7 @@ describe('a large value', () => {
     const own = { id: newId(), workflowId, version: 1, triggerType: 'trigger.manual', maxAttempts: 1 };
     const copy = await withOrg(api, orgId, async (tx) => {
       const retry = await insertQueuedRun(tx, { ...own, requestedByUserId: null, retryOfRunId: run.runId });
-      await copySteps(tx, { fromRunId: run.runId, toRunId: retry.id, stepIds: ['one'] });
+      await copySteps(tx, { fromRunId: run.runId, toRunId: retry.id, kept: [{ id: 'one', endedCount: null }] });
       return retry;
     });
     await admin.query('DELETE FROM app.workflow_runs WHERE id = $1', [run.runId]);
