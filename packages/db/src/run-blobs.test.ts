@@ -150,6 +150,21 @@ describe('a large value', () => {
   });
 });
 
+it('shows of a run with a thousand steps only values that leave the answer small, and each whole at its address', async () => {
+  const run = await claim();
+  const output = Array.from({ length: 2_000 }, (_, n) => n * 1.01).join();
+  const steps = Array.from({ length: 1_000 }, (_, n) => stepOf({ stepKey: `s${n}`, input: { n }, output }));
+  await recordRun(worker, recordOf(run, { steps }));
+  const document = await readRun(api, addressOf(run));
+  expect(JSON.stringify(document).length).toBeLessThan(4_000_000);
+  expect(document?.steps).toHaveLength(1_000);
+  expect(document?.steps[999]).toMatchObject({
+    input: { n: 999 },
+    output: { $large: { sizeBytes: expect.any(Number) } },
+  });
+  expect(await read(run, 's999', 'output')).toBe(output);
+});
+
 it('shows a large input of a run by its size', async () => {
   const run = await claim();
   const input = large('in');
