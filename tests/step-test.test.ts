@@ -78,3 +78,50 @@ it('names the problems of the step, and only those', async () => {
   const unknown = { dsl: dsl({ id: 'other', type: 'transform' }), stepId: 'it' };
   await expect(client.call('POST', `${path}/test-step`, unknown)).rejects.toThrow(/400.*UNKNOWN_STEP/);
 });
+
+it('executes a node of a loop body with samples for the items around it, named by its id or by its key', async () => {
+  const send = { id: 'send', type: 'transform', config: { value: '{% [$row.n, $rowIndex, $cell, $trigger.input] %}' } };
+  const inner = {
+    id: 'inner',
+    type: 'foreach',
+    config: { items: '{% $row.cells %}', as: 'cell', body: { nodes: [send] } },
+  };
+  const outer = { id: 'it', type: 'foreach', config: { items: '{% [1, 2] %}', as: 'row', body: { nodes: [inner] } } };
+  const ask = (stepId: string, sample: object) =>
+    client.call('POST', `${path}/test-step`, { dsl: dsl(outer), stepId, sample });
+  const sample = { input: 'in', items: { it: { n: 7 }, inner: 'c' } };
+  expect(await ask('it.3.inner.0.send', sample)).toMatchObject({ output: [7, 3, 'c', 'in'], error: null });
+  expect(await ask('send', sample)).toMatchObject({ output: [7, 0, 'c', 'in'], error: null });
+  expect(await ask('send', { input: 'in' })).toMatchObject({ output: [0, 'in'], error: null });
+  for (const key of ['it.3.send', 'inner.0.send', 'it.x.inner.0.send', 'it.0', 'nothing.0.send'])
+    await expect(ask(key, sample)).rejects.toThrow(/400.*UNKNOWN_STEP/);
+});
+
+it('names the problems of a node of a body, and joins inside it', async () => {
+  const nodes = [
+    { id: 'a', type: 'transform', config: { value: 1 } },
+    { id: 'b', type: 'transform', config: {} },
+    { id: 'both', type: 'parallel.join', config: { mode: 'all' } },
+  ];
+  const edges = [
+    { from: 'a', to: 'both' },
+    { from: 'b', to: 'both' },
+  ];
+  const loop = { id: 'it', type: 'foreach', config: { items: [1], body: { nodes, edges } } };
+  const ask = (stepId: string) =>
+    client.call('POST', `${path}/test-step`, { dsl: dsl(loop), stepId, sample: { steps: { a: 1, b: 2, before: 3 } } });
+  await expect(ask('b')).rejects.toThrow(/422.*nodes\[1\]\.config\.body\.nodes\[1\]\.config/);
+  expect(await ask('both')).toMatchObject({ output: { a: 1, b: 2 } });
+});
+
+it('shows what a loop or a wait would begin with, and why it could not', async () => {
+  const loop = (items: unknown) => ({
+    ...{ id: 'it', type: 'foreach' },
+    config: { items, body: { nodes: [{ id: 'n', type: 'transform', config: { value: 1 } }] } },
+  });
+  expect(await test(loop('{% [1..3] %}'))).toMatchObject({ input: { items: [1, 2, 3] }, output: null, error: null });
+  expect(await test(loop('{% 5 %}'))).toMatchObject({ input: { items: 5 }, error: { code: 'ITEMS_NO_LIST' } });
+  const nap = { id: 'it', type: 'delay', config: { for: '{% $trigger.input %}' } };
+  expect(await test(nap, { input: 60_000 })).toMatchObject({ input: { for: 60_000 }, output: null, error: null });
+  expect(await test(nap, { input: 'soon' })).toMatchObject({ output: null, error: { code: expect.any(String) } });
+});

@@ -1,7 +1,4 @@
-import { SetupError } from '../services/failure.ts';
-import { prepareHost } from '../services/host.ts';
-import { findRunningPostgres } from '../services/postgres-running.ts';
-import { DATABASE_NAME } from '../start/database.ts';
+import { findDatabase } from '../services/find-database.ts';
 import { parseVerifyArguments } from './arguments.ts';
 import { withOwner } from './database.ts';
 import { readHeads, writeHeads } from './heads.ts';
@@ -27,13 +24,4 @@ export async function runAuditVerify({ args, cloneDir, env, say }: Command): Pro
   if (brokenCount > 0) return 1; // what was noted before is evidence now, so it stays
   if (headsFile !== undefined) writeHeads(headsFile, orgId === undefined ? heads : new Map([...noted, ...heads]));
   return 0;
-}
-
-function findDatabase(cloneDir: string, env: NodeJS.ProcessEnv): string {
-  if (env.DATABASE_URL) return env.DATABASE_URL;
-  const host = prepareHost(cloneDir, env.MILLRACE_DATA_DIR || undefined, () => {});
-  const url = findRunningPostgres(host, DATABASE_NAME);
-  if (url === undefined)
-    throw new SetupError(`No PostgreSQL runs on ${host.dataDir}. Run npm start, or set DATABASE_URL.`);
-  return url;
 }

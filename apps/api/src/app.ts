@@ -19,6 +19,7 @@ import { serveMe } from './features/me/routes.ts';
 import { serveOAuth } from './features/oauth/routes.ts';
 import { serveOrganizations } from './features/organizations/routes.ts';
 import { serveRetention } from './features/retention/routes.ts';
+import { serveRunLimits } from './features/run-limits/routes.ts';
 import { serveRuns } from './features/runs/routes.ts';
 import { serveSteps } from './features/steps/routes.ts';
 import { serveVariables } from './features/variables/routes.ts';
@@ -87,6 +88,7 @@ function serveFeatures(app: FastifyInstance, deps: Deps): void {
   serveApiKeys(app, deps);
   serveAudit(app, deps);
   serveVariables(app, deps);
+  serveRunLimits(app, deps);
   serveFailureNotices(app, deps);
   serveRetention(app, deps);
   serveWorkflows(app, deps);

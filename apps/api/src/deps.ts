@@ -3,10 +3,11 @@ import { parseEgressRules } from '@millrace/connectors/egress';
 import { createSafeFetch } from '@millrace/connectors/safe-fetch';
 import type { HttpClient } from '@millrace/connectors/sdk';
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import { schedulesIn } from '@millrace/db/schedules';
 import { type Mailer, openMailer } from '@millrace/mail/mailer';
 import { type Link, openLink } from '@millrace/queue/link';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
-import type { Scheduler } from '@millrace/queue/scheduler';
+import { openScheduler, type Scheduler } from '@millrace/queue/scheduler';
 import { openStepTester, type StepTester } from '@millrace/queue/step-tests';
 import { type ApiConfig, ConfigError } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
@@ -24,7 +25,6 @@ import { openProviders, type ProviderClients } from './features/oauth/providers.
 import { openRunPurger } from './features/retention/purger.ts';
 import { openRunWatches, type RunWatches } from './features/runs/watches.ts';
 import { openRateLimits, type RateLimits } from './http/rate-limits.ts';
-import { openCronScheduler } from './scheduler.ts';
 
 /** Everything the use cases need from outside, opened once and passed first. */
 export interface Deps {
@@ -64,13 +64,7 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
   const webhookHttp = openWebhookHttp(config);
   const signingKeys = await loadSigningKeys(config.AUTH_SIGNING_KEYS);
   const onDatabaseError = (error: Error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message });
-  const db = connectDatabase({
-    url: config.API_DATABASE_URL,
-    poolSize: POOL_SIZE,
-    prepared: config.DATABASE_PREPARED,
-    applicationName: 'millrace-api',
-    onError: onDatabaseError,
-  });
+  const db = openDatabase(config, onDatabaseError);
   const redis = { redisUrl: config.REDIS_URL, queueName: config.WORKFLOW_QUEUE_NAME };
   const mailer = openMailer({
     smtpUrl: config.SMTP_URL,
@@ -100,11 +94,22 @@ export async function openDeps(config: ApiConfig, log: Logger): Promise<Deps> {
     mailSender: openMailSender({ config, log, db, mailer }),
     noticeSender: openNoticeSender({ config, log, db, mailer, webhookHttp }),
     runPurger: openRunPurger({ config, log, db }),
-    scheduler: openCronScheduler({ db, queue, log }),
+    scheduler: openScheduler({ ...schedulesIn(db), wakeRun: (wake) => queue.wakeRun(wake), log }),
     webhookHttp,
     oauth: openProviders(config),
     tracing: await openTracing(config, log, 'millrace-api'),
   };
+}
+
+function openDatabase(config: ApiConfig, onError: (error: Error) => void): Database {
+  return connectDatabase({
+    url: config.API_DATABASE_URL,
+    poolSize: POOL_SIZE,
+    prepared: config.DATABASE_PREPARED,
+    admission: { window: config.ORG_ADMISSION_WINDOW, mostQueuedRuns: config.ORG_MAX_QUEUED_RUNS },
+    applicationName: 'millrace-api',
+    onError,
+  });
 }
 
 export async function closeDeps(deps: Deps): Promise<void> {

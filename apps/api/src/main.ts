@@ -37,9 +37,9 @@ async function start(): Promise<void> {
   const sweeper = startSweeper({
     intervalMs: config.SWEEP_INTERVAL_MS,
     makeRuns: (limit) =>
-      makeStuckHookRuns(deps.db, limit, async (run) => {
+      makeStuckHookRuns(deps.db, limit, async ({ isHeld, ...run }) => {
         workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
-        await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
+        if (!isHeld) await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
       }),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),

@@ -13,6 +13,7 @@ import type { Tracing } from '@millrace/shared/tracing';
 import type { Logger } from 'pino';
 import { measured } from './expressions/measured.ts';
 import { type ExpressionPool, openExpressionPool } from './expressions/pool.ts';
+import { type AttemptSlots, createAttemptSlots } from './runs/attempt-slots.ts';
 import { createLeases, type Leases } from './runs/lease.ts';
 import { createPlanner, type Planner } from './runs/planner.ts';
 import { createRunGate, type RunGate } from './runs/run-gate.ts';
@@ -34,6 +35,7 @@ export interface Deps {
   planner: Planner;
   leases: Leases;
   gate: RunGate;
+  slots: AttemptSlots;
   tracing: Tracing;
   shutdown: Shutdown;
 }
@@ -52,6 +54,7 @@ export async function openDeps(config: WorkerConfig, log: Logger, shutdown: Shut
     url: config.WORKER_DATABASE_URL,
     poolSize: DATABASE_POOL_SIZE,
     prepared: config.DATABASE_PREPARED,
+    admission: { window: config.ORG_ADMISSION_WINDOW, mostQueuedRuns: config.ORG_MAX_QUEUED_RUNS },
     applicationName: 'millrace-worker',
     onError: (error) => dependencyFailed(log, { dependency: 'postgresql', error: error.message }),
   });
@@ -68,6 +71,7 @@ export async function openDeps(config: WorkerConfig, log: Logger, shutdown: Shut
     ),
     leases: createLeases(db),
     gate: createRunGate(),
+    slots: createAttemptSlots(config.WORKFLOW_STEP_CONCURRENCY),
     tracing: await openTracing(config, log, 'millrace-worker'),
     shutdown,
   };

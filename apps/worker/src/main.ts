@@ -2,8 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { assertRestrictedRole } from '@millrace/db/connect';
 import { makeStuckHookRuns } from '@millrace/db/hooks';
 import { findStuckRuns } from '@millrace/db/runs';
+import { schedulesIn } from '@millrace/db/schedules';
 import type { RunConsumer } from '@millrace/queue/consumer';
+import type { RunWake } from '@millrace/queue/jobs';
 import { checkRedis } from '@millrace/queue/redis';
+import { openScheduler } from '@millrace/queue/scheduler';
 import { startSweeper } from '@millrace/queue/sweeper';
 import { parseConfig, WorkerConfig } from '@millrace/shared/config';
 import {
@@ -19,7 +22,6 @@ import { createLog } from '@millrace/shared/log';
 import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
 import { answerStepTests, consumeJobs, hearSignals } from './jobs.ts';
-import { openCronScheduler } from './scheduler.ts';
 
 const PROGRAM = 'worker';
 /** After SIGTERM: attempts under way may end in this time, then their runs are handed over. */
@@ -49,7 +51,8 @@ async function start(): Promise<void> {
   const stepTests = answerStepTests(deps);
   const bell = hearSignals(deps);
   const sweeper = sweep(deps);
-  const scheduler = openCronScheduler(deps);
+  const wakeRun = (wake: RunWake) => deps.queue.wakeRun(wake);
+  const scheduler = openScheduler({ ...schedulesIn(deps.db), wakeRun, log });
   endOnSignal(async () => {
     draining.abort();
     setTimeout(() => stopping.abort(), DRAIN_MS).unref();
@@ -99,9 +102,9 @@ function sweep(deps: Deps) {
   return startSweeper({
     intervalMs: deps.config.SWEEP_INTERVAL_MS,
     makeRuns: (limit) =>
-      makeStuckHookRuns(deps.db, limit, async (run) => {
+      makeStuckHookRuns(deps.db, limit, async ({ isHeld, ...run }) => {
         workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
-        await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
+        if (!isHeld) await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
       }),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),

@@ -1,7 +1,8 @@
-import { deleteSchedule, findDueOrgs, fireSchedules, msUntilNextTick, storeSchedule } from '@millrace/db/schedules';
+import { deleteSchedule, schedulesIn, storeSchedule } from '@millrace/db/schedules';
 import { withOrg } from '@millrace/db/tenant';
 import { openScheduler, type Scheduler } from '@millrace/queue/scheduler';
 import { startTestRedis } from '@millrace/queue/testing';
+import { createLog } from '@millrace/shared/log';
 import { reportFigure } from '@millrace/shared/testing';
 import { scheduleOf } from '@millrace/workflow/triggers/cron';
 import { describe, expect, test } from 'vitest';
@@ -56,11 +57,9 @@ async function readTicks({ admin, orgId }: TestPlatform): Promise<TickRow[]> {
 /** A loop as API processes have one, with their login. */
 function startApiScheduler({ api, queue }: TestPlatform): Scheduler {
   const scheduler = openScheduler({
-    findDueOrgs: (after, limit) => findDueOrgs(api, after, limit),
-    fireSchedules: (orgId) => fireSchedules(api, orgId),
-    msUntilNextTick: () => msUntilNextTick(api),
+    ...schedulesIn(api),
     wakeRun: (wake) => queue.wakeRun(wake),
-    ...{ onError: () => {}, onWakeFailed: () => {} },
+    log: createLog('scheduler', 'silent'),
   });
   scheduler.start();
   return scheduler;

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
-import { insertQueuedRun } from '@millrace/db/runs';
+import { insertQueuedRun, type Run } from '@millrace/db/runs';
 import { withOrg } from '@millrace/db/tenant';
 import { createTestDatabase, type TestDatabase } from '@millrace/db/testing';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
@@ -31,6 +31,11 @@ export interface TestWorker {
   isAlive(): boolean;
 }
 
+interface RunOptions {
+  input?: unknown;
+  isAsleep?: boolean;
+}
+
 export interface TestPlatform {
   readonly db: TestDatabase;
   /** As app_api: stores runs like the API does. */
@@ -43,8 +48,10 @@ export interface TestPlatform {
   startWorker(env?: Record<string, string>): Promise<TestWorker>;
   /** Publishes a document as version 1 of a new workflow. */
   publish(document: unknown): Promise<string>;
-  /** Stores a queued run and, unless told otherwise, wakes a worker. */
-  run(document: unknown, options?: { input?: unknown; isAsleep?: boolean }): Promise<TestRun>;
+  /** Stores a queued run of a new workflow and, unless told otherwise, wakes a worker. */
+  run(document: unknown, options?: RunOptions): Promise<TestRun>;
+  /** The same for a workflow that was published. */
+  runOf(workflowId: string, options?: RunOptions): Promise<TestRun>;
   close(): Promise<void>;
 }
 
@@ -100,10 +107,10 @@ export async function startPlatform(redisUrl: string): Promise<TestPlatform> {
       return worker;
     },
     publish: (document) => publish(admin, orgId, document),
-    run: async (document, { input, isAsleep = false } = {}) => {
-      const workflowId = await publish(admin, orgId, document);
-      const runId = await storeRun(api, orgId, workflowId, input);
-      if (!isAsleep) await wake(queue, orgId, runId);
+    run: async (document, options) => platform.runOf(await publish(admin, orgId, document), options),
+    runOf: async (workflowId, { input, isAsleep = false } = {}) => {
+      const { id: runId, heldBy } = await storeRun(api, orgId, workflowId, input);
+      if (!isAsleep && heldBy === null) await wake(queue, orgId, runId);
       return testRun(admin, orgId, runId);
     },
     close: async () => {
@@ -176,11 +183,9 @@ async function publish(admin: Database, orgId: string, document: unknown): Promi
   return workflowId;
 }
 
-async function storeRun(api: Database, orgId: string, workflowId: string, input: unknown): Promise<string> {
-  const runId = newId();
-  const run = { id: runId, workflowId, version: 1, triggerType: 'trigger.manual', input, maxAttempts: 3 };
-  await withOrg(api, orgId, (tx) => insertQueuedRun(tx, { ...run, requestedByUserId: null }));
-  return runId;
+async function storeRun(api: Database, orgId: string, workflowId: string, input: unknown): Promise<Run> {
+  const run = { id: newId(), workflowId, version: 1, triggerType: 'trigger.manual', input, maxAttempts: 3 };
+  return withOrg(api, orgId, (tx) => insertQueuedRun(tx, { ...run, requestedByUserId: null }));
 }
 
 /** The producer fails fast until its connection stands, which is a moment after it was opened. */

@@ -12,6 +12,15 @@ export interface Database {
   readonly runReads: SharedReads;
   /** Whether hot statements are sent as named prepared statements. */
   readonly isPrepared: boolean;
+  readonly admission: Admission;
+}
+
+/** How much of what is queued goes on, and how much may be queued; an organization may have limits of its own. */
+export interface Admission {
+  /** Runs of one organization of weight 1 that were given to workers and not claimed yet. */
+  window: number;
+  /** Queued runs of one organization. */
+  mostQueuedRuns: number;
 }
 
 export interface ConnectOptions {
@@ -19,11 +28,13 @@ export interface ConnectOptions {
   poolSize: number;
   /** Off for poolers that lose named statements. */
   prepared?: boolean;
+  admission?: Admission;
   applicationName: string;
   /** Called when an idle connection breaks. Without a listener one such event would end the process. */
   onError: (error: Error) => void;
 }
 
+export const DEFAULT_ADMISSION: Admission = { window: 16, mostQueuedRuns: 100_000 };
 /** Of each kind, beside the pool, and only once they are needed. Two, so that a slow answer does not hold up all others. */
 const SHARED_CONNECTIONS = 2;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -32,7 +43,7 @@ const QUERY_TIMEOUT_MS = 20_000;
 
 /** Opens no connection yet: the first query does. A query fails after 5 s when no connection can be had. */
 export function connectDatabase(options: ConnectOptions): Database {
-  const { url, poolSize, prepared = true, applicationName, onError } = options;
+  const { url, poolSize, prepared = true, admission = DEFAULT_ADMISSION, applicationName, onError } = options;
   const config = {
     connectionString: url,
     application_name: applicationName,
@@ -48,7 +59,7 @@ export function connectDatabase(options: ConnectOptions): Database {
   const lines = { connections: SHARED_CONNECTIONS, onError };
   const sharedReads = openSharedReads(config, lines);
   const runReads = openSharedReads(config, lines);
-  return { pool, drizzle: drizzle(pool), sharedReads, runReads, isPrepared: prepared };
+  return { pool, drizzle: drizzle(pool), sharedReads, runReads, isPrepared: prepared, admission };
 }
 
 export async function closeDatabase(db: Database): Promise<void> {

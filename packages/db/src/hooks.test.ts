@@ -84,7 +84,7 @@ it('makes exactly one run of a delivery, whoever tries and however often, and ke
   const { id } = await store(null, runId);
   const tries = Array.from({ length: 10 }, (_, nth) => makeHookRun(nth % 2 ? api : worker, tenant.orgId, id));
   const made = (await Promise.all(tries)).filter((run) => run !== null);
-  expect(made).toEqual([{ orgId: tenant.orgId, workflowId: tenant.workflowId, runId }]);
+  expect(made).toEqual([{ orgId: tenant.orgId, workflowId: tenant.workflowId, runId, isHeld: false }]);
   expect(await runsOf(runId)).toEqual([
     expect.objectContaining({
       org_id: tenant.orgId,

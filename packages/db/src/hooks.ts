@@ -2,6 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import { type Database, queryHot } from './connect.ts';
 import { isDatabaseUnavailable } from './failures.ts';
 import { toJsonText } from './json-text.ts';
+import { watchQueue } from './queue-limits.ts';
 import { hookDeliveries } from './schema/hooks.ts';
 import type { OrgTx } from './tenant.ts';
 import { assertUuid } from './uuid.ts';
@@ -62,13 +63,21 @@ export interface HookRun {
   orgId: string;
   workflowId: string;
   runId: string;
+  /** Wake nobody for it: it is admitted when its turn comes. */
+  isHeld: boolean;
 }
 
-/** Makes the run of a stored delivery; null when it was made before, or the workflow is gone. Wake a worker after. */
+/**
+ * Makes the run of a stored delivery; null when it was made before, the workflow is gone, or its organization has as many
+ * queued runs as it may: then a sweeper makes it later. Wake a worker after, unless it is held.
+ */
 export async function makeHookRun(db: Database, orgId: string, deliveryId: string): Promise<HookRun | null> {
   assertUuid(orgId, 'orgId');
   assertUuid(deliveryId, 'deliveryId');
-  const [run] = await queryHot<{ workflowId: string; runId: string }>(db, MAKE_RUN, [orgId, deliveryId]);
+  const { window, mostQueuedRuns } = db.admission;
+  type Row = { workflowId: string; runId: string; isHeld: boolean };
+  const [run] = await queryHot<Row>(db, MAKE_RUN, [orgId, deliveryId, window, mostQueuedRuns]);
+  if (!run || run.isHeld) watchQueue(db, orgId);
   return run ? { orgId, ...run } : null;
 }
 
@@ -107,5 +116,6 @@ export async function purgeHookDeliveries(db: Database, limit: number): Promise<
 
 const MAKE_RUN = {
   name: 'make-hook-run',
-  text: `SELECT workflow_id AS "workflowId", run_id AS "runId" FROM app.make_hook_run($1::uuid, $2::uuid)`,
+  text: `SELECT workflow_id AS "workflowId", run_id AS "runId", held_by IS NOT NULL AS "isHeld"
+    FROM app.make_hook_run($1::uuid, $2::uuid, $3::integer, $4::integer)`,
 };

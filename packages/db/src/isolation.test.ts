@@ -15,6 +15,7 @@ const TENANT_TABLES = [
   'idempotency_keys',
   'memberships',
   'org_mails',
+  'org_run_limits',
   'organization_invitations',
   'organization_variables',
   'organizations',

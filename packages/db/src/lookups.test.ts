@@ -122,6 +122,7 @@ describe('the look-up functions', () => {
         answer: 'TABLE(id uuid, slug text, name text, created_at timestamp with time zone, role_key text)',
         callers: ['app_api'],
       },
+      { name: 'orgs_with_held_runs', answer: 'TABLE(org_id uuid)', callers: ['app_api', 'app_worker'] },
       { name: 'purge_hook_deliveries', answer: 'integer', callers: ['app_api'] },
       { name: 'purge_idempotency_keys', answer: 'integer', callers: ['app_api'] },
       { name: 'refuse_deleted_organization', answer: 'trigger', callers: [] },

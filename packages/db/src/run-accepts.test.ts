@@ -57,7 +57,7 @@ it('stores the run that it answers, as the API shows it', async () => {
     one.workflowId,
     asked.runId,
   ]);
-  expect(answer).toEqual({ outcome: 'accepted', run: rows[0].read.run });
+  expect(answer).toEqual({ outcome: 'accepted', run: rows[0].read.run, isHeld: false });
   expect(rows[0].read.run).toMatchObject({ status: 'queued', input: asked.input, requestedByUserId: one.userId });
 });
 

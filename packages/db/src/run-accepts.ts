@@ -3,6 +3,7 @@ import { openBatches, perDatabase, toArrayText } from './batches.ts';
 import { queryHot } from './connect.ts';
 import { isDatabaseTransient } from './failures.ts';
 import { toJsonText } from './json-text.ts';
+import { readQueueState, watchQueue } from './queue-limits.ts';
 import { assertUuid } from './uuid.ts';
 
 /** A run that somebody asks for, of the version whose attempts and input schema the caller knows. */
@@ -21,23 +22,28 @@ export interface NewManualRun {
 }
 
 export type Acceptance =
-  | { outcome: 'accepted'; run: Run }
+  /** Held: wake nobody, it is admitted when its turn comes. */
+  | { outcome: 'accepted'; run: Run; isHeld: boolean }
   /** Nothing was stored: the published version is this one. */
   | { outcome: 'version'; version: number }
-  | { outcome: 'gone' | 'unpublished' | 'disabled' | 'taken' };
+  /** `full`: the organization has as many queued runs as it may. */
+  | { outcome: 'gone' | 'unpublished' | 'disabled' | 'taken' | 'full' };
 
 /**
- * Stores a queued run unless its workflow forbids it. Wake a worker afterwards. Runs of many requests may share one round
+ * Stores a queued run unless its workflow or a limit forbids it. Wake a worker afterwards, unless it is held. Runs of many requests may share one round
  * trip. Throws UnstorableJsonError for text that PostgreSQL cannot hold.
  */
 export async function acceptRun(db: Parameters<typeof accepts>[0], newRun: NewManualRun): Promise<Acceptance> {
   assertUuid(newRun.orgId, 'orgId');
   assertUuid(newRun.workflowId, 'workflowId');
   assertUuid(newRun.runId, 'runId');
+  const { isFull, isExact } = await readQueueState(db, newRun.orgId);
+  if (isFull && !isExact) return { outcome: 'full' };
   const { answer, ...rest } = newRun;
   const kept = answer && { ...answer, requestHash: answer.requestHash.toString('hex') };
-  const { outcome, version, run } = await accepts(db).send(toJsonText({ ...rest, answer: kept }) ?? '');
-  if (outcome === 'accepted') return { outcome, run };
+  const { outcome, version, run, heldBy } = await accepts(db).send(toJsonText({ ...rest, answer: kept }) ?? '');
+  if (heldBy !== null) watchQueue(db, newRun.orgId);
+  if (outcome === 'accepted') return { outcome, run, isHeld: heldBy !== null };
   return outcome === 'version' ? { outcome, version } : { outcome };
 }
 
@@ -46,12 +52,14 @@ interface Row {
   outcome: Acceptance['outcome'];
   version: number;
   run: Run;
+  heldBy: string | null;
 }
 
 const accepts = perDatabase((db) =>
   openBatches<string, Row>({
     async call(items) {
-      const rows = await queryHot<Row>(db, ACCEPT, [toArrayText(items)]);
+      const { window, mostQueuedRuns } = db.admission;
+      const rows = await queryHot<Row>(db, ACCEPT, [toArrayText(items), window, mostQueuedRuns]);
       const answers: Row[] = [];
       for (const row of rows) answers[row.number - 1] = row;
       return answers;
@@ -63,5 +71,6 @@ const accepts = perDatabase((db) =>
 
 const ACCEPT = {
   name: 'accept-runs',
-  text: 'SELECT number, outcome, version, run FROM app.accept_runs($1::jsonb)',
+  text: `SELECT number, outcome, version, run, held_by AS "heldBy"
+    FROM app.accept_runs($1::jsonb, $2::integer, $3::integer)`,
 };

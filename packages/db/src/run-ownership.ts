@@ -29,14 +29,25 @@ export interface ClaimedRun {
   nowMs: number;
   /** Whether somebody has something to say to the run: see readSignals. */
   hasSignals: boolean;
+  /** It takes one of its organization's places: when it ends or pauses, admit others. */
+  isCounted: boolean;
+  /** It takes one of the places of its workflow's `settings.concurrency`. */
+  hasPlace: boolean;
 }
 
-export type Claim =
+export type Claim = ClaimOutcome & {
+  /** Runs of the same organization that this claim made room for: wake a worker for each. */
+  admitted: readonly string[];
+};
+
+type ClaimOutcome =
   | { status: 'claimed'; run: ClaimedRun }
   /** Another worker holds the lease. */
   | { status: 'busy' }
   /** Is due in so many milliseconds, or (null) waits for something that is not a time. */
   | { status: 'notDue'; dueInMs: number | null }
+  /** Its organization may run no more now: it will be woken again. */
+  | { status: 'held' }
   /** Ended, discarded, or of another organization than the caller believes. */
   | { status: 'gone' };
 
@@ -44,10 +55,14 @@ export type Claim =
 export async function claimRun(db: Database, claim: { orgId: string; runId: string; leaseMs: number }): Promise<Claim> {
   const { orgId, runId, leaseMs } = claim;
   assertRunId(orgId, runId);
-  const row = await claims(db).send(JSON.stringify({ orgId, runId, leaseMs }));
+  const { row, admitted } = await claims(db).send(JSON.stringify({ orgId, runId, leaseMs }));
+  return { ...readClaim(claim, row), admitted };
+}
+
+function readClaim({ orgId, runId }: { orgId: string; runId: string }, row: ClaimRow | null): ClaimOutcome {
   if (row === null) return { status: 'gone' };
   const { number: _, outcome, leaseToken, nextAttemptAt, ...rest } = row;
-  if (outcome === 'busy') return { status: 'busy' };
+  if (outcome === 'busy' || outcome === 'held') return { status: outcome };
   // By the database's clock alone: that of this machine may be wrong.
   if (outcome === 'notDue') return { status: 'notDue', dueInMs: nextAttemptAt && nextAttemptAt.getTime() - rest.nowMs };
   return { status: 'claimed', run: { orgId, runId, ...rest, leaseToken: Number(leaseToken) } };
@@ -160,18 +175,29 @@ export async function readSignals(db: Database, orgId: string, runId: string): P
 
 type ClaimRow = Omit<ClaimedRun, 'orgId' | 'runId' | 'leaseToken'> & {
   number: number;
-  outcome: 'claimed' | 'busy' | 'notDue';
+  outcome: 'claimed' | 'busy' | 'notDue' | 'held';
   leaseToken: string;
   nextAttemptAt: Date | null;
 };
 
+interface ClaimAnswer {
+  row: ClaimRow | null;
+  admitted: readonly string[];
+}
+
 const claims = perDatabase((db) =>
-  openBatches<string, ClaimRow | null>({
+  openBatches<string, ClaimAnswer>({
     async call(items) {
       runWriteBatch.observe({ call: 'claim' }, items.length);
-      const rows = await queryHot<ClaimRow>(db, CLAIM, [toArrayText(items)]);
-      const answers: (ClaimRow | null)[] = items.map(() => null);
-      for (const row of rows) answers[row.number - 1] = row;
+      type Row = (ClaimRow & { admitted: null }) | { number: number; outcome: 'admitted'; admitted: string[] };
+      const rows = await queryHot<Row>(db, CLAIM, [toArrayText(items), db.admission.window]);
+      const answers: ClaimAnswer[] = items.map(() => ({ row: null, admitted: [] }));
+      for (const { admitted, ...row } of rows) {
+        const answer = answers[row.number - 1];
+        if (answer === undefined) continue;
+        if (row.outcome === 'admitted') answer.admitted = admitted ?? [];
+        else answer.row = row;
+      }
       return answers;
     },
     weigh: (text) => text.length,
@@ -203,8 +229,9 @@ const CLAIM = {
   text: `SELECT number, outcome, now_ms AS "nowMs", workflow_id AS "workflowId", version, state, input,
       trigger_type AS "triggerType", lease_token AS "leaseToken", lost_claims AS "lostClaims",
       attempt_count AS "attemptCount", max_attempts AS "maxAttempts", next_attempt_at AS "nextAttemptAt",
-      created_at AS "createdAt", started_at AS "startedAt", has_signals AS "hasSignals"
-    FROM app.claim_runs($1::jsonb)`,
+      created_at AS "createdAt", started_at AS "startedAt", has_signals AS "hasSignals",
+      is_counted AS "isCounted", has_place AS "hasPlace", admitted
+    FROM app.claim_runs($1::jsonb, $2::integer)`,
 };
 const LOAD_DEFINITION = {
   name: 'load-version',

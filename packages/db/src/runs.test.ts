@@ -171,9 +171,9 @@ describe('claimRun', () => {
   it('answers gone for an ended run, an unknown run and a run of another organization than claimed', async () => {
     const other = await seedTenant(admin);
     const runId = await seedQueuedRun(admin, tenant);
-    expect(await claim(tenant.endedRunId)).toEqual({ status: 'gone' });
-    expect(await claim(newId())).toEqual({ status: 'gone' });
-    expect(await claim(runId, LEASE_MS, other.orgId)).toEqual({ status: 'gone' });
+    expect(await claim(tenant.endedRunId)).toMatchObject({ status: 'gone' });
+    expect(await claim(newId())).toMatchObject({ status: 'gone' });
+    expect(await claim(runId, LEASE_MS, other.orgId)).toMatchObject({ status: 'gone' });
     expect((await rowOf(runId)).status).toBe('queued');
   });
 
@@ -182,7 +182,7 @@ describe('claimRun', () => {
     const nextAttemptAt = new Date(Date.now() + 3_600_000);
     await record(run, { status: 'queued', nextAttemptAt, release: true });
     const early = await claim(run.runId);
-    expect(early).toEqual({ status: 'notDue', dueInMs: expect.any(Number) });
+    expect(early).toMatchObject({ status: 'notDue', dueInMs: expect.any(Number) });
     const { rows } = await admin.query('SELECT extract(epoch FROM $1 - now())::float8 * 1000 AS ms', [nextAttemptAt]);
     const dueInMs = early.status === 'notDue' ? early.dueInMs : null;
     expect(dueInMs).toBeGreaterThanOrEqual(rows[0].ms);

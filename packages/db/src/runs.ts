@@ -1,10 +1,12 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm';
-import { type Database, queryHot } from './connect.ts';
+import { admitHeldRuns, findOrgsWithHeldRuns, queueIsFull, readQueueRoom } from './admission.ts';
+import { type Database, DEFAULT_ADMISSION, queryHot } from './connect.ts';
 import { toJsonText } from './json-text.ts';
 import { readValue } from './run-blobs.ts';
 import { type StepStatus, workflowRuns } from './schema/runs.ts';
 import type { OrgTx } from './tenant.ts';
 import { assertUuid } from './uuid.ts';
+import { giveOnLeftPlaces } from './workflow-concurrency.ts';
 
 /** The life of a run in the database. Rows are the truth: whoever was woken asks here what there is to do. */
 
@@ -24,20 +26,32 @@ export interface NewRun {
   state?: unknown;
 }
 
-/** Stores the accepted run, pinned to a published version of its own organization. Wake a worker after the commit. */
-export async function insertQueuedRun(tx: OrgTx, run: NewRun): Promise<Run> {
+/**
+ * Stores the accepted run, pinned to a published version of its own organization. Wake a worker after the commit, unless it
+ * is held. Throws RUN_LIMIT_EXCEEDED when the organization has as many queued runs as it may.
+ */
+export async function insertQueuedRun(tx: OrgTx, run: NewRun, admission = DEFAULT_ADMISSION): Promise<Run> {
   const { input, state, ...columns } = run;
+  const { admissible, storable } = await readQueueRoom(tx, 1, admission);
+  if (storable <= 0) throw queueIsFull();
   const rows = await tx
     .insert(workflowRuns)
     .values({
       ...columns,
       ...{ orgId: tx.orgId, input: jsonb(input), state: jsonb(state) },
-      nextSweepAt: sql`now() + interval '3 s'`,
+      ...admissionOf(admissible > 0),
     })
     .returning();
   const stored = rows[0];
   if (!stored) throw new Error('the inserted run was not returned');
   return stored;
+}
+
+/** The columns of a new run that say whether it is admitted. */
+export function admissionOf(isAdmitted: boolean) {
+  return isAdmitted
+    ? { heldBy: null, nextSweepAt: sql`now() + interval '3 s'` }
+    : { heldBy: 'organization' as const, nextSweepAt: null };
 }
 
 /**
@@ -138,15 +152,17 @@ export async function loadOpenSteps(
 }
 
 /**
- * Runs that need a worker and seem to have none. Looks at up to `limit` rows and answers at most as many; empty while
- * another sweeper is at it. A run answered is not answered again for 10 s.
+ * Runs that need a worker and seem to have none: looks at up to `limit` of them; none while another sweeper is at it. A run
+ * answered is not answered again for 10 s. And the held runs of up to `limit` organizations, or behind as many runs that have
+ * ended, for which there is room.
  */
 export async function findStuckRuns(db: Database, limit: number): Promise<{ orgId: string; runId: string }[]> {
   const { rows } = await db.pool.query<{ orgId: string; runId: string }>(
     'SELECT org_id AS "orgId", id AS "runId" FROM sys.stuck_runs($1)',
     [limit],
   );
-  return rows;
+  const given = await giveOnLeftPlaces(db, limit);
+  return [...rows, ...given, ...(await admitHeldRuns(db, await findOrgsWithHeldRuns(db, limit)))];
 }
 
 function assertRunId(orgId: string, runId: string): void {

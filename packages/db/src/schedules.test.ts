@@ -70,13 +70,30 @@ async function nextFireAt(): Promise<Date | null> {
 }
 
 describe('a tick', () => {
+  it('that finds the queue full leaves a cancelled run that says so, and is not made up for', async () => {
+    await admin.query('UPDATE app.org_run_limits SET max_queued_runs = 1 WHERE org_id = $1', [tenant.orgId]);
+    await startSchedule(2, { catchUp: 'all' });
+    const fired = await fireSchedules(worker, tenant.orgId);
+    expect(fired.runs).toHaveLength(1);
+    expect(fired.dropped).toEqual(Array(2).fill({ orgId: tenant.orgId, workflowId: tenant.workflowId, count: 1 }));
+    expect(await fireSchedules(api, tenant.orgId)).toMatchObject({ handledCount: 0, runs: [] });
+    expect(await ticksFired()).toEqual([hour(-2), hour(-1), hour(0)]);
+    const { rows } = await admin.query(
+      `SELECT status, error ->> 'code' AS code FROM app.workflow_runs WHERE scheduled_at IS NOT NULL AND org_id = $1
+       ORDER BY scheduled_at`,
+      [tenant.orgId],
+    );
+    const refused = { status: 'cancelled', code: 'RUN_LIMIT_EXCEEDED' };
+    expect(rows).toEqual([{ status: 'queued', code: null }, refused, refused]);
+  });
+
   it('makes one run, whoever fires at the same time: 40 calls by API and worker', async () => {
     await startSchedule(3);
     const fired = await Promise.all(
       Array.from({ length: 40 }, (_, index) => fireSchedules(index % 2 === 0 ? api : worker, tenant.orgId)),
     );
     const runs = fired.flatMap((one) => one.runs);
-    expect(runs).toEqual([{ orgId: tenant.orgId, workflowId: tenant.workflowId, runId: expect.any(String) }]);
+    expect(runs).toMatchObject([{ orgId: tenant.orgId, workflowId: tenant.workflowId, runId: expect.any(String) }]);
     expect(await ticksFired()).toEqual([hour(0)]);
     expect(await nextFireAt()).toEqual(hour(1));
     const { rows } = await admin.query('SELECT * FROM app.workflow_runs WHERE org_id = $1 AND id = $2', [

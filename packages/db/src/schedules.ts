@@ -1,9 +1,11 @@
 import { newId } from '@millrace/shared/ids';
 import { dueTicks, nextTicks, type Schedule } from '@millrace/workflow/triggers/cron';
 import { and, asc, eq, lte, type SQL, sql } from 'drizzle-orm';
+import { readQueueRoom } from './admission.ts';
 import type { Database } from './connect.ts';
 import { toJsonText } from './json-text.ts';
-import type { NewRun } from './runs.ts';
+import { readQueueState, watchQueue } from './queue-limits.ts';
+import { admissionOf, type NewRun } from './runs.ts';
 import { workflowRuns } from './schema/runs.ts';
 import { workflowSchedules } from './schema/schedules.ts';
 import { type OrgTx, withOrg } from './tenant.ts';
@@ -23,6 +25,15 @@ const RUNS_AT_ONCE = 100;
  */
 const LOCK_TIMEOUT = '500ms';
 const RETRY_BROKEN_MS = 3_600_000;
+
+/** What a scheduler asks of the schedules of all organizations. */
+export function schedulesIn(db: Database) {
+  return {
+    findDueOrgs: (afterOrgId: string, limit: number) => findDueOrgs(db, afterOrgId, limit),
+    fireSchedules: (orgId: string) => fireSchedules(db, orgId),
+    msUntilNextTick: () => msUntilNextTick(db),
+  };
+}
 
 /** Starts or changes the schedule of a published, enabled workflow; what was due of an unchanged one stays due. */
 export async function storeSchedule(
@@ -76,8 +87,9 @@ export async function msUntilNextTick(db: Database): Promise<number | null> {
 export interface FiredSchedules {
   /** Schedules that moved on, also without a run. */
   handledCount: number;
-  runs: { orgId: string; workflowId: string; runId: string }[];
-  /** Missed ticks that nothing makes up for, see `dueTicks`. */
+  /** Held ones wait for their turn: wake nobody for them. */
+  runs: { orgId: string; workflowId: string; runId: string; isHeld: boolean }[];
+  /** Missed ticks that nothing makes up for, see `dueTicks`, and those for which the organization had too many queued runs. */
   dropped: { orgId: string; workflowId: string; count: number }[];
   broken: { orgId: string; workflowId: string; error: string }[];
 }
@@ -90,13 +102,16 @@ export interface FiredSchedules {
 export async function fireSchedules(db: Database, orgId: string): Promise<FiredSchedules> {
   return withOrg(db, orgId, async (tx) => {
     const firings = takeSome((await lockDue(tx)).map(judge));
-    const newRuns = firings.flatMap((firing) => firing.runs);
-    const runs = await insertRuns(tx, newRuns);
+    const stored = await insertRuns(tx, await placeRuns(tx, firings, db));
+    const [refused, runs] = [stored.filter(isRefused), stored.filter((run) => !isRefused(run))];
     await moveOn(tx, firings);
     return {
       handledCount: firings.length,
-      runs,
-      dropped: firings.flatMap(({ workflowId, dropped }) => (dropped > 0 ? { orgId, workflowId, count: dropped } : [])),
+      runs: runs.map(({ status: _, ...run }) => run),
+      dropped: [
+        ...firings.flatMap(({ workflowId, dropped }) => (dropped > 0 ? { orgId, workflowId, count: dropped } : [])),
+        ...refused.map(({ workflowId }) => ({ orgId, workflowId, count: 1 })),
+      ],
       broken: firings.flatMap(({ workflowId, error }) => (error === null ? [] : { orgId, workflowId, error })),
     };
   });
@@ -105,6 +120,12 @@ export async function fireSchedules(db: Database, orgId: string): Promise<FiredS
 type DueSchedule = typeof workflowSchedules.$inferSelect & { sinceMs: number; nowMs: number };
 
 type ScheduledRun = Pick<NewRun, 'id' | 'workflowId' | 'version' | 'input' | 'maxAttempts'> & { scheduledAt: Date };
+
+type PlacedRun = ScheduledRun & { place: 'admitted' | 'held' | 'refused' };
+
+function isRefused({ status }: { status: string }): boolean {
+  return status === 'cancelled';
+}
 
 interface Firing {
   workflowId: string;
@@ -154,19 +175,46 @@ function takeSome(firings: readonly Firing[]): Firing[] {
   });
 }
 
-/** Answers those it stored: a tick that has its run already, say because the clock went back, gets no other. */
-async function insertRuns(
-  tx: OrgTx,
-  runs: readonly ScheduledRun[],
-): Promise<{ orgId: string; runId: string; workflowId: string }[]> {
+/** Which of the new runs are admitted, which wait for their turn, and for which there is no room: those are refused. */
+async function placeRuns(tx: OrgTx, firings: readonly Firing[], db: Database): Promise<PlacedRun[]> {
+  const runs = firings.flatMap((firing) => firing.runs);
   if (runs.length === 0) return [];
-  const rows = runs.map(({ input, ...columns }) => ({
-    ...{ ...columns, orgId: tx.orgId, triggerType: 'trigger.cron', input: sql`${toJsonText(input)}::jsonb` },
-    nextSweepAt: sql`now() + interval '3 s'`,
-  }));
-  const { orgId, id, workflowId } = workflowRuns;
-  return tx.insert(workflowRuns).values(rows).onConflictDoNothing().returning({ orgId, runId: id, workflowId });
+  const { isFull, isExact } = await readQueueState(db, tx.orgId);
+  const { storable, admissible } = await readQueueRoom(tx, runs.length, db.admission);
+  const room = isFull && !isExact ? 0 : storable;
+  if (runs.length > Math.min(room, admissible)) watchQueue(db, tx.orgId);
+  return runs.map((run, n) => {
+    if (n >= room) return { ...run, place: 'refused' };
+    return { ...run, place: n < admissible ? 'admitted' : 'held' };
+  });
 }
+
+/** Answers those it stored: a tick that has its run already, say because the clock went back, gets no other. */
+async function insertRuns(tx: OrgTx, runs: readonly PlacedRun[]) {
+  if (runs.length === 0) return [];
+  const rows = runs.map(({ input, place, ...columns }) => ({
+    ...{ ...columns, orgId: tx.orgId, triggerType: 'trigger.cron', input: sql`${toJsonText(input)}::jsonb` },
+    ...(place === 'refused' ? REFUSED : admissionOf(place === 'admitted')),
+  }));
+  const { orgId, id, workflowId, heldBy, status } = workflowRuns;
+  const isHeld = sql<boolean>`${heldBy} is not null`;
+  return tx
+    .insert(workflowRuns)
+    .values(rows)
+    .onConflictDoNothing()
+    .returning({ orgId, runId: id, workflowId, isHeld, status });
+}
+
+/** A tick that found no room is seen among the runs, where people look for it. */
+const REFUSED = {
+  status: 'cancelled' as const,
+  error: {
+    code: 'RUN_LIMIT_EXCEEDED',
+    message: 'When this run was due, the organization had as many queued runs as it may.',
+  },
+  finishedAt: sql`now()`,
+  nextSweepAt: null,
+};
 
 async function moveOn(tx: OrgTx, firings: readonly Firing[]): Promise<void> {
   if (firings.length === 0) return;

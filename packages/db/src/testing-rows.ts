@@ -84,6 +84,7 @@ async function seedSettings(admin: pg.Pool, { orgId, userId, apiKeyId }: SeededT
      VALUES ($1, gen_random_uuid(), 'invitation', 'guest@example.com', now() + interval '1 year')`,
     [orgId],
   );
+  await admin.query('INSERT INTO app.org_run_limits (org_id) VALUES ($1)', [orgId]);
   await admin.query(`INSERT INTO app.organization_variables (org_id, name, value) VALUES ($1, 'region', '"eu"')`, [
     orgId,
   ]);

@@ -28,6 +28,8 @@ export interface RunQueue {
    * same: the caller decides by its row, and a worker treats a wake-up without a run as done.
    */
   wakeRun(wake: RunWake, options?: { delayMs?: number }): Promise<void>;
+  /** Asks for each of these runs, the first one first, in one go. Throws as `wakeRun` does. */
+  wakeRuns(wakes: readonly RunWake[]): Promise<void>;
   /** Tells the owner of the run, whichever worker that is, that the run has signals. Throws as `wakeRun` does. */
   ringOwner(runId: string): Promise<void>;
   /** Tells whoever waits for the answer of the run, in whichever API process, that it may be there. Throws as `wakeRun` does. */
@@ -53,6 +55,10 @@ export function openQueue(settings: { redisUrl: string; queueName: string }): Ru
     async wakeRun(wake, options = {}) {
       const delay = options.delayMs ?? 0;
       await link.run(() => queue.add(RUN_EXECUTE, wake, { ...JOB_OPTIONS, delay }));
+    },
+    async wakeRuns(wakes) {
+      if (wakes.length === 0) return;
+      await link.run(() => queue.addBulk(wakes.map((data) => ({ name: RUN_EXECUTE, data, opts: JOB_OPTIONS }))));
     },
     async ringOwner(runId) {
       await link.run(() => link.redis.publish(bellChannel(settings.queueName, 'signals'), runId));

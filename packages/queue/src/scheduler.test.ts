@@ -1,3 +1,4 @@
+import { createLog } from '@millrace/shared/log';
 import { afterEach, expect, it } from 'vitest';
 import { openScheduler, type Scheduler, type SchedulerOptions } from './scheduler.ts';
 import { eventually } from './testing.ts';
@@ -8,7 +9,10 @@ afterEach(async () => {
 });
 
 const ORGS = ['a', 'b', 'c'];
-const run = (orgId: string) => ({ orgId, runId: `run-${orgId}`, workflowId: 'w' });
+const run = (orgId: string) => ({ orgId, runId: `run-${orgId}`, workflowId: 'w', isHeld: false });
+const fired = (orgId: string) => ({ runs: [run(orgId)], dropped: [], broken: [], handledCount: 1 });
+const told = ({ event, error }: { event: string; error: string }) =>
+  event === 'queue_unavailable' ? `wake: ${error}` : error;
 
 /** Starts a scheduler and notes what it calls; nothing is due and no tick will come unless `options` say otherwise. */
 function start(options: Partial<SchedulerOptions>) {
@@ -20,12 +24,11 @@ function start(options: Partial<SchedulerOptions>) {
     },
     fireSchedules: async (orgId) => {
       seen.fired.push(orgId);
-      return { runs: [run(orgId)], handledCount: 1 };
+      return fired(orgId);
     },
     msUntilNextTick: async () => null,
     wakeRun: async (wake) => void seen.woken.push(wake),
-    onError: (error) => seen.errors.push(error.message),
-    onWakeFailed: (error) => seen.errors.push(`wake: ${error.message}`),
+    log: createLog('scheduler', 'warn', { write: (line: string) => void seen.errors.push(told(JSON.parse(line))) }),
     ...options,
   });
   running.push(scheduler);
@@ -71,13 +74,13 @@ it('goes on at once while there is more to do, asking behind the organization th
 
 it('what goes wrong for one organization, or with the queue, keeps no other from its turn', async () => {
   let isDone = false;
-  const fired: string[] = [];
+  const turns: string[] = [];
   const { seen } = start({
     findDueOrgs: async () => (isDone ? [] : ORGS),
     fireSchedules: async (orgId) => {
-      fired.push(orgId);
+      turns.push(orgId);
       if (orgId === 'a') throw new Error('lock timeout');
-      return { runs: [run(orgId)], handledCount: 1 };
+      return fired(orgId);
     },
     wakeRun: async ({ orgId }) => {
       if (orgId === 'b') throw new Error('no Redis');
@@ -88,7 +91,7 @@ it('what goes wrong for one organization, or with the queue, keeps no other from
     },
   });
   await eventually('the pass', () => isDone);
-  expect(fired).toEqual(ORGS);
+  expect(turns).toEqual(ORGS);
   expect(seen.errors).toEqual(['lock timeout', 'wake: no Redis']);
 });
 
@@ -109,20 +112,20 @@ it('asks again a second after an error, and while another process fires what is 
 
 it('lets the turn under way finish when it is stopped, and begins no other', async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const fired: string[] = [];
+  const turns: string[] = [];
   const { scheduler } = start({
     findDueOrgs: async () => ORGS,
     fireSchedules: async (orgId) => {
-      fired.push(orgId);
+      turns.push(orgId);
       await promise;
-      return { runs: [], handledCount: 1 };
+      return { ...fired(orgId), runs: [] };
     },
   });
-  await eventually('a turn', () => fired.length === 1);
+  await eventually('a turn', () => turns.length === 1);
   const stopped = scheduler.stop();
   resolve();
   await stopped;
   scheduler.poke();
   scheduler.start();
-  expect(fired).toEqual(['a']);
+  expect(turns).toEqual(['a']);
 });

@@ -1,3 +1,10 @@
+import {
+  dependencyFailed,
+  type EventLog,
+  type FiredSchedules,
+  queueUnavailable,
+  tellFiredSchedules,
+} from '@millrace/shared/events';
 import type { RunWake } from './jobs.ts';
 
 /** Organizations that get a turn in one pass: bounded work, so that `stop` is heard and waking is not put off. */
@@ -11,13 +18,11 @@ const FIRST_ORG = '00000000-0000-0000-0000-000000000000';
 export interface SchedulerOptions {
   findDueOrgs: (afterOrgId: string, limit: number) => Promise<string[]>;
   /** Stores the runs of an organization's due ticks; handles a bounded number of schedules, so it may need more turns. */
-  fireSchedules: (orgId: string) => Promise<{ runs: readonly RunWake[]; handledCount: number }>;
+  fireSchedules: (orgId: string) => Promise<FiredSchedules & { handledCount: number }>;
   /** Milliseconds until the earliest tick by the database's clock; null when there is none. */
   msUntilNextTick: () => Promise<number | null>;
   wakeRun: (wake: RunWake) => Promise<void>;
-  onError: (error: Error) => void;
-  /** Nobody could be woken for some runs. They are stored: the sweeper finds them. */
-  onWakeFailed: (error: Error) => void;
+  log: EventLog;
 }
 
 export interface Scheduler {
@@ -31,7 +36,7 @@ export interface Scheduler {
 
 /**
  * Fires schedules when their time has come: sleeps until the earliest tick, at most 30 s. Runs in every API and worker
- * process; the rows decide who fires what, and only differences of time come from this process's (monotonic) clock.
+ * process and tells in the log what came of it; the rows decide who fires what, and only differences of time come from this process's (monotonic) clock.
  */
 export function openScheduler(options: SchedulerOptions): Scheduler {
   let state: 'idle' | 'running' | 'stopped' = 'idle';
@@ -84,7 +89,7 @@ function createPass(options: SchedulerOptions, isRunning: () => boolean): () => 
       await Promise.all(waking);
       return pauseOf(await options.msUntilNextTick(), handled > 0);
     } catch (error) {
-      options.onError(toError(error));
+      tellFailure(options, error);
       return RETRY_MS;
     }
   };
@@ -93,19 +98,23 @@ function createPass(options: SchedulerOptions, isRunning: () => boolean): () => 
 /** Answers how many schedules it handled. What goes wrong for one organization is not the business of the next. */
 async function takeTurn(options: SchedulerOptions, orgId: string, waking: Promise<void>[]): Promise<number> {
   try {
-    const { runs, handledCount } = await options.fireSchedules(orgId);
-    if (runs.length > 0) waking.push(wakeAll(options, runs));
+    const fired = await options.fireSchedules(orgId);
+    tellFiredSchedules(options.log, fired);
+    const awake = fired.runs.filter(({ isHeld }) => !isHeld);
+    if (awake.length > 0) waking.push(wakeAll(options, awake));
+    const { handledCount } = fired;
     return handledCount;
   } catch (error) {
-    options.onError(toError(error));
+    tellFailure(options, error);
     return 0;
   }
 }
 
-async function wakeAll({ wakeRun, onWakeFailed }: SchedulerOptions, runs: readonly RunWake[]): Promise<void> {
+/** Whom nobody could be woken for is stored all the same: the sweeper finds it. */
+async function wakeAll({ wakeRun, log }: SchedulerOptions, runs: readonly RunWake[]): Promise<void> {
   const results = await Promise.allSettled(runs.map(({ orgId, runId }) => wakeRun({ orgId, runId })));
   const failed = results.find((result) => result.status === 'rejected');
-  if (failed) onWakeFailed(toError(failed.reason));
+  if (failed) queueUnavailable(log, { error: messageOf(failed.reason) });
 }
 
 /** 0: there is more to do right away. A timer that rings early would find nothing, so it rounds up. */
@@ -115,6 +124,10 @@ function pauseOf(untilNextMs: number | null, isProgress: boolean): number {
   return isProgress ? 0 : RETRY_MS;
 }
 
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
+function tellFailure({ log }: SchedulerOptions, error: unknown): void {
+  dependencyFailed(log, { dependency: 'scheduler', error: messageOf(error) });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -28,6 +28,8 @@ export const StepTest = z.strictObject({
   stepId: z.string(),
   input: Json,
   outputs: z.record(z.string(), Json),
+  /** Names that the loops around the step add; absent outside of loops. */
+  locals: z.record(z.string(), Json).optional(),
 });
 export type StepTest = z.infer<typeof StepTest>;
 

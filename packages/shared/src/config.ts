@@ -70,6 +70,10 @@ const Common = {
     .default('workflow-runs'),
   WORKFLOW_RETRY_ATTEMPTS: wholeNumber(1, 100).default(3),
   WORKFLOW_RETRY_BACKOFF_MS: wholeNumber(0, 3_600_000).default(5_000),
+  /** Runs of one organization that are given to workers at a time, before any is claimed; its weight multiplies it. */
+  ORG_ADMISSION_WINDOW: wholeNumber(1, 1_000).default(16),
+  /** Queued runs of one organization, unless it has a limit of its own. */
+  ORG_MAX_QUEUED_RUNS: wholeNumber(1, 10_000_000).default(100_000),
   SWEEP_INTERVAL_MS: wholeNumber(50, 60_000).default(1_000),
   METRICS_HOST: z.string().default('127.0.0.1'),
   API_METRICS_PORT: Port.optional(),
@@ -203,6 +207,7 @@ export const WorkerConfig = z.object({
   ...Common,
   WORKER_DATABASE_URL: PostgresUrl,
   WORKFLOW_QUEUE_CONCURRENCY: wholeNumber(1, 500).default(50),
+  WORKFLOW_STEP_CONCURRENCY: wholeNumber(1, 10_000).default(500),
   EGRESS_ALLOW_CIDRS: z.string().default(''),
   // Where the platform itself listens: steps may never reach it, whatever EGRESS_ALLOW_CIDRS says.
   API_HOST: z.string().default('127.0.0.1'),

@@ -167,7 +167,7 @@ export const queueUnavailable = event<Partial<RunRef> & { requestId?: string; us
 /** A worker lost its lease: another one owns the run now, so this one stopped writing. */
 export const runLeaseLost = event<RunRef>('run_lease_lost', 'warn', () => metrics.leasesLost.inc());
 type Schedule = { orgId: string; workflowId: string };
-/** Missed ticks beyond what `catchUp: "all"` makes up for; 900 means 900 or more. */
+/** Ticks without a run: beyond what `catchUp: "all"` makes up for (900 means 900 or more), or over the limit of queued runs. */
 const scheduleTicksDropped = event<Schedule & { count: number }>('schedule_ticks_dropped', 'warn', ({ count }) =>
   metrics.ticksDropped.inc(count),
 );
@@ -176,15 +176,15 @@ const scheduleFailed = event<Schedule & { error: string }>('schedule_failed', 'e
   metrics.schedulesFailed.inc(),
 );
 
-interface FiredSchedules {
-  runs: readonly RunRef[];
+export interface FiredSchedules {
+  runs: readonly (RunRef & { isHeld: boolean })[];
   dropped: readonly (Schedule & { count: number })[];
   broken: readonly (Schedule & { error: string })[];
 }
 
 /** Tells what the firing of schedules brought, one event each. */
 export function tellFiredSchedules(log: EventLog, { runs, dropped, broken }: FiredSchedules): void {
-  for (const run of runs) workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
+  for (const { isHeld: _, ...run } of runs) workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
   for (const schedule of dropped) scheduleTicksDropped(log, schedule);
   for (const schedule of broken) scheduleFailed(log, schedule);
 }

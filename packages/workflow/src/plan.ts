@@ -26,6 +26,13 @@ export type PlannedLoop = {
   readonly until: PlannedTree | null;
 };
 
+/** How many runs may be at work at a time, of the workflow or, with a key, of those for which it has the same value. */
+export type PlannedConcurrency = {
+  readonly limit: number;
+  readonly key: PlannedTree | null;
+  readonly whenFull: 'queue' | 'skip' | 'cancelOldest';
+};
+
 export type PlannedNode = {
   readonly id: string;
   readonly kind: StepKind;
@@ -49,12 +56,14 @@ export type PlannedNode = {
 /** A definition prepared for running. Derived, never stored: the same definition and defaults give the same plan. */
 export type Plan = Graph & {
   readonly onFailure: Graph | null;
+  readonly concurrency: PlannedConcurrency | null;
   /** Milliseconds a run may take; null leaves it without a limit. */
   readonly timeoutMs: number | null;
   /** The highest number of attempts any node has, those of bodies included. */
   readonly maxAttempts: number;
 };
 
+type ConcurrencyDefinition = NonNullable<NonNullable<WorkflowDefinition['settings']>['concurrency']>;
 type GraphDefinition = Pick<WorkflowDefinition, 'nodes' | 'edges' | 'output'>;
 type Context = { readonly defaults: RetryDefaults; readonly names: readonly string[] };
 
@@ -63,14 +72,19 @@ const ALL_EDGES: Gate = { needed: 'all', cancelRest: false };
 /** Prepares a validated definition. Throws only for a definition that `validateDefinition` would refuse. */
 export function planWorkflow(definition: WorkflowDefinition, defaults: RetryDefaults): Plan {
   const graph = planGraph(definition, { defaults, names: [] });
-  const { onFailure, timeoutMs } = definition.settings ?? {};
+  const { onFailure, timeoutMs, concurrency } = definition.settings ?? {};
   const after = onFailure === undefined ? null : planGraph(onFailure, { defaults, names: ['error'] });
   return {
     ...graph,
     onFailure: after,
+    concurrency: concurrency === undefined ? null : planConcurrency(concurrency),
     timeoutMs: timeoutMs ?? null,
     maxAttempts: Math.max(maxAttemptsIn(graph), after === null ? 1 : maxAttemptsIn(after)),
   };
+}
+
+function planConcurrency({ limit, key, whenFull }: ConcurrencyDefinition): PlannedConcurrency {
+  return { limit, key: key === undefined ? null : planTree(key, []), whenFull };
 }
 
 function planGraph(definition: GraphDefinition, context: Context): Graph {

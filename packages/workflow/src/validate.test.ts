@@ -212,8 +212,6 @@ test.each([
 });
 
 test('keys and triggers that come later are refused by name', () => {
-  const settings = { timeoutMs: 1000, onFailure: { nodes: [node('b')] }, concurrency: { limit: 1, whenFull: 'skip' } };
-  expect(problemsOf(document({ settings }))).toEqual(['settings.concurrency UNSUPPORTED']);
   expect(problemsOf(document({ nodes: [node('a', { connection: 'x', runsOn: 'y' })] }))).toEqual([
     'nodes[0].connection UNSUPPORTED',
     'nodes[0].runsOn UNSUPPORTED',

@@ -6,6 +6,8 @@ import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/ev
 import { newId } from '@millrace/shared/ids';
 import { nextDueAt } from '@millrace/workflow/run-status';
 import type { Deps } from '../deps.ts';
+import { giveOnPlace, wakeAdmitted } from '../runs/admitted.ts';
+import { enter, leave } from '../runs/concurrency.ts';
 import { drive, type Parting } from '../runs/drive.ts';
 import { type Execution, openExecution } from '../runs/execution.ts';
 import { failRun } from '../runs/fail-run.ts';
@@ -42,6 +44,7 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
     if (deps.shutdown.draining.aborted) return later(0);
     const claimedAt = performance.now();
     const claim = await claimRun(deps.db, { ...wake, leaseMs: LEASE_MS });
+    void wakeAdmitted(deps, wake.orgId, claim.admitted);
     if (claim.status !== 'claimed') return outcomeOf(claim);
     const lease = deps.leases.keep(claim.run, claimedAt);
     const run = traceRun(deps.tracing, claim.run, wake.traceparent);
@@ -50,6 +53,7 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
     } finally {
       lease.stop();
       run.span.end();
+      if (run.isCounted) await giveOnPlace(deps, wake.orgId);
     }
   } catch (error) {
     if (!isDatabaseTransient(error)) throw error;
@@ -63,6 +67,7 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
 function outcomeOf(claim: Exclude<Claim, { status: 'claimed' }>): WakeOutcome {
   switch (claim.status) {
     case 'gone':
+    case 'held':
       return DONE;
     case 'busy':
       return later(BUSY_DELAY_MS);
@@ -135,12 +140,16 @@ async function execute(deps: Deps, claim: TracedRun, lease: Lease, onProgress = 
     return DONE;
   }
   const run = openExecution(deps, claim, prepared, lease, onProgress);
+  const { concurrency } = prepared.plan;
   try {
+    if (concurrency !== null && !(await enter(run, concurrency))) return DONE;
     await afterwards(run, await drive(run));
   } catch (error) {
     if (!(error instanceof LeaseLostError)) await failUnexpectedly(run, error);
     else if (await hasEndedHere(run)) await afterwards(run, 'ended');
     else throw error;
+  } finally {
+    if (concurrency !== null) await leave(deps, claim.orgId, claim.runId);
   }
   return DONE;
 }

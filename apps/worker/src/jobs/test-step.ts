@@ -18,7 +18,8 @@ type Outcome = Pick<StepTestAnswer, 'output' | 'error'>;
 
 /**
  * Executes one step with sample values exactly as a run would: the same evaluation, the same guarded actions, one
- * attempt. Whatever goes wrong inside the step is part of the answer.
+ * attempt. Whatever goes wrong inside the step is part of the answer. Of a wait or a loop only the input is tested: it has no
+ * output before the world, or its body, has answered.
  */
 export async function testStep(deps: Deps, test: StepTest): Promise<StepTestAnswer> {
   const startedAt = performance.now();
@@ -43,7 +44,7 @@ async function evaluate(deps: Deps, test: StepTest, node: PlannedNode): Promise<
   return deps.expressions.evaluate({ ...request, now: Date.now(), seed: `${bindings.run.id}:${node.id}` });
 }
 
-function bind({ workflowId, definition, input, outputs }: StepTest): ExpressionBindings {
+function bind({ workflowId, definition, input, outputs, locals }: StepTest): ExpressionBindings {
   const at = new Date().toISOString();
   const steps = Object.entries(outputs).map(([id, output]) => [id, { status: 'succeeded', output: output as Json }]);
   return {
@@ -51,6 +52,7 @@ function bind({ workflowId, definition, input, outputs }: StepTest): ExpressionB
     run: { id: newId(), workflowId, version: 0, startedAt: at },
     constants: (definition.constants ?? {}) as Record<string, Json>,
     steps: Object.fromEntries(steps),
+    ...(locals && { locals: locals as Record<string, Json> }),
   };
 }
 
@@ -59,6 +61,8 @@ async function act(deps: Deps, test: StepTest, node: PlannedNode, input: Json): 
     const result = node.kind.run({ config: input, collected: test.outputs as Record<string, Json> });
     return result.ok ? { output: toJsonOutput(result.output), error: null } : failed(result.error);
   }
+  const begun = node.kind.wait?.({ config: input, at: Date.now() }) ?? node.kind.loop?.(input);
+  if (begun) return begun.ok ? { output: null, error: null } : failed(begun.error);
   const action = findAction(node.kind.type);
   if (action === undefined) throw new Error(`no action is called ${node.kind.type}`);
   const result = await runAction(action, {

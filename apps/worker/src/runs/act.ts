@@ -19,12 +19,13 @@ const MOST_LARGE_VALUES_A_RECORD = 4;
  * Carries out effects and all that follows from them, until only actions are left to do; then records the lot. Steps
  * without outside effect run here and now, so a chain of them costs one record. All that only has to be noted is noted
  * before any work: whenever a record is made, it holds everything but work, which a next owner finds by the state. What is
- * said to the run meanwhile is taken in between two works.
+ * said to the run meanwhile is taken in between two works, and so is the end of its time.
  */
 export async function act(run: Execution, effects: readonly Effect[]): Promise<void> {
   const queue: Work[] = note(run, effects);
   for (let work = queue.shift(); work !== undefined; work = queue.shift()) {
     if (run.isSpokenTo) queue.push(...note(run, await takeSignals(run)));
+    if (isOverdue(run)) queue.push(...note(run, apply(run, { type: 'time.passed', at: run.clock() })));
     const event = await performUnlessCancelled(run, work);
     if (event !== null) queue.push(...note(run, apply(run, event)));
     if (isFull(run)) await commit(run);
@@ -34,6 +35,11 @@ export async function act(run: Execution, effects: readonly Effect[]): Promise<v
 
 function isFull({ changes: { steps, largeCount } }: Execution): boolean {
   return steps.size >= MOST_STEPS_A_RECORD || largeCount >= MOST_LARGE_VALUES_A_RECORD;
+}
+
+/** A loop of many pure steps is one long act, and must not outlast the time that the run has. */
+function isOverdue({ state, clock }: Execution): boolean {
+  return state.deadlineAt !== undefined && state.deadlineAt <= clock();
 }
 
 function note(run: Execution, effects: readonly Effect[]): Work[] {

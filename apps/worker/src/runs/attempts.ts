@@ -9,13 +9,19 @@ import { observeAttempt, outcomeOf } from './observe.ts';
 const MAX_IN_FLIGHT = 20;
 
 /**
- * Starts what is recorded as running, up to the limit, unless the program is ending: then another worker starts it.
- * Outcomes come through the inbox.
+ * Starts what is recorded as running, up to the limits of the run and of the process, unless the program is ending: then
+ * another worker starts it. Outcomes come through the inbox, and so does a slot that has become free.
  */
 export function startWaiting(run: Execution): void {
-  while (run.attempts.size < MAX_IN_FLIGHT && !run.deps.shutdown.draining.aborted) {
-    const planned = run.waiting.shift();
+  const { slots, shutdown } = run.deps;
+  while (run.attempts.size < MAX_IN_FLIGHT && !shutdown.draining.aborted) {
+    const [planned] = run.waiting;
     if (planned === undefined) return;
+    if (!slots.take()) {
+      slots.whenFree(run.onSlotFree);
+      return;
+    }
+    run.waiting.shift();
     startAttempt(run, planned);
   }
 }
@@ -25,6 +31,7 @@ function startAttempt(run: Execution, { stepKey, attempt, input }: PlannedAttemp
   run.attempts.set(stepKey, { attempt, controller });
   const startedAt = performance.now();
   void actOnce(run, stepKey, input, controller.signal).then((outcome) => {
+    run.deps.slots.giveBack();
     observeAttempt(run, { stepKey, attempt, startedAt }, controller.signal.aborted ? 'cancelled' : outcomeOf(outcome));
     run.inbox.push({ type: 'attempt', stepKey, attempt, outcome });
   });

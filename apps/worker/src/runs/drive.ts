@@ -39,6 +39,7 @@ export async function drive(run: Execution): Promise<Parting> {
   } finally {
     stopListening();
     clearTimeout(run.dueTimer);
+    run.deps.slots.forget(run.onSlotFree);
     for (const { controller } of run.attempts.values()) controller.abort();
   }
 }
@@ -98,6 +99,7 @@ async function handle(run: Execution, message: Message): Promise<void> {
       break;
     case 'leaseLost':
       throw run.lease.signal.reason;
+    case 'slotFree':
     case 'drain':
     case 'stop':
       break;

@@ -44,6 +44,8 @@ export type Message =
   | { type: 'attempt'; stepKey: string; attempt: number; outcome: AttemptOutcome }
   | { type: 'due' }
   | { type: 'signals' }
+  /** An attempt that waits for a slot of the process may be started. */
+  | { type: 'slotFree' }
   | { type: 'leaseLost' }
   | { type: 'drain' }
   | { type: 'stop' };
@@ -77,8 +79,9 @@ export interface Execution {
   changes: Changes;
   /** Attempts in flight; one that is removed here may still end, its outcome is dropped. */
   readonly attempts: Map<string, { attempt: number; controller: AbortController }>;
-  /** Recorded, but over the limit of attempts in flight. */
+  /** Recorded, but over a limit of attempts in flight. */
   readonly waiting: PlannedAttempt[];
+  readonly onSlotFree: () => void;
   /** Evaluated inputs of steps that may need another attempt (evaluated once, sent with every attempt). */
   readonly inputs: Map<string, Json>;
   readonly outputs: Map<string, Json>;
@@ -97,6 +100,7 @@ export function openExecution(
   lease: Lease,
   onProgress: () => void,
 ): Execution {
+  const inbox = createInbox<Message>();
   // What this program wrote into the row earlier. Were it anything else, the run would fail by an exception.
   const state = claim.state === null ? initialState(plan) : (claim.state as RunState);
   return {
@@ -107,7 +111,7 @@ export function openExecution(
     isAnswered: isAnswered && claim.triggerType === 'trigger.webhook',
     lease,
     clock: () => Math.floor(claim.nowMs + performance.now() - lease.claimedAt),
-    inbox: createInbox(),
+    inbox,
     onProgress,
     state,
     stateBefore: state,
@@ -119,6 +123,7 @@ export function openExecution(
     changes: noChanges(),
     attempts: new Map(),
     waiting: [],
+    onSlotFree: () => inbox.push({ type: 'slotFree' }),
     inputs: new Map(),
     outputs: new Map(),
     errors: new Map(),

@@ -19,18 +19,23 @@ import { noteOutcome, type TracedRun } from './traced-run.ts';
  * claim and the first claim after a pause start it; a take-over and a hand-over go on without a word.
  */
 export function logStarted(run: Execution, previous: RunState): void {
-  const { leaseToken, lostClaims } = run.claim;
+  const { lostClaims } = run.claim;
   const isPauseOver = lostClaims === 0 && run.claim.state !== null && runStatus(previous).status !== 'running';
   run.isStartLogged = true;
-  if (leaseToken !== 1 && !isPauseOver) return;
-  const queuedMs = leaseToken === 1 ? queuedMsOf(run.claim) : null;
+  if (!isFirstStart(run.claim) && !isPauseOver) return;
+  const queuedMs = isFirstStart(run.claim) ? queuedMsOf(run.claim) : null;
   workflowRunStarted(run.deps.log, { ...refOf(run.claim), attemptCount: run.attemptCount, queuedMs });
 }
 
 /** For a run that fails before the engine saw it, so that its trace begins like any other. */
 export function logStillborn(log: Logger, claim: ClaimedRun): void {
-  if (claim.leaseToken !== 1) return;
+  if (!isFirstStart(claim)) return;
   workflowRunStarted(log, { ...refOf(claim), attemptCount: claim.attemptCount, queuedMs: queuedMsOf(claim) });
+}
+
+/** Nobody began it before: a run that waited for a place was claimed then, but has no state yet and lost no owner. */
+function isFirstStart({ leaseToken, state, lostClaims }: ClaimedRun): boolean {
+  return leaseToken === 1 || (state === null && lostClaims === 0);
 }
 
 function queuedMsOf({ createdAt, startedAt }: ClaimedRun): number {

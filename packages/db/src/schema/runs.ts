@@ -24,6 +24,10 @@ export const workflowRuns = app.table(
     nextAttemptAt: instant('next_attempt_at'),
     retryOfRunId: uuid('retry_of_run_id'),
     requestedByUserId: uuid('requested_by_user_id'),
+    /** Why no worker is woken for a queued run; null for one that is admitted. */
+    heldBy: text('held_by').$type<'organization' | 'concurrency'>(),
+    concurrencyKey: text('concurrency_key'),
+    concurrencyLimit: integer('concurrency_limit'),
     /** The tick it was made for, of a cron trigger. */
     scheduledAt: instant('scheduled_at'),
     leaseToken: bigint('lease_token', { mode: 'number' }).notNull().default(0),

@@ -15,6 +15,7 @@ import { memberships } from './memberships.ts';
 import { orgMails } from './org-mails.ts';
 import { deletedOrganizations, organizations } from './organizations.ts';
 import { roles } from './roles.ts';
+import { orgRunLimits } from './run-limits.ts';
 import { runRetentionSettings } from './run-retention.ts';
 import { workflowRunBlobs, workflowRunEvents, workflowRunSignals, workflowRunSteps, workflowRuns } from './runs.ts';
 import { workflowSchedules } from './schedules.ts';
@@ -35,6 +36,7 @@ const TABLES = [
   oauthFlows,
   organizationVariables,
   orgMails,
+  orgRunLimits,
   userIdentities,
   auditLog,
   authSessions,

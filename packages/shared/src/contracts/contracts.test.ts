@@ -9,6 +9,7 @@ import * as identities from './identities.ts';
 import * as invitations from './invitations.ts';
 import * as me from './me.ts';
 import * as organizations from './organizations.ts';
+import * as runLimits from './run-limits.ts';
 import * as runs from './runs.ts';
 import * as steps from './steps.ts';
 import * as variables from './variables.ts';
@@ -24,6 +25,7 @@ const contracts = [
   invitations,
   me,
   organizations,
+  runLimits,
   runs,
   steps,
   variables,

@@ -80,7 +80,7 @@ export const createRun = defineContract({
   body: z.strictObject({ input: z.unknown().optional() }).optional(),
   status: 201,
   response: z.object({ run: Run }),
-  errors: ['CONFLICT', 'QUEUE_UNAVAILABLE'],
+  errors: ['CONFLICT', 'RUN_LIMIT_EXCEEDED', 'QUEUE_UNAVAILABLE'],
   isIdempotent: true,
 });
 
@@ -207,7 +207,7 @@ export const retryRun = defineContract({
     .optional(),
   status: 201,
   response: z.object({ run: Run }),
-  errors: ['CONFLICT', 'QUEUE_UNAVAILABLE'],
+  errors: ['CONFLICT', 'RUN_LIMIT_EXCEEDED', 'QUEUE_UNAVAILABLE'],
   isIdempotent: true,
 });
 

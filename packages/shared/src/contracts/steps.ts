@@ -15,10 +15,17 @@ export const testStep = defineContract({
   params: WorkflowParams,
   body: z.strictObject({
     dsl: z.record(z.string(), z.unknown()),
-    stepId: z.string().max(64),
-    /** What the expressions see: the trigger's input, and outputs of earlier steps (pins fill what is missing). */
+    /** The id of a node, or the key of its step: `each.3.send` is the node `send` in the fourth iteration of `each`. */
+    stepId: z.string().max(300),
     sample: z
-      .strictObject({ input: z.unknown().optional(), steps: z.record(z.string(), z.unknown()).optional() })
+      .strictObject({
+        /** The input of the trigger. */
+        input: z.unknown().optional(),
+        /** Outputs of earlier steps by their ids; pins fill what is missing. */
+        steps: z.record(z.string(), z.unknown()).optional(),
+        /** The items of the loops around the step, by the ids of these loops. */
+        items: z.record(z.string(), z.unknown()).optional(),
+      })
       .default({}),
   }),
   status: 200,

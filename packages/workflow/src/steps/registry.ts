@@ -27,7 +27,7 @@ export const KIND_NAMES: readonly string[] = [...KINDS.keys()];
 const LATER_KINDS = new Set(['wait.webhook', 'subworkflow', 'connector.action', 'code.javascript', 'agent.execute']);
 
 /** The same for parts of a document, by the shape of their path; `=none` is the value of the key. */
-const LATER_PARTS = [/^settings\.concurrency$/, /^trigger\.type=trigger\.connector$/, /\]\.(connection|runsOn)$/];
+const LATER_PARTS = [/^trigger\.type=trigger\.connector$/, /\]\.(connection|runsOn)$/];
 
 /** The kind of that name, or undefined when the language has none or does not know how it works yet. */
 export function findKind(type: string): StepKind | undefined {

@@ -1,5 +1,7 @@
+import { queueIsFull } from '@millrace/db/admission';
 import { makeHookRun, storeDelivery } from '@millrace/db/hooks';
 import { findWorkflowByHook } from '@millrace/db/lookups';
+import { readQueueState } from '@millrace/db/queue-limits';
 import type { RunAnswer } from '@millrace/db/run-answers';
 import { workflowHooks } from '@millrace/db/schema/hooks';
 import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
@@ -13,7 +15,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { FastifyReply } from 'fastify';
 import type { PublicContext } from '../../context.ts';
 import { spendRequest } from '../../http/rate-limits.ts';
-import { maxAttemptsOf } from '../runs/max-attempts.ts';
+import { prepareVersion } from '../runs/prepared-version.ts';
 import { hashOfToken } from './address.ts';
 import { hashDeliveryName } from './delivery-name.ts';
 import { type HookInput, type HookRequest, readHookInput } from './input.ts';
@@ -54,7 +56,8 @@ type Received = { deliveryId: string; answer: RunAnswer | null } | { challenge: 
 /**
  * Accepts a request once its signature holds: it is stored before anybody hears so, then made into a run. What cannot be
  * made now is made by a sweeper, so neither Redis nor the end of this process loses it. A request that was accepted before
- * under the same name gets the same answer and no second run. Where the workflow answers itself, `answer` is what its run
+ * under the same name gets the same answer and no second run. 429 while the organization has as many queued runs as it may;
+ * what was accepted just before waits until there is room. Where the workflow answers itself, `answer` is what its run
  * said; null when that takes too long, or `signal` says that the sender has hung up.
  */
 export async function receiveHook(
@@ -70,10 +73,11 @@ export async function receiveHook(
   const challenge = signature?.scheme === 'slack' ? challengeIn(input) : undefined;
   if (challenge !== undefined) return { challenge };
   const { orgId, workflowId, version } = hook;
+  if ((await readQueueState(deps.db, orgId)).isFull) throw queueIsFull();
   const dedupeHash = hashDeliveryName(signature?.scheme, request.headers, input.body);
   const delivery = { id: newId(), runId: newId(), workflowId, version, dedupeHash, input };
   const stored = await withOrg(deps.db, orgId, async (tx) => {
-    const maxAttempts = await maxAttemptsOf(tx, workflowId, version, deps.config);
+    const { maxAttempts } = await prepareVersion(tx, workflowId, version, deps.config);
     return storeDelivery(tx, { ...delivery, maxAttempts });
   });
   const { isNew, runId } = stored;
@@ -105,12 +109,14 @@ function challengeIn({ body }: HookInput): string | undefined {
 /** Never throws: the delivery is accepted, and whatever fails here the sweeper does again. */
 async function startRunOf(context: PublicContext, orgId: string, deliveryId: string): Promise<void> {
   const { deps, log, requestId, traceparent } = context;
-  const run = await makeHookRun(deps.db, orgId, deliveryId).catch((error: unknown) => {
+  const made = await makeHookRun(deps.db, orgId, deliveryId).catch((error: unknown) => {
     dependencyFailed(log, { dependency: 'postgresql', error: messageOf(error) });
     return null;
   });
-  if (!run) return;
+  if (!made) return;
+  const { isHeld, ...run } = made;
   const told = { requestId, userId: null, ...run };
+  if (isHeld) return workflowRunEnqueued(log, told);
   await deps.queue.wakeRun({ orgId, runId: run.runId, traceparent }).catch((error: unknown) => {
     queueUnavailable(log, { ...told, error: messageOf(error) });
   });

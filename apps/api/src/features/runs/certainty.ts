@@ -1,11 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { isDatabaseTransient, isNeverSent } from '@millrace/db/failures';
 import { withOrg } from '@millrace/db/tenant';
-import type { Run } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import type { OrgContext } from '../../context.ts';
 import { findRun } from './queries.ts';
-import { toRun } from './rows.ts';
+import { type StoredRun, toStoredRun } from './rows.ts';
 
 /** Longer than PostgreSQL needs to come back from a crash; a client waits so long once, for the truth. */
 const PATIENCE_MS = 15_000;
@@ -19,8 +18,8 @@ const PAUSE_MS = 100;
 export async function storeSurely(
   context: OrgContext,
   { workflowId, runId }: { workflowId: string; runId: string },
-  store: () => Promise<Run>,
-): Promise<Run> {
+  store: () => Promise<StoredRun>,
+): Promise<StoredRun> {
   try {
     return await store();
   } catch (error) {
@@ -50,9 +49,9 @@ export async function patiently<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function findStored({ deps, orgId }: OrgContext, workflowId: string, runId: string): Promise<Run | null> {
+async function findStored({ deps, orgId }: OrgContext, workflowId: string, runId: string): Promise<StoredRun | null> {
   try {
-    return toRun(await withOrg(deps.db, orgId, (tx) => findRun(tx, workflowId, runId)));
+    return toStoredRun(await withOrg(deps.db, orgId, (tx) => findRun(tx, workflowId, runId)));
   } catch (error) {
     if (error instanceof AppError) return null;
     throw error;

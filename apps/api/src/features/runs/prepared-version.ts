@@ -1,33 +1,90 @@
-import { withOrg } from '@millrace/db/tenant';
+import { workflowVersions } from '@millrace/db/schema/workflows';
+import type { OrgTx } from '@millrace/db/tenant';
+import type { ApiConfig } from '@millrace/shared/config';
+import { AppError } from '@millrace/shared/errors';
+import type { WorkflowDefinition } from '@millrace/workflow/definition';
+import { type Plan, planWorkflow } from '@millrace/workflow/plan';
 import { type InputCheck, inputCheckOf } from '@millrace/workflow/triggers/input-schema';
-import type { OrgContext } from '../../context.ts';
-import { planOf, readDefinition } from './max-attempts.ts';
+import { and, eq } from 'drizzle-orm';
+
+type RetrySettings = Pick<ApiConfig, 'WORKFLOW_RETRY_ATTEMPTS' | 'WORKFLOW_RETRY_BACKOFF_MS'>;
 
 /** What accepting a run of a published version takes from its document. */
 export interface PreparedVersion {
   version: number;
+  /** The highest number of attempts that any of its nodes has. */
   maxAttempts: number;
   check: InputCheck | null;
 }
 
-/** By organization and workflow, its newest version as last seen: the database says when there is a newer one. */
+/** By organization, workflow and version: a published version never changes, so an entry is never wrong, only forgotten. */
 const known = new Map<string, PreparedVersion>();
+/** By organization and workflow, the version that was asked for last. */
+const lastVersions = new Map<string, number>();
 const MAX_KNOWN = 1_000;
 
-/** The version this process last accepted a run of; a guess, which accepting confirms or corrects. */
-export function lastVersionOf({ orgId }: OrgContext, workflowId: string): PreparedVersion | undefined {
-  return known.get(`${orgId}:${workflowId}`);
+/**
+ * A document can be a megabyte and planning parses every expression in it, so both happen once for each version and not for
+ * every run. Throws 404 when there is no such version any more.
+ */
+export async function prepareVersion(
+  tx: OrgTx,
+  workflowId: string,
+  version: number,
+  config: RetrySettings,
+): Promise<PreparedVersion> {
+  const key = keyOf(tx.orgId, workflowId, version, config);
+  const prepared = known.get(key) ?? prepare(await readDefinition(tx, workflowId, version), version, config);
+  if (known.size >= MAX_KNOWN) {
+    known.clear();
+    lastVersions.clear();
+  }
+  known.set(key, prepared);
+  return prepared;
 }
 
-/** Reads and plans the document once for each version, and not for every run. */
-export async function prepareVersion(context: OrgContext, workflowId: string, version: number) {
-  const { deps, orgId } = context;
-  const prepared = await withOrg(deps.db, orgId, async (tx): Promise<PreparedVersion> => {
-    const definition = await readDefinition(tx, workflowId, version);
-    const { maxAttempts } = planOf(definition, deps.config);
-    return { version, maxAttempts, check: inputCheckOf(definition) };
+/** The version that is taken for the latest from now on: a guess, which accepting a run confirms or corrects. */
+export function rememberLatest(orgId: string, workflowId: string, version: number): void {
+  lastVersions.set(`${orgId}:${workflowId}`, version);
+}
+
+/** Undefined while this process has accepted no run of the workflow. */
+export function lastVersionOf(orgId: string, workflowId: string, config: RetrySettings): PreparedVersion | undefined {
+  const version = lastVersions.get(`${orgId}:${workflowId}`);
+  return version === undefined ? undefined : known.get(keyOf(orgId, workflowId, version, config));
+}
+
+/** A published version, planned for the engine. Costs up to tens of milliseconds for a large document. */
+export async function readPlan(tx: OrgTx, workflowId: string, version: number, config: RetrySettings): Promise<Plan> {
+  return planOf(await readDefinition(tx, workflowId, version), config);
+}
+
+function keyOf(orgId: string, workflowId: string, version: number, config: RetrySettings): string {
+  return `${orgId}:${workflowId}:${version}:${config.WORKFLOW_RETRY_ATTEMPTS}`;
+}
+
+function prepare(definition: WorkflowDefinition, version: number, config: RetrySettings): PreparedVersion {
+  return { version, maxAttempts: planOf(definition, config).maxAttempts, check: inputCheckOf(definition) };
+}
+
+function planOf(definition: WorkflowDefinition, config: RetrySettings): Plan {
+  return planWorkflow(definition, {
+    maxAttempts: config.WORKFLOW_RETRY_ATTEMPTS,
+    backoffMs: config.WORKFLOW_RETRY_BACKOFF_MS,
   });
-  if (known.size >= MAX_KNOWN) known.clear();
-  known.set(`${orgId}:${workflowId}`, prepared);
-  return prepared;
+}
+
+async function readDefinition(tx: OrgTx, workflowId: string, version: number): Promise<WorkflowDefinition> {
+  const [row] = await tx
+    .select({ definition: workflowVersions.definition })
+    .from(workflowVersions)
+    .where(
+      and(
+        eq(workflowVersions.orgId, tx.orgId),
+        eq(workflowVersions.workflowId, workflowId),
+        eq(workflowVersions.version, version),
+      ),
+    );
+  if (!row) throw new AppError('NOT_FOUND'); // the workflow was deleted since its row was read
+  return row.definition as WorkflowDefinition; // it was checked when it was published
 }

@@ -1,19 +1,19 @@
+import { queueIsFull } from '@millrace/db/admission';
+import { readQueueState } from '@millrace/db/queue-limits';
 import { copySteps, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
-import type { Run } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
 import type { RunState } from '@millrace/workflow/state';
-import { inputCheckOf } from '@millrace/workflow/triggers/input-schema';
 import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { keepAnswer } from '../../http/idempotency.ts';
 import { storeSurely } from './certainty.ts';
-import { maxAttemptsOf, readDefinition, readPlan } from './max-attempts.ts';
+import { prepareVersion, readPlan } from './prepared-version.ts';
 import { findRun } from './queries.ts';
-import { toRun } from './rows.ts';
+import { type StoredRun, toStoredRun } from './rows.ts';
 import { announceRun, refusal } from './service.ts';
 
 /**
@@ -26,11 +26,14 @@ export async function retryRun(
   { workflowId, runId }: { workflowId: string; runId: string },
   isLatest: boolean,
 ) {
+  const { deps, orgId } = context;
+  const { isFull, isExact } = await readQueueState(deps.db, orgId);
+  if (isFull && !isExact) throw queueIsFull();
   const newRunId = newId();
   const store = () =>
-    withOrg(context.deps.db, context.orgId, async (tx) => {
+    withOrg(deps.db, orgId, async (tx) => {
       const stored = await storeRetry(context, tx, { workflowId, runId, newRunId }, isLatest);
-      await keepAnswer(context, tx, { run: stored });
+      await keepAnswer(context, tx, { run: stored.run });
       return stored;
     });
   return announceRun(context, await storeSurely(context, { workflowId, runId: newRunId }, store));
@@ -42,10 +45,10 @@ export async function storeRetry(
   tx: OrgTx,
   { workflowId, runId, newRunId }: { workflowId: string; runId: string; newRunId: string },
   isLatest: boolean,
-): Promise<Run> {
+): Promise<StoredRun> {
   const ended = await findRetriable(tx, workflowId, runId);
   const latest = await findVersion(tx, workflowId);
-  return toRun(
+  return toStoredRun(
     await (isLatest
       ? startOver(context, tx, ended, { id: newRunId, version: latest })
       : goOn(context, tx, ended, newRunId)),
@@ -79,7 +82,8 @@ async function startOver(
   ended: RunRow,
   { id, version }: { id: string; version: number },
 ): Promise<RunRow> {
-  const problems = inputCheckOf(await readDefinition(tx, ended.workflowId, version))?.(ended.input) ?? [];
+  const { check } = await prepareVersion(tx, ended.workflowId, version, context.deps.config);
+  const problems = check?.(ended.input) ?? [];
   if (problems.length > 0) throw new AppError('BAD_REQUEST', undefined, { details: problems });
   return insertRetry(context, tx, ended, { id, version });
 }
@@ -101,10 +105,11 @@ async function insertRetry(
   { id: retryOfRunId, workflowId, triggerType, input }: RunRow,
   { id, version, state }: { id: string; version: number; state?: RunState },
 ): Promise<RunRow> {
-  return insertQueuedRun(tx, {
-    ...{ id, workflowId, version, triggerType, input, state },
-    maxAttempts: await maxAttemptsOf(tx, workflowId, version, context.deps.config),
+  const { maxAttempts } = await prepareVersion(tx, workflowId, version, context.deps.config);
+  const run = {
+    ...{ id, workflowId, version, triggerType, input, state, maxAttempts },
     requestedByUserId: context.userId,
     retryOfRunId,
-  });
+  };
+  return insertQueuedRun(tx, run, context.deps.db.admission);
 }

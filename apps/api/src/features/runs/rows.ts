@@ -11,9 +11,9 @@ export const listedColumns = {
     THEN app.show_value(${input}) ELSE ${input} END`,
 };
 
-export function toRun(
-  row: Omit<typeof workflowRuns.$inferSelect, 'state' | 'lastRecordId' | 'unsuccessfulStatus'>,
-): Run {
+type RunRow = Omit<typeof workflowRuns.$inferSelect, 'state' | 'lastRecordId' | 'unsuccessfulStatus'>;
+
+export function toRun(row: RunRow): Run {
   return {
     id: row.id,
     organizationId: row.orgId,
@@ -33,4 +33,14 @@ export function toRun(
     startedAt: row.startedAt?.toISOString() ?? null,
     finishedAt: row.finishedAt?.toISOString() ?? null,
   };
+}
+
+export interface StoredRun {
+  run: Run;
+  /** Waits for its turn behind other runs of its organization. */
+  isHeld: boolean;
+}
+
+export function toStoredRun(row: RunRow): StoredRun {
+  return { run: toRun(row), isHeld: row.heldBy !== null };
 }

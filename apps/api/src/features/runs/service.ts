@@ -1,3 +1,4 @@
+import { queueIsFull } from '@millrace/db/admission';
 import { forgetPendingAnswer } from '@millrace/db/idempotency';
 import { acceptRun } from '@millrace/db/run-accepts';
 import { discardQueuedRun } from '@millrace/db/runs';
@@ -11,7 +12,8 @@ import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { AnswerTaken } from '../../http/idempotency.ts';
 import { patiently, sayUnknown, storeSurely } from './certainty.ts';
-import { lastVersionOf, type PreparedVersion, prepareVersion } from './prepared-version.ts';
+import { lastVersionOf, type PreparedVersion, prepareVersion, rememberLatest } from './prepared-version.ts';
+import type { StoredRun } from './rows.ts';
 
 /** Accepts a run of the published version, by the rules of `announceRun`. */
 export async function startRun(context: OrgContext, workflowId: string, input: unknown) {
@@ -24,13 +26,13 @@ export async function startRun(context: OrgContext, workflowId: string, input: u
  * Accepts a run that was just stored (R7): its row is committed before a worker is woken, outside any transaction, so that
  * a hanging queue never holds a database connection. When nobody could be woken the row is taken back and the caller hears
  * 503, unless a worker was faster, which makes it an accepted run after all. A crash in between leaves a queued row that the
- * sweeper finds.
+ * sweeper finds. Nobody is woken for a run that is held: it is admitted when its turn comes.
  */
-export async function announceRun(context: OrgContext, run: Run): Promise<{ run: Run }> {
+export async function announceRun(context: OrgContext, { run, isHeld }: StoredRun): Promise<{ run: Run }> {
   const { deps, orgId, userId, requestId, log, traceparent } = context;
   const { id: runId, workflowId } = run;
   try {
-    await deps.queue.wakeRun({ orgId, runId, traceparent });
+    if (!isHeld) await deps.queue.wakeRun({ orgId, runId, traceparent });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     queueUnavailable(log, { requestId, userId, orgId, workflowId, runId, error: reason });
@@ -44,9 +46,9 @@ export async function announceRun(context: OrgContext, run: Run): Promise<{ run:
 async function storeRun(
   context: OrgContext,
   { workflowId, runId, input }: { workflowId: string; runId: string; input: unknown },
-): Promise<Run> {
+): Promise<StoredRun> {
   const { deps, orgId, userId, idempotency: answer } = context;
-  let prepared = lastVersionOf(context, workflowId) ?? UNKNOWN_VERSION;
+  let prepared = lastVersionOf(orgId, workflowId, deps.config) ?? UNKNOWN_VERSION;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const problems = prepared.check?.(input) ?? [];
     const { version, maxAttempts } = prepared;
@@ -54,12 +56,14 @@ async function storeRun(
     const asked = problems.length > 0 ? 0 : version;
     const newRun = { orgId, workflowId, runId, version: asked, maxAttempts, input, userId };
     const answered = await acceptRun(deps.db, { ...newRun, ...(answer && { answer }) });
-    if (answered.outcome === 'accepted') return answered.run;
+    if (answered.outcome === 'accepted') return answered;
     if (answered.outcome !== 'version') throw refusal(answered.outcome);
     if (problems.length > 0 && answered.version === version) {
       throw new AppError('BAD_REQUEST', undefined, { details: problems });
     }
-    prepared = await prepareVersion(context, workflowId, answered.version);
+    const latest = answered.version;
+    prepared = await withOrg(deps.db, orgId, (tx) => prepareVersion(tx, workflowId, latest, deps.config));
+    rememberLatest(orgId, workflowId, latest);
   }
   throw new AppError('CONFLICT', 'The workflow is being published again and again; try again.');
 }
@@ -68,7 +72,7 @@ const UNKNOWN_VERSION: PreparedVersion = { version: 0, maxAttempts: 1, check: nu
 const MAX_TRIES = 5;
 
 /** What is said of a workflow that cannot be run. */
-export function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken'): Error {
+export function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken' | 'full'): Error {
   switch (outcome) {
     case 'gone':
       return new AppError('NOT_FOUND');
@@ -78,6 +82,8 @@ export function refusal(outcome: 'gone' | 'unpublished' | 'disabled' | 'taken'):
       return new AppError('CONFLICT', 'This workflow is disabled; enable it before running it.');
     case 'taken':
       return new AnswerTaken();
+    case 'full':
+      return queueIsFull();
     default:
       return outcome satisfies never;
   }

@@ -1,20 +1,21 @@
 import { workflowPins } from '@millrace/db/schema/workflows';
 import { withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
-import { validateDefinition } from '@millrace/workflow/validate';
 import { and, eq, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
 import { readWorkflow } from '../workflows/rows.ts';
+import { findStep, type LoopAround } from './find-step.ts';
 
 type Document = Record<string, unknown>;
 interface Sample {
   input?: unknown;
   steps?: Record<string, unknown> | undefined;
+  items?: Record<string, unknown> | undefined;
 }
 
 /**
- * Has a worker execute one step of a document with sample data; nothing is stored. Pinned outputs stand in for earlier
+ * Has a worker execute one step of a document, in a loop or not, with sample data; nothing is stored. Pinned outputs stand in for earlier
  * steps that the sample does not give. Throws 422 with the problems of this step alone: the rest may be unfinished.
  */
 export async function testStep(
@@ -24,7 +25,7 @@ export async function testStep(
 ) {
   const { deps, orgId } = context;
   const pinned = await readPins(context, workflowId); // first, so that an unknown workflow is 404 whatever the body
-  const { node, incoming } = findStep(body.dsl, body.stepId);
+  const { node, incoming, loops } = findStep(body.dsl, body.stepId);
   const outputs = { ...pinned, ...body.sample.steps };
   const { dsl } = body;
   return deps.stepTester.ask({
@@ -36,9 +37,10 @@ export async function testStep(
       nodes: [node],
       ...(dsl.constants !== undefined && { constants: dsl.constants }),
     },
-    stepId: body.stepId,
+    stepId: String(node.id),
     input: body.sample.input ?? null,
     outputs: incoming.length > 0 && node.type === 'parallel.join' ? pick(outputs, incoming) : outputs,
+    ...(loops.length > 0 && { locals: bindLoops(loops, body.sample.items ?? {}) }),
   });
 }
 
@@ -83,26 +85,10 @@ function ofWorkflow(orgId: string, workflowId: string) {
   return and(eq(workflowPins.orgId, orgId), eq(workflowPins.workflowId, workflowId));
 }
 
-function findStep(dsl: Document, stepId: string): { node: Document; incoming: string[] } {
-  const nodes: unknown[] = Array.isArray(dsl.nodes) ? dsl.nodes : [];
-  const index = nodes.findIndex((node) => isDocument(node) && node.id === stepId);
-  const node = nodes[index];
-  if (!isDocument(node)) {
-    const message = `the document has no step with the id ${stepId}`;
-    throw new AppError('BAD_REQUEST', undefined, { details: [{ path: 'stepId', code: 'UNKNOWN_STEP', message }] });
-  }
-  const checked = validateDefinition(dsl);
-  const path = `nodes[${index}]`;
-  const problems = checked.ok ? [] : checked.problems.filter((problem) => problem.path.startsWith(path));
-  if (problems.length > 0)
-    throw new AppError('WORKFLOW_INVALID', 'This step cannot be executed yet; see details.', { details: problems });
-  const edges: unknown[] = Array.isArray(dsl.edges) ? dsl.edges : [];
-  const incoming = edges.flatMap((edge) => (isDocument(edge) && edge.to === stepId ? [String(edge.from)] : []));
-  return { node, incoming };
-}
-
-function isDocument(value: unknown): value is Document {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** An item that is not given has no value, like that of a repeat's first turn. */
+function bindLoops(loops: readonly LoopAround[], items: Record<string, unknown>): Record<string, unknown> {
+  const given = loops.filter(({ id }) => Object.hasOwn(items, id)).map(({ id, as }) => [as, items[id]]);
+  return Object.fromEntries([...given, ...loops.map(({ as, index }) => [`${as}Index`, index])]);
 }
 
 function pick(values: Record<string, unknown>, keys: string[]): Record<string, unknown> {

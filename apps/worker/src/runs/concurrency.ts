@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import { recordRun, type StepRecord } from '@millrace/db/run-ownership';
+import { enterConcurrency, leaveConcurrency, type PlaceAnswer } from '@millrace/db/workflow-concurrency';
+import { dependencyFailed, workflowRunCancelled } from '@millrace/shared/events';
+import { newId } from '@millrace/shared/ids';
+import { isRecord, type Json } from '@millrace/workflow/json';
+import type { PlannedConcurrency } from '@millrace/workflow/plan';
+import type { Deps } from '../deps.ts';
+import { wakeAdmitted } from './admitted.ts';
+import type { Execution } from './execution.ts';
+import { failRun } from './fail-run.ts';
+import { LEASE_MS, LeaseLostError } from './lease.ts';
+import { persist } from './persist.ts';
+import { logEnded, logStillborn } from './run-events.ts';
+import { evaluateTree } from './step-values.ts';
+import { noteOutcome } from './traced-run.ts';
+
+/** What fits into an index; a longer key is known by its hash. */
+const MAX_KEY_LENGTH = 200;
+
+/**
+ * Asks for a place for a run whose workflow limits how many are at work, before it begins. False: it is done with here,
+ * because it waits for a place, does not want to wait, was cancelled, or its key could not be evaluated, which fails it.
+ */
+export async function enter(run: Execution, concurrency: PlannedConcurrency): Promise<boolean> {
+  if (run.claim.hasPlace) return true;
+  const key = await evaluateKey(run, concurrency);
+  if (key === null) return false;
+  const { deps, claim, lease } = run;
+  const { orgId, workflowId, runId, leaseToken } = claim;
+  const { limit, whenFull } = concurrency;
+  lease.letGo();
+  const answer = await persist(lease, () =>
+    enterConcurrency(deps.db, { orgId, workflowId, runId, leaseToken, key, limit, whenFull }),
+  );
+  await tellOthers(deps, run, answer);
+  return hasEntered(run, answer, concurrency);
+}
+
+/** Lets the next one begin once a run has ended. Never throws: should it fail, or this process die before, the sweeper does it. */
+export async function leave(deps: Pick<Deps, 'db' | 'queue' | 'log'>, orgId: string, runId: string): Promise<void> {
+  try {
+    await wakeAdmitted(deps, orgId, await leaveConcurrency(deps.db, orgId, runId));
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    dependencyFailed(deps.log, { dependency: 'postgresql', error: message });
+  }
+}
+
+async function hasEntered(run: Execution, { outcome }: PlaceAnswer, concurrency: PlannedConcurrency): Promise<boolean> {
+  switch (outcome) {
+    case 'entered':
+      run.lease.hold();
+      return true;
+    case 'held':
+      noteOutcome(run.claim, 'handed_back');
+      return false;
+    case 'cancelled':
+      logEnd(run);
+      return false;
+    case 'full':
+      await skip(run, concurrency);
+      return false;
+    case 'fenced':
+      run.lease.lose();
+      throw new LeaseLostError('another owner has taken over');
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** Null: the run has failed, since nobody can say which runs it may not overlap with. */
+async function evaluateKey(run: Execution, { key }: PlannedConcurrency): Promise<string | null> {
+  if (key === null) return '';
+  const path = 'settings.concurrency.key';
+  const result = await evaluateTree(run, key, { scope: '', path, seed: `${run.claim.runId}:${path}` });
+  if (result.ok) return toKey(result.value);
+  logStillborn(run.deps.log, run.claim);
+  const { code, message } = result.error;
+  await failRun(run.deps, run.claim, run.lease, { code, message });
+  return null;
+}
+
+/** Values that are equal as JSON are one key, whatever the order of their members. */
+function toKey(value: Json): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(sorted(value));
+  const isPlain = text.length <= MAX_KEY_LENGTH && text !== '';
+  return isPlain ? text : `sha256:${createHash('sha256').update(text).digest('hex')}`;
+}
+
+function sorted(value: Json): Json {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isRecord(value)) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([name, member]) => [name, sorted(member as Json)]));
+}
+
+/** Of the runs that this one took the place of, and of those that got one. Without Redis heartbeats and the sweeper tell. */
+async function tellOthers(deps: Deps, { claim }: Execution, { woken, told, ended }: PlaceAnswer): Promise<void> {
+  const { orgId, workflowId } = claim;
+  for (const fields of ended) workflowRunCancelled(deps.log, { orgId, workflowId, ...fields });
+  await Promise.allSettled(told.map((runId) => deps.queue.ringOwner(runId)));
+  if (woken.length > 0) await wakeAdmitted(deps, orgId, woken);
+}
+
+async function skip(run: Execution, { limit, key }: PlannedConcurrency): Promise<void> {
+  const { deps, claim, lease, plan } = run;
+  const { orgId, runId, workflowId, leaseToken, attemptCount } = claim;
+  const whose = key === null ? 'of this workflow' : 'of this workflow with the same key';
+  const error = { code: 'CONCURRENCY_LIMIT', message: `As many runs ${whose} as may were at work: ${limit}.` };
+  const steps = [...plan.nodes.values()].map(
+    ({ id, kind }): StepRecord => ({ stepKey: id, type: kind.type, attempt: 0, status: 'cancelled' }),
+  );
+  const entries = [{ type: 'run.cancelled', error }];
+  const base = { recordId: newId(), orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, attemptCount };
+  const record = { ...base, steps, entries, error };
+  lease.letGo();
+  await persist(lease, async () => {
+    const outcome = await recordRun(deps.db, { ...record, status: 'cancelled', nextAttemptAt: null, release: true });
+    if (outcome === 'fenced') throw new LeaseLostError('another owner has taken over');
+  });
+  logEnd(run);
+}
+
+function logEnd(run: Execution): void {
+  const { deps, claim, attemptCount } = run;
+  logStillborn(deps.log, claim);
+  logEnded(deps.log, claim, { nowMs: run.clock(), attemptCount, error: null, isCancelled: true });
+}
