@@ -53,7 +53,7 @@ const addressOf = ({ orgId, workflowId, runId }: ClaimedRun) => ({ orgId, workfl
 async function read(run: ClaimedRun, stepKey: string | null, field: 'input' | 'output'): Promise<unknown> {
   const { workflowId, runId } = run;
   const text = await withOrg(api, run.orgId, (tx) => readRunValue(tx, { workflowId, runId, stepKey, field }));
-  return text === null ? null : JSON.parse(text.toString());
+  return text === null ? null : JSON.parse(text);
 }
 
 async function count(table: 'workflow_run_blobs' | 'workflow_run_events', { runId }: ClaimedRun): Promise<number> {
@@ -148,6 +148,21 @@ describe('a large value', () => {
     expect(await count('workflow_run_blobs', run)).toBe(0);
     expect(await loadSteps(worker, orgId, copy.id)).toMatchObject([{ output }]);
   });
+});
+
+it('shows of a run with a thousand steps only values that leave the answer small, and each whole at its address', async () => {
+  const run = await claim();
+  const output = Array.from({ length: 2_000 }, (_, n) => n * 1.01).join();
+  const steps = Array.from({ length: 1_000 }, (_, n) => stepOf({ stepKey: `s${n}`, input: { n }, output }));
+  await recordRun(worker, recordOf(run, { steps }));
+  const document = await readRun(api, addressOf(run));
+  expect(JSON.stringify(document).length).toBeLessThan(4_000_000);
+  expect(document?.steps).toHaveLength(1_000);
+  expect(document?.steps[999]).toMatchObject({
+    input: { n: 999 },
+    output: { $large: { sizeBytes: expect.any(Number) } },
+  });
+  expect(await read(run, 's999', 'output')).toBe(output);
 });
 
 it('shows a large input of a run by its size', async () => {

@@ -7,6 +7,9 @@ import { toJsonText } from './json-text.ts';
 /** A value whose JSON text has more bytes leaves its row. */
 export const MAX_INLINE_BYTES = 64 * 1024;
 
+/** What the database takes at most; a worker stores no more than half of it. */
+const MAX_BLOB_BYTES = 32 * 1024 * 1024;
+
 /** A text that is stored beside its row; `data` is compressed. */
 export interface Blob {
   sizeBytes: number;
@@ -31,7 +34,7 @@ export async function placeValue(value: unknown): Promise<Placed> {
 
 /** The JSON text of a blob. */
 export async function openBlob(data: Buffer): Promise<Buffer> {
-  return await decompress(data);
+  return await decompress(data, { maxOutputLength: MAX_BLOB_BYTES });
 }
 
 /** The value of a row: what stands in it, or in the blob beside it. */

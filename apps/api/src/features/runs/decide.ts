@@ -72,7 +72,7 @@ async function assertMayDecide(
   }
   // With a long note it is a large value.
   const input = await readRunValue(tx, { workflowId, runId, stepKey: stepId, field: 'input' });
-  const { by } = ApprovalInput.parse(JSON.parse(String(input)));
+  const { by } = ApprovalInput.parse(JSON.parse(input ?? 'null'));
   const isAsked = typeof by === 'string' ? isAtLeast(roleKey, by) : by.userIds.includes(userId);
   if (!isAsked) throw new AppError('FORBIDDEN', 'This approval asks somebody else.');
 }
