@@ -9,6 +9,7 @@ import { ConfigError, type WorkerConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
 import { openTracing } from '@millrace/shared/open-tracing';
 import { platformHosts } from '@millrace/shared/platform-hosts';
+import { resumeKeyOf } from '@millrace/shared/resume-urls';
 import type { Tracing } from '@millrace/shared/tracing';
 import type { Logger } from 'pino';
 import { measured } from './expressions/measured.ts';
@@ -35,6 +36,8 @@ export interface Deps {
   leases: Leases;
   gate: RunGate;
   tracing: Tracing;
+  /** Makes resume URLs; undefined when no setting gives it. */
+  resumeKey: Buffer | undefined;
   shutdown: Shutdown;
 }
 
@@ -69,6 +72,7 @@ export async function openDeps(config: WorkerConfig, log: Logger, shutdown: Shut
     leases: createLeases(db),
     gate: createRunGate(),
     tracing: await openTracing(config, log, 'millrace-worker'),
+    resumeKey: resumeKeyOf(config),
     shutdown,
   };
 }

@@ -3,7 +3,7 @@ import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Database } from './connect.ts';
 import { hookDeliveries } from './schema/hooks.ts';
 import { idempotencyKeys } from './schema/idempotency-keys.ts';
-import { workflowRunEvents, workflowRunSteps, workflowRuns } from './schema/runs.ts';
+import { workflowRunCalls, workflowRunEvents, workflowRunSteps, workflowRuns } from './schema/runs.ts';
 import { type OrgTx, withOrg } from './tenant.ts';
 
 /**
@@ -145,7 +145,10 @@ async function weighRuns(tx: OrgTx, workflowId: string | undefined, after: SQL |
       id: page.id,
       createdAt: page.createdAt,
       rows: sql`1 + ${steps.rows} + ${page.eventCount}`.mapWith(Number),
-      bytes: sql`${page.bytes} + coalesce(${steps.bytes}, 0) + ${timelineBytes(tx, page.id)}`.mapWith(Number),
+      bytes:
+        sql`${page.bytes} + coalesce(${steps.bytes}, 0) + ${timelineBytes(tx, page.id)} + ${callBytes(tx, page.id)}`.mapWith(
+          Number,
+        ),
     })
     .from(page)
     .leftJoinLateral(steps, sql`true`)
@@ -157,6 +160,13 @@ function timelineBytes(tx: OrgTx, runId: SQLWrapper): SQL {
   const { orgId, entries } = workflowRunEvents;
   const isOfRun = and(eq(orgId, tx.orgId), eq(workflowRunEvents.runId, runId));
   return sql`(SELECT coalesce(sum(${storedBytes(entries)}), 0) FROM ${workflowRunEvents} WHERE ${isOfRun})`;
+}
+
+/** Of what was sent to waiting steps; its rows are no more than the steps. */
+function callBytes(tx: OrgTx, runId: SQLWrapper): SQL {
+  const { orgId, input } = workflowRunCalls;
+  const isOfRun = and(eq(orgId, tx.orgId), eq(workflowRunCalls.runId, runId));
+  return sql`(SELECT coalesce(sum(${storedBytes(input)}), 0) FROM ${workflowRunCalls} WHERE ${isOfRun})`;
 }
 
 async function weighHookDeliveries(tx: OrgTx, ofWorkflow: string | undefined, after: SQL | undefined) {

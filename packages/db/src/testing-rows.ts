@@ -131,6 +131,10 @@ async function seedWorkflow(admin: pg.Pool, tenant: SeededTenant): Promise<void>
     [orgId, workflowId, endedRunId],
   );
   await seedHook(admin, tenant);
+  await seedRunRows(admin, tenant);
+}
+
+async function seedRunRows(admin: pg.Pool, { orgId, endedRunId }: SeededTenant): Promise<void> {
   await admin.query(
     `INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status, finished_at)
      VALUES ($1, $2, 'one', 'transform', 'succeeded', now())`,
@@ -144,6 +148,10 @@ async function seedWorkflow(admin: pg.Pool, tenant: SeededTenant): Promise<void>
   await admin.query(
     `INSERT INTO app.workflow_run_signals (org_id, run_id, number, type, step_key, payload)
      VALUES ($1, $2, 1, 'resume', 'one', '{"n": 1}')`,
+    [orgId, endedRunId],
+  );
+  await admin.query(
+    `INSERT INTO app.workflow_run_calls (org_id, run_id, step_key, input) VALUES ($1, $2, 'one', '{"body": 1}')`,
     [orgId, endedRunId],
   );
 }

@@ -30,7 +30,8 @@ export async function act(run: Execution, effects: readonly Effect[]): Promise<v
   await commit(run);
 }
 
-function note(run: Execution, effects: readonly Effect[]): Work[] {
+/** Notes what only has to be noted and answers the work. */
+export function note(run: Execution, effects: readonly Effect[]): Work[] {
   const works: Work[] = [];
   for (const effect of effects) {
     if (isWork(effect)) works.push(effect);

@@ -1,4 +1,5 @@
 import { loadVariables } from '@millrace/db/variables';
+import { resumeUrl } from '@millrace/shared/resume-urls';
 import type { ExpressionBindings, StepBinding } from '@millrace/workflow/expression';
 import { isRecord, type Json, setOwn } from '@millrace/workflow/json';
 import { findStep, locateScope, stepKeyFor } from '@millrace/workflow/locate';
@@ -12,7 +13,7 @@ import { loadIterations, loadValues } from './stored-values.ts';
 /** What the expressions of a tree in this scope can read, as far as the tree names it. */
 export async function bind(
   run: Execution,
-  { reads, readsVars, locals: names }: PlannedTree,
+  { reads, resumes, readsVars, locals: names }: PlannedTree,
   scope: string,
 ): Promise<ExpressionBindings> {
   const keys = new Map(reads.map((id) => [id, stepKeyFor(run.plan, scope, id) ?? id]));
@@ -20,7 +21,10 @@ export async function bind(
   if (readsVars) run.vars ??= await readVariables(run);
   const { claim, constants } = run;
   const steps: Record<string, StepBinding> = {};
-  for (const [id, stepKey] of keys) setOwn(steps, id, bindStep(run, stepKey));
+  for (const [id, stepKey] of keys) {
+    const url = resumes.includes(id) ? resumeUrlOf(run, stepKey) : undefined;
+    setOwn(steps, id, { ...bindStep(run, stepKey), ...(url !== undefined && { resumeUrl: url }) });
+  }
   const locals = await bindLocals(run, scope, names);
   return {
     trigger: { type: claim.triggerType, input: claim.input as Json, at: claim.createdAt.toISOString() },
@@ -79,4 +83,10 @@ function bindStep(run: Execution, stepKey: string): StepBinding {
   if (status === 'succeeded') return { status, output: run.outputs.get(stepKey) ?? null };
   if (status === 'failed') return { status, output: null, error: run.errors.get(stepKey) ?? null };
   return { status };
+}
+
+/** Undefined when this worker cannot make one: see `evaluateTree`. */
+function resumeUrlOf({ deps, claim: { orgId, runId } }: Execution, stepKey: string): string | undefined {
+  const { resumeKey, config } = deps;
+  return resumeKey && resumeUrl(resumeKey, config.WEB_BASE_URL, { orgId, runId, stepKey });
 }

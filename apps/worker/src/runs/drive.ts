@@ -3,8 +3,9 @@ import { locate } from '@millrace/workflow/locate';
 import { resume } from '@millrace/workflow/resume';
 import { countAttempts, nextDueAt, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded } from '@millrace/workflow/state';
-import { act } from './act.ts';
+import { act, note } from './act.ts';
 import { startWaiting } from './attempts.ts';
+import { endDueCalls } from './calls.ts';
 import { handBack } from './commit.ts';
 import type { Execution, Message } from './execution.ts';
 import { apply, noteSuccess, stepFailed } from './notes.ts';
@@ -27,7 +28,7 @@ export async function drive(run: Execution): Promise<Parting> {
     await loadInputs(run);
     // What was said before this claim is taken in before anything is done: a cancelled run sends nothing more.
     if (run.claim.hasSignals) run.inbox.push({ type: 'signals' });
-    await act(run, begin(run));
+    await act(run, await begin(run));
     for (;;) {
       const parting = await part(run);
       if (parting !== null) return parting;
@@ -43,9 +44,12 @@ export async function drive(run: Execution): Promise<Parting> {
   }
 }
 
-function begin(run: Execution): readonly Effect[] {
+async function begin(run: Execution): Promise<readonly Effect[]> {
   const previous = run.state;
-  const [state, effects] = resume(run.plan, previous, run.clock());
+  const at = run.clock();
+  // Work that follows from a call is found by the state, like all other work.
+  note(run, await endDueCalls(run, at));
+  const [state, effects] = resume(run.plan, run.state, at);
   if (state !== previous) run.changes.isDirty = true;
   run.state = state;
   run.attemptCount = Math.max(run.attemptCount, countAttempts(state));
@@ -91,7 +95,7 @@ async function handle(run: Execution, message: Message): Promise<void> {
       await handleOutcome(run, message);
       break;
     case 'due':
-      await act(run, apply(run, { type: 'time.passed', at: run.clock() }));
+      await passTime(run, run.clock());
       break;
     case 'signals':
       if (run.isSpokenTo) await act(run, await takeSignals(run));
@@ -104,6 +108,11 @@ async function handle(run: Execution, message: Message): Promise<void> {
     default:
       message satisfies never;
   }
+}
+
+async function passTime(run: Execution, at: number): Promise<void> {
+  const calls = await endDueCalls(run, at);
+  await act(run, [...calls, ...apply(run, { type: 'time.passed', at })]);
 }
 
 async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Extract<Message, { type: 'attempt' }>) {

@@ -5,6 +5,7 @@ import type { Json } from '@millrace/workflow/json';
 import { findStep } from '@millrace/workflow/locate';
 import { hasEnded } from '@millrace/workflow/state';
 import { z } from 'zod';
+import { isAwaitingCall, loadCalls, takeCall } from './calls.ts';
 import type { Execution, TimelineEntry } from './execution.ts';
 import { apply, noteSuccess } from './notes.ts';
 import { persist } from './persist.ts';
@@ -44,10 +45,15 @@ export async function takeSignals(run: Execution): Promise<Effect[]> {
   run.isSpokenTo = false;
   const { orgId, runId } = run.claim;
   const signals = await persist(run.lease, () => readSignals(run.deps.db, orgId, runId));
-  return signals.flatMap((signal) => takeIn(run, signal));
+  const called = signals.flatMap(({ type, stepKey }) => (type === 'resume' && stepKey !== null ? [stepKey] : []));
+  const calls = await loadCalls(
+    run,
+    called.filter((stepKey) => isAwaitingCall(run, stepKey)),
+  );
+  return signals.flatMap((signal) => takeIn(run, signal, calls));
 }
 
-function takeIn(run: Execution, signal: RunSignal): readonly Effect[] {
+function takeIn(run: Execution, signal: RunSignal, calls: ReadonlyMap<string, Json>): readonly Effect[] {
   if (run.changes.signals.includes(signal.number) || hasEnded(run.state)) return [];
   run.changes.signals.push(signal.number);
   run.changes.isDirty = true;
@@ -56,6 +62,7 @@ function takeIn(run: Execution, signal: RunSignal): readonly Effect[] {
     run.changes.entries.push(signal.payload as TimelineEntry);
     return apply(run, { type: 'run.cancelled', at: run.clock() });
   }
+  if (signal.type === 'resume') return signal.stepKey === null ? [] : takeCall(run, signal.stepKey, calls);
   const decision = Decision.safeParse(signal.payload);
   const event = decision.success && signal.stepKey !== null ? decide(run, signal.stepKey, decision.data) : null;
   return event === null ? [] : apply(run, event);

@@ -85,3 +85,16 @@ export const workflowRunEvents = app.table(
   },
   (table) => [primaryKey({ columns: [table.orgId, table.runId, table.number] })],
 );
+
+/** Calls to the addresses of steps that wait for one; without `input` nobody called in time. */
+export const workflowRunCalls = app.table(
+  'workflow_run_calls',
+  {
+    orgId: orgId(),
+    runId: uuid('run_id').notNull(),
+    stepKey: text('step_key').notNull(),
+    input: jsonb('input'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.runId, table.stepKey] })],
+);
