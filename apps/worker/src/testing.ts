@@ -98,6 +98,7 @@ export async function startPlatform(redisUrl: string): Promise<TestPlatform> {
       await eventually(
         () => worker.lines.some((line) => line.event === 'program_started') || !worker.isAlive(),
         () => `the worker starts: ${JSON.stringify(worker.lines)}`,
+        45_000,
       );
       return worker;
     },

@@ -9,6 +9,7 @@ const TENANT_TABLES = [
   'api_keys',
   'audit_heads',
   'audit_log',
+  'child_run_events',
   'failure_notice_settings',
   'failure_notices',
   'hook_deliveries',

@@ -151,6 +151,11 @@ async function seedRunRows(admin: pg.Pool, { orgId, endedRunId }: SeededTenant):
     [orgId, endedRunId],
   );
   await admin.query(
+    `INSERT INTO app.child_run_events (org_id, parent_run_id, parent_step_key, type, next_sweep_at)
+     VALUES ($1, $2, 'one', 'ended', now() + interval '1 year')`,
+    [orgId, endedRunId],
+  );
+  await admin.query(
     `INSERT INTO app.workflow_run_calls (org_id, run_id, step_key, input) VALUES ($1, $2, 'one', '{"body": 1}')`,
     [orgId, endedRunId],
   );

@@ -200,7 +200,7 @@ test.each<[string, object, string[]]>([
   expect(problemsOf(document(more))).toEqual(expected);
 });
 
-test.each([['subworkflow'], ['connector.action', 'code.javascript', 'agent.execute']])(
+test.each([['connector.action', 'code.javascript', 'agent.execute']])(
   'kinds that come later are refused by name: %s ...',
   (...types) => {
     for (const type of types) {

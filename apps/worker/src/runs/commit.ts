@@ -3,6 +3,7 @@ import { countAttempts, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded, type RunState } from '@millrace/workflow/state';
 import { startWaiting } from './attempts.ts';
 import { type Changes, type Execution, noChanges } from './execution.ts';
+import { tellFamily } from './family.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
 import { assertHeld, persist } from './persist.ts';
 
@@ -26,6 +27,7 @@ export async function commit(run: Execution): Promise<void> {
   });
   if ([...changes.steps.values()].some(({ status }) => status !== 'running')) run.onProgress();
   if (mayAnswer(run, changes)) tellWhoWaits(run);
+  tellFamily(run, changes);
   run.endError = changes.error ?? null;
   for (const step of changes.steps.values()) forgetStored(run, step);
   for (const stepKey of changes.aborts) dropAttempt(run, stepKey);

@@ -13,6 +13,7 @@ import { assertHeld } from './persist.ts';
 import { logStarted } from './run-events.ts';
 import { noteSignals, takeSignals } from './signals.ts';
 import { loadInputs } from './stored-values.ts';
+import { awaitChild } from './subworkflow.ts';
 
 /** How this process is done with a run: it ended, it pauses until something is due or said, or another worker goes on. */
 export type Parting = 'ended' | 'paused' | 'handedBack';
@@ -121,6 +122,9 @@ async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Extr
   run.attempts.delete(stepKey);
   run.changes.holdsResult = true;
   if (outcome.ok) {
+    const { child } = outcome;
+    if (child) run.changes.entries.push({ type: 'step.child_started', stepId: stepKey, childRunId: child.runId });
+    if (child?.isAwaited) return await act(run, awaitChild(run, stepKey, attempt, child));
     noteSuccess(run, stepKey, attempt, outcome.output);
     await act(run, apply(run, { type: 'step.succeeded', stepKey, attempt, at: run.clock() }));
     return;

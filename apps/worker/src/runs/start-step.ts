@@ -38,7 +38,7 @@ export async function startStep(run: Execution, effect: StartStep): Promise<RunE
   // What is stored and shown holds no credential (R6); only this process knows the input as a whole.
   const shown = hideCredentials(node.kind.type, input.value);
   noteStep(run, { stepKey, status: 'running', attempt, input: shown });
-  if (node.kind.wait !== undefined) return beginWait(run, node, effect, input.value);
+  if (node.kind.wait !== undefined && !node.kind.actsFirst) return beginWait(run, node, effect, input.value);
   if (node.kind.loop !== undefined) return beginLoop(run, node, effect, input.value);
   run.changes.starts.push({ stepKey, attempt, input: input.value });
   return null;

@@ -1,4 +1,4 @@
-import { bigint, integer, jsonb, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
+import { bigint, boolean, integer, jsonb, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
 import { app, instant, orgId } from './columns.ts';
 
 export type RunStatus = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
@@ -22,6 +22,11 @@ export const workflowRuns = app.table(
     maxAttempts: integer('max_attempts').notNull().default(1),
     nextAttemptAt: instant('next_attempt_at'),
     retryOfRunId: uuid('retry_of_run_id'),
+    /** The run and the step that started it. */
+    parentRunId: uuid('parent_run_id'),
+    parentStepKey: text('parent_step_key'),
+    isAwaited: boolean('is_awaited').notNull().default(false),
+    depth: integer('depth').notNull().default(0),
     requestedByUserId: uuid('requested_by_user_id'),
     /** The tick it was made for, of a cron trigger. */
     scheduledAt: instant('scheduled_at'),
@@ -97,4 +102,17 @@ export const workflowRunCalls = app.table(
     createdAt: instant('created_at').notNull().defaultNow(),
   },
   (table) => [primaryKey({ columns: [table.orgId, table.runId, table.stepKey] })],
+);
+
+/** What the end of one run means for another; gone once it was passed on. */
+export const childRunEvents = app.table(
+  'child_run_events',
+  {
+    orgId: orgId(),
+    parentRunId: uuid('parent_run_id').notNull(),
+    parentStepKey: text('parent_step_key').notNull(),
+    type: text('type').$type<'ended' | 'cancel'>().notNull(),
+    nextSweepAt: instant('next_sweep_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.parentRunId, table.parentStepKey, table.type] })],
 );

@@ -15,7 +15,14 @@ import { memberships } from './memberships.ts';
 import { orgMails } from './org-mails.ts';
 import { deletedOrganizations, organizations } from './organizations.ts';
 import { roles } from './roles.ts';
-import { workflowRunCalls, workflowRunEvents, workflowRunSignals, workflowRunSteps, workflowRuns } from './runs.ts';
+import {
+  childRunEvents,
+  workflowRunCalls,
+  workflowRunEvents,
+  workflowRunSignals,
+  workflowRunSteps,
+  workflowRuns,
+} from './runs.ts';
 import { workflowSchedules } from './schedules.ts';
 import { users } from './users.ts';
 import { organizationVariables } from './variables.ts';
@@ -44,6 +51,7 @@ const TABLES = [
   roles,
   users,
   workflowPins,
+  childRunEvents,
   workflowRunCalls,
   workflowRunEvents,
   workflowRunSignals,
