@@ -15,6 +15,9 @@ const WORKER_START_MS = 60_000;
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
+/** What the workers of tests make resume URLs with. */
+export const RESUME_TOKEN_KEY = 'the key of tests, known to everybody';
+
 interface LogLine {
   event?: string;
   runId?: string;
@@ -101,7 +104,7 @@ export async function startPlatform(redisUrl: string): Promise<TestPlatform> {
     ...{ db, api, admin, queue, queueName, orgId },
     startWorker: async (env = {}) => {
       const settings = { WORKER_DATABASE_URL: db.workerUrl, REDIS_URL: redisUrl, WORKFLOW_QUEUE_NAME: queueName };
-      const worker = spawnWorker({ ...settings, ...env }, workers);
+      const worker = spawnWorker({ ...settings, RESUME_TOKEN_KEY, ...env }, workers);
       await eventually(
         () => worker.lines.some((line) => line.event === 'program_started') || !worker.isAlive(),
         () => `the worker starts: ${JSON.stringify(worker.lines)}`,
