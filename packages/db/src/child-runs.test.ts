@@ -2,7 +2,7 @@ import { newId } from '@millrace/shared/ids';
 import { eq } from 'drizzle-orm';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { settleChildEvents, settleStuckChildEvents } from './child-runs.ts';
+import { settleChildEvents, settleStuckChildEvents, startChildRun } from './child-runs.ts';
 import { closeDatabase, connectDatabase, type Database } from './connect.ts';
 import { cancelRun } from './run-signals.ts';
 import { workflows } from './schema/workflows.ts';
@@ -110,6 +110,41 @@ it('what nobody passed on is found by a sweeper, one of several at a time', asyn
   await Promise.all([sweep(), sweep()]);
   await sweep();
   expect([told, await eventsOf(parent)]).toEqual([[parent], []]);
+});
+
+it('a run of a step waits for its turn when the window of its organization is full', async () => {
+  const url = database.workerUrl;
+  const admission = { window: 1, mostQueuedRuns: 100 };
+  const narrow = connectDatabase({ url, poolSize: 1, applicationName: 'narrow', admission, onError: () => {} });
+  try {
+    await admin.query('DELETE FROM app.workflow_runs WHERE status = $1', ['queued']);
+    const { parent } = await seedFamily();
+    await admin.query(`DELETE FROM app.workflow_runs WHERE parent_run_id = $1`, [parent]);
+    const start = async (stepKey: string) => {
+      await admin.query(
+        `INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status) VALUES ($1, $2, $3, 'subworkflow', 'running')`,
+        [tenant.orgId, parent, stepKey],
+      );
+      const child = {
+        workflowId: inner,
+        pinnedVersion: null,
+        version: 1,
+        maxAttempts: 1,
+        input: null,
+        isAwaited: true,
+      };
+      return startChildRun(narrow, {
+        parent: { orgId: tenant.orgId, runId: parent },
+        stepKey,
+        runId: newId(),
+        ...child,
+      });
+    };
+    expect(await start('first')).toMatchObject({ outcome: 'started', isHeld: false });
+    expect(await start('second')).toMatchObject({ outcome: 'started', isHeld: true });
+  } finally {
+    await closeDatabase(narrow);
+  }
 });
 
 it('an event outlives the run that it tells of, and goes with the one that it is for', async () => {

@@ -1,6 +1,7 @@
 import { type Database, queryHot } from './connect.ts';
 import { isDatabaseUnavailable } from './failures.ts';
 import { toJsonText } from './json-text.ts';
+import { readValue } from './run-blobs.ts';
 import type { RunRef } from './run-events.ts';
 import type { RunStatus } from './schema/runs.ts';
 import { assertUuid } from './uuid.ts';
@@ -35,26 +36,25 @@ export interface ChildRun {
 
 export type ChildStart =
   /** `known`: the step has started it before. */
-  | { outcome: 'started' | 'known'; child: ChildRun }
+  | { outcome: 'started' | 'known'; child: ChildRun; isHeld: boolean }
   /** Nothing was stored: it is to be this version. */
   | { outcome: 'version'; version: number }
   /** `fenced`: the step does not run any more. */
   | { outcome: 'gone' | 'unpublished' | 'disabled' | 'tooDeep' | 'fenced' };
 
-/** Starts the run of a step exactly once, however often it is called and by whom. Wake a worker after `started`. */
+/**
+ * Starts the run of a step exactly once, however often it is called and by whom. Wake a worker after `started`, unless the run
+ * is held: then it waits for its turn among those of its organization.
+ */
 export async function startChildRun(db: Database, { parent, stepKey, ...child }: NewChildRun): Promise<ChildStart> {
   assertUuid(parent.orgId, 'orgId');
   assertUuid(parent.runId, 'runId');
   const asked = toJsonText({ ...child, maxDepth: MAX_DEPTH });
-  const [row] = await queryHot<ChildRun & { outcome: ChildStart['outcome']; version: number }>(db, START, [
-    parent.orgId,
-    parent.runId,
-    stepKey,
-    asked,
-  ]);
+  const values = [parent.orgId, parent.runId, stepKey, asked, db.admission.window];
+  const [row] = await queryHot<StartRow>(db, START, values);
   if (!row) throw new Error('start_child_run answered no row');
-  const { outcome, version, ...started } = row;
-  if (outcome === 'started' || outcome === 'known') return { outcome, child: started };
+  const { outcome, version, isHeld, ...started } = row;
+  if (outcome === 'started' || outcome === 'known') return { outcome, child: await readChild(started), isHeld };
   return outcome === 'version' ? { outcome, version } : { outcome };
 }
 
@@ -66,8 +66,15 @@ export async function readChildRuns(
 ): Promise<Map<string, ChildRun>> {
   assertUuid(orgId, 'orgId');
   assertUuid(runId, 'runId');
-  const rows = await queryHot<ChildRun & { stepKey: string }>(db, READ, [orgId, runId, stepKeys]);
-  return new Map(rows.map(({ stepKey, ...child }) => [stepKey, child]));
+  const rows = await queryHot<ChildRow & { stepKey: string }>(db, READ, [orgId, runId, stepKeys]);
+  return new Map(await Promise.all(rows.map(async ({ stepKey, ...row }) => [stepKey, await readChild(row)] as const)));
+}
+
+type ChildRow = ChildRun & { outputBlob: Buffer | null };
+type StartRow = ChildRow & { outcome: ChildStart['outcome']; version: number; isHeld: boolean };
+
+async function readChild({ outputBlob, ...child }: ChildRow): Promise<ChildRun> {
+  return { ...child, output: await readValue(child.output, outputBlob) };
 }
 
 /** `signalled`: its owner, or some worker, is to be told. `cancelled`: it has ended here and now. */
@@ -127,12 +134,12 @@ export async function settleStuckChildEvents(
 
 const START = {
   name: 'start-child-run',
-  text: `SELECT outcome, version, run_id AS "runId", status, output, error
-    FROM app.start_child_run($1::uuid, $2::uuid, $3::text, $4::jsonb)`,
+  text: `SELECT outcome, version, run_id AS "runId", status, output, output_blob AS "outputBlob", error, is_held AS "isHeld"
+    FROM app.start_child_run($1::uuid, $2::uuid, $3::text, $4::jsonb, $5::integer)`,
 };
 const READ = {
   name: 'read-child-runs',
-  text: `SELECT step_key AS "stepKey", run_id AS "runId", status, output, error
+  text: `SELECT step_key AS "stepKey", run_id AS "runId", status, output, output_blob AS "outputBlob", error
     FROM app.read_child_runs($1::uuid, $2::uuid, $3::text[])`,
 };
 const SETTLE = {

@@ -126,6 +126,30 @@ describe('a step that calls a workflow', () => {
     ]);
   });
 
+  test('has an output of more than 64 kB too', async () => {
+    const long = 'x'.repeat(200_000);
+    const workflowId = await platform.publish(document([transform('long', '{% $trigger.input %}')]));
+    const nodes = [call(workflowId, { input: long }), transform('length', '{% $length($steps.call.output) %}')];
+    expect(await (await platform.run(document(nodes))).until()).toMatchObject({ status: 'succeeded', output: 200_000 });
+  });
+
+  test('holds no place of its organization while it waits: with a single one all three runs get theirs in turn', async () => {
+    const own = await startPlatform(process.env.MILLRACE_TEST_REDIS_URL ?? '');
+    try {
+      await own.admin.pool.query('INSERT INTO app.org_run_limits (org_id, max_concurrent_runs) VALUES ($1, 1)', [
+        own.orgId,
+      ]);
+      await own.startWorker();
+      const workflowId = await own.publish(document([transform('one', 1)]));
+      const calls = ['a', 'b', 'c'].map((id) => ({ ...call(workflowId), id }));
+      const run = await own.run(document(calls, { edges: ['b', 'c'].map((to) => ({ from: 'a', to })) }));
+      expect((await run.until(undefined, 20_000)).status).toBe('succeeded');
+      expect((await childrenOf(run.runId, own)).map(({ status }) => status)).toEqual(Array(3).fill('succeeded'));
+    } finally {
+      await own.close();
+    }
+  });
+
   test('goes on at once with wait: false, whatever becomes of the run', async () => {
     const workflowId = await platform.publish(document([{ id: 'no', type: 'fail', config: { message: 'no' } }]));
     const run = await platform.run(document([call(workflowId, { wait: false })]));

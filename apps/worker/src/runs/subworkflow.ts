@@ -31,7 +31,7 @@ export async function startChild(run: Execution, stepKey: string, config: Json):
   let prepared: Prepared = { version: 0, maxAttempts: 1 };
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const answer = await ask(run, stepKey, asked, prepared);
-    if (answer.outcome === 'started') await announce(run, asked.workflowId, answer.child.runId);
+    if (answer.outcome === 'started') await announce(run, asked.workflowId, answer);
     if ('child' in answer)
       return { ok: true, output: { runId: answer.child.runId }, child: { ...answer.child, isAwaited: asked.wait } };
     if (answer.outcome !== 'version') return failed(REFUSALS[answer.outcome]);
@@ -67,10 +67,15 @@ async function prepare(
   return { code: 'SUBWORKFLOW_INPUT_INVALID', message };
 }
 
-/** Without Redis the sweeper finds the run by its row. */
-async function announce({ deps, claim }: Execution, workflowId: string, runId: string): Promise<void> {
+/** Without Redis the sweeper finds the run by its row; one that is held waits for its turn. */
+async function announce(
+  { deps, claim }: Execution,
+  workflowId: string,
+  { child: { runId }, isHeld }: Extract<ChildStart, { child: ChildRun }>,
+): Promise<void> {
   const { orgId, traceparent } = claim;
   workflowRunEnqueued(deps.log, { requestId: null, userId: null, orgId, workflowId, runId });
+  if (isHeld) return;
   await deps.queue.wakeRun({ orgId, runId, traceparent }).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     queueUnavailable(deps.log, { orgId, workflowId, runId, error: reason });
