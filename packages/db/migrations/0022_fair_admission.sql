@@ -59,7 +59,9 @@ END $$;
 
 -- For somebody about to store so many queued runs: how many of them may be admitted, and how many may be stored at all; null:
 -- that many. A limit of queued runs up to 1,000 is exact, whoever else stores some at the same time; a larger one is watched by
--- the programs (packages/db/src/queue-limits.ts). While runs are held, new ones go behind them.
+-- the programs (packages/db/src/queue-limits.ts). While runs are held, new ones go behind them. With a p_count of 0 nothing is
+-- locked: for long transactions, which claims must not wait for. Then the limit may be passed by those that are under way at
+-- the same moment, and a run that is held by a window just become empty waits for the sweeper.
 CREATE FUNCTION app.queue_room(p_org uuid, p_count integer, p_window integer, p_most_queued integer)
 RETURNS TABLE (admissible integer, storable integer)
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
@@ -74,8 +76,10 @@ BEGIN
   INTO v_most, v_most_running, v_window
   FROM (SELECT) AS one LEFT JOIN app.org_run_limits l ON l.org_id = p_org;
   IF v_most <= 1000 THEN
-    PERFORM pg_advisory_xact_lock(app.admission_lock(p_org));
-    v_is_locked := true;
+    IF p_count > 0 THEN
+      PERFORM pg_advisory_xact_lock(app.admission_lock(p_org));
+      v_is_locked := true;
+    END IF;
     SELECT v_most - count(*) INTO storable FROM (
       SELECT FROM app.workflow_runs r WHERE r.org_id = p_org AND r.status = 'queued' AND r.next_attempt_at IS NULL
       LIMIT v_most) AS queued;
