@@ -13,13 +13,16 @@ export interface QueueRoom {
   storable: number;
 }
 
-/** For somebody about to store `count` queued runs in this transaction. */
+/**
+ * For somebody about to store `count` queued runs in this transaction, which should end soon: others may wait for it. With 0
+ * nobody does, and the answer may be out of date by the runs that others are storing.
+ */
 export async function readQueueRoom(tx: OrgTx, count: number, admission: Admission): Promise<QueueRoom> {
   const { window, mostQueuedRuns } = admission;
   const { rows } = await tx.execute<{ admissible: number; storable: number | null }>(
     sql`SELECT admissible, storable FROM app.queue_room(${tx.orgId}, ${count}, ${window}, ${mostQueuedRuns})`,
   );
-  return { admissible: rows[0]?.admissible ?? 0, storable: rows[0]?.storable ?? count };
+  return { admissible: rows[0]?.admissible ?? 0, storable: rows[0]?.storable ?? Number.POSITIVE_INFINITY };
 }
 
 export function queueIsFull(): AppError {

@@ -32,7 +32,8 @@ export interface NewRun {
  */
 export async function insertQueuedRun(tx: OrgTx, run: NewRun, admission = DEFAULT_ADMISSION): Promise<Run> {
   const { input, state, ...columns } = run;
-  const { admissible, storable } = await readQueueRoom(tx, 1, admission);
+  // The transaction copies steps as well.
+  const { admissible, storable } = await readQueueRoom(tx, 0, admission);
   if (storable <= 0) throw queueIsFull();
   const rows = await tx
     .insert(workflowRuns)

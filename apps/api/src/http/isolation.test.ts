@@ -20,6 +20,7 @@ const UNMARKED = [
   'organization_invitations.role_key',
   'workflow_run_signals.type',
   'workflow_run_steps.status',
+  'workflow_runs.held_by',
   'workflow_runs.status',
   'workflow_schedules.catch_up',
   'workflows.status',
