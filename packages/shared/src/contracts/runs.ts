@@ -129,6 +129,8 @@ export const Standing = z
       'QUEUE_UNAVAILABLE',
       'NO_WORKER',
       'WAITING_FOR_WORKER',
+      'WAITING_FOR_TURN',
+      'CONCURRENCY_LIMIT',
       'WORKER_LOST',
       'EXECUTING',
       'WAITING_FOR_DECISION',

@@ -6,7 +6,7 @@ import { type StandingFacts, standingOf } from './standing.ts';
 const NOW = Date.parse('2026-01-01T12:00:00Z');
 const BASE: StandingFacts = {
   ...{ nowMs: NOW, status: 'queued', state: null, createdAt: NOW - 12_000, nextAttemptAt: null, leaseUntil: null },
-  ...{ hasUnread: false, openSteps: [], workerCount: 1, sweepMs: 1_000 },
+  ...{ held: null, hasUnread: false, openSteps: [], workerCount: 1, sweepMs: 1_000 },
 };
 
 function stateOf(steps: Record<string, StepState>): RunState {
@@ -23,6 +23,16 @@ const waiting = (state: RunState, nextAttemptAt: number | null = null) =>
 
 const CASES: [string, Partial<StandingFacts>, Partial<Standing>][] = [
   ['a queued run', {}, { code: 'WAITING_FOR_WORKER', message: expect.stringContaining('for 12 s'), until: null }],
+  [
+    'a run behind others of its organization',
+    { held: { by: 'organization', limit: null }, workerCount: null },
+    { code: 'WAITING_FOR_TURN', until: null },
+  ],
+  [
+    'a run behind others of its workflow',
+    { held: { by: 'concurrency', limit: 3 } },
+    { code: 'CONCURRENCY_LIMIT', message: expect.stringContaining('(3)'), until: null },
+  ],
   ['a queued run without Redis', { workerCount: null }, { code: 'QUEUE_UNAVAILABLE', until: null }],
   [
     'a queued run without a worker',

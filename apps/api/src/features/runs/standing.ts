@@ -12,6 +12,8 @@ export interface StandingFacts {
   createdAt: number;
   nextAttemptAt: number | null;
   leaseUntil: number | null;
+  /** Why no worker is woken for it; `limit`: how many runs of its workflow, or of its key, may be at work at a time. */
+  held: { by: 'organization' | 'concurrency'; limit: number | null } | null;
   /** Somebody said something to it that was not taken in yet. */
   hasUnread: boolean;
   /** Steps that were begun and have not ended, the first begun first. */
@@ -28,6 +30,7 @@ type Rule = (facts: StandingFacts) => Standing | null;
 const RULES: readonly Rule[] = [
   executing,
   workerLost,
+  held,
   queueUnavailable,
   noWorker,
   waitingForWorker,
@@ -70,6 +73,19 @@ function workerLost({ status, leaseUntil, nowMs, workerCount, openSteps, sweepMs
   if (workerCount === null) return { ...base, message: `${lost} once the queue can be reached again.`, until: null };
   if (workerCount === 0) return { ...base, message: `${lost} once one is started.`, until: null };
   return { ...base, message: `${lost} in about ${seconds(sweepMs)}.`, until: isoTime(nowMs + sweepMs) };
+}
+
+function held({ held: hold }: StandingFacts): Standing | null {
+  if (hold === null) return null;
+  const base = { until: null, stepIds: [] };
+  if (hold.by === 'organization')
+    return {
+      ...base,
+      code: 'WAITING_FOR_TURN',
+      message: 'Waiting for its turn behind other runs of the organization.',
+    };
+  const most = `as many runs of its workflow with the same key are at work as may be (${hold.limit ?? 'its limit'})`;
+  return { ...base, code: 'CONCURRENCY_LIMIT', message: `Waiting for another run to end: ${most}.` };
 }
 
 function queueUnavailable(facts: StandingFacts): Standing | null {
