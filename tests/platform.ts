@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { createTestDatabase, type TestDatabase } from '../packages/db/src/testing.ts';
 import { eventually, startTestRedis, type TestRedis } from '../packages/queue/src/testing.ts';
 import { generateSigningKeys } from '../packages/shared/src/tokens.ts';
-import { buildPrograms } from '../scripts/build/programs.ts';
+import { buildPrograms, buildsFolder } from '../scripts/build/programs.ts';
 import { PROGRAM_FLAGS } from '../scripts/start/node-flags.ts';
 
 const CLONE = dirname(import.meta.dirname);
@@ -101,7 +101,7 @@ export async function startWorkerOf(settings: Record<string, unknown>): Promise<
 const START_TIMEOUT_MS = 60_000;
 
 async function startProgram(name: 'api' | 'worker', env: NodeJS.ProcessEnv): Promise<Program> {
-  const programs = await buildPrograms(CLONE, join(CLONE, 'node_modules', '.cache', 'millrace'));
+  const programs = await buildPrograms(CLONE, buildsFolder(CLONE, tmpdir()));
   const child = spawn(process.execPath, [...PROGRAM_FLAGS, programs[name]], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const events: Program['events'] = [];
   const lines: string[] = [];

@@ -1,6 +1,17 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { SetupError } from '../services/failure.ts';
 
@@ -28,6 +39,17 @@ export async function buildPrograms(cloneDir: string, folder: string): Promise<P
   const now = new Date();
   utimesSync(build, now, now);
   return { api: join(build, 'api.mjs'), worker: join(build, 'worker.mjs') };
+}
+
+/** Where builds of a clone are kept: for all its data folders together, unless only one of them can be written. */
+export function buildsFolder(cloneDir: string, dataDir: string): string {
+  const modules = join(cloneDir, 'node_modules');
+  try {
+    accessSync(modules, constants.W_OK);
+    return join(modules, '.cache', 'millrace');
+  } catch {
+    return join(dataDir, 'builds');
+  }
 }
 
 /** Anything that the programs are made of. Tests are not, but telling them apart is not worth a mistake. */

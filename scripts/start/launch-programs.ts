@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { buildPrograms, type Programs } from '../build/programs.ts';
+import { buildPrograms, buildsFolder, type Programs } from '../build/programs.ts';
 import { SetupError } from '../services/failure.ts';
 import { findFreePort, isPortFree } from '../services/ports.ts';
 import type { StartContext } from './context.ts';
@@ -30,7 +30,7 @@ interface Api {
 
 /** Makes one file of each program, unless that was done with these very sources before. */
 export function makePrograms({ cloneDir, host, progress }: StartContext): Promise<Programs> {
-  const build = () => buildPrograms(cloneDir, join(host.dataDir, 'builds'));
+  const build = () => buildPrograms(cloneDir, buildsFolder(cloneDir, host.dataDir));
   return progress.stage('Build', build, ({ api }) => `Programs built in ${dirname(api)}`);
 }
 
