@@ -16,6 +16,11 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 
 const SAMPLE_URL = 'https://example.com/v1/hooks/resume/sample';
 
+const NOT_TESTABLE = {
+  code: 'STEP_NOT_TESTABLE',
+  message: 'A step that waits, starts a run or loops does so in a run alone; its input is what a run would give it.',
+};
+
 type Outcome = Pick<StepTestAnswer, 'output' | 'error'>;
 
 /**
@@ -65,6 +70,7 @@ async function act(deps: Deps, test: StepTest, node: PlannedNode, input: Json): 
     const result = node.kind.run({ config: input, collected: test.outputs as Record<string, Json> });
     return result.ok ? { output: toJsonOutput(result.output), error: null } : failed(result.error);
   }
+  if (node.kind.wait || node.kind.loop) return failed(NOT_TESTABLE);
   const action = findAction(node.kind.type);
   if (action === undefined) throw new Error(`no action is called ${node.kind.type}`);
   const result = await runAction(action, {
