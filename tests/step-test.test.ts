@@ -70,6 +70,20 @@ it('fills what the sample does not give from pinned outputs', async () => {
   expect(await test(read)).toMatchObject({ output: null });
 });
 
+it('evaluates a step that waits, starts a run or loops, and leaves the rest to a run', async () => {
+  const nodes = [
+    { type: 'delay', config: { for: '{% $trigger.input %}' } },
+    { type: 'wait.webhook', config: {} },
+    { type: 'subworkflow', config: { workflowId: '0197a3c1-5e1f-7cc1-9d0b-6f1c2b3a4d5e' } },
+    { type: 'foreach', config: { items: [], body: { nodes: [{ id: 'a', type: 'transform', config: { value: 1 } }] } } },
+  ];
+  for (const node of nodes) {
+    const answer = await test({ id: 'it', ...node }, { input: 1000 });
+    expect(answer).toMatchObject({ output: null, error: null });
+  }
+  expect(await test({ id: 'it', ...nodes[0] }, { input: 1000 })).toMatchObject({ input: { for: 1000 } });
+});
+
 it('names the problems of the step, and only those', async () => {
   const body = { dsl: dsl({ id: 'it', type: 'transform', config: {} }), stepId: 'it' };
   const refused = await send(apiUrl, client.headers, 'POST', `${client.orgPath}${path}/test-step`, body).catch(String);

@@ -14,6 +14,7 @@ const routes = await findRoutes();
 /** What a column holds that takes no marker: a word of a fixed list, or something that another column rules out. */
 const UNMARKED = [
   'api_keys.permissions',
+  'child_run_events.type',
   'failure_notice_settings.channel',
   'failure_notice_settings.webhook_url',
   'memberships.role_key',

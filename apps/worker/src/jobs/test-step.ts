@@ -67,8 +67,10 @@ async function act(deps: Deps, test: StepTest, node: PlannedNode, input: Json): 
     const result = node.kind.run({ config: input, collected: test.outputs as Record<string, Json> });
     return result.ok ? { output: toJsonOutput(result.output), error: null } : failed(result.error);
   }
-  const begun = node.kind.wait?.({ config: input, at: Date.now() }) ?? node.kind.loop?.(input);
-  if (begun) return begun.ok ? { output: null, error: null } : failed(begun.error);
+  if (node.kind.wait || node.kind.loop) {
+    const begun = node.kind.wait?.({ config: input, at: Date.now() }) ?? node.kind.loop?.(input);
+    return begun && !begun.ok ? failed(begun.error) : { output: null, error: null };
+  }
   const action = findAction(node.kind.type);
   if (action === undefined) throw new Error(`no action is called ${node.kind.type}`);
   const result = await runAction(action, {
