@@ -8,6 +8,13 @@ export interface Usage {
   ownMib: number;
   /** Resident memory, the pages of Node's own program that all its processes share included: what `ps` shows. */
   rssMib: number;
+  /** The most that one of its processes has beyond its own: pages of program files. */
+  sharedMib: number;
+}
+
+/** What processes that run the same program take together: what is their own, and the pages they share once. */
+export function togetherMib(parts: Usage[]): number {
+  return parts.reduce((sum, { ownMib }) => sum + ownMib, 0) + Math.max(...parts.map(({ sharedMib }) => sharedMib), 0);
 }
 
 /** Clock ticks per second of /proc/<pid>/stat: 100 on every Linux that Node runs on. */
@@ -32,6 +39,7 @@ export function measureParts(others: Part[] = []): Usage[] {
       cpuMs: (sum((process) => process.ticks) * 1000) / TICKS_PER_SECOND,
       ownMib: sum((process) => process.ownMib),
       rssMib: sum((process) => process.rssMib),
+      sharedMib: Math.max(...family.map((process) => process.rssMib - process.ownMib), 0),
     };
   });
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { resumeKeyText } from '../../packages/shared/src/resume-urls.ts';
 import { generateSigningKeys } from '../../packages/shared/src/tokens.ts';
 import { loadOrCreateSecret } from '../services/secrets.ts';
 
@@ -42,6 +43,8 @@ export async function createEnvironments(settings: EnvironmentSettings): Promise
     NODE_COMPILE_CACHE: base.NODE_COMPILE_CACHE || settings.compileCacheDir,
   };
   for (const name of SECRETS) delete shared[name];
+  const authTokenSecret =
+    base.AUTH_TOKEN_SECRET || (await loadOrCreateSecret(secretsDir, 'auth-token-secret', createTokenSecret));
   return {
     api: {
       ...shared,
@@ -53,10 +56,13 @@ export async function createEnvironments(settings: EnvironmentSettings): Promise
       SMTP_URL: base.SMTP_URL,
       AUTH_SIGNING_KEYS:
         base.AUTH_SIGNING_KEYS || (await loadOrCreateSecret(secretsDir, 'auth-signing-keys.json', generateSigningKeys)),
-      AUTH_TOKEN_SECRET:
-        base.AUTH_TOKEN_SECRET || (await loadOrCreateSecret(secretsDir, 'auth-token-secret', createTokenSecret)),
+      AUTH_TOKEN_SECRET: authTokenSecret,
     },
-    worker: { ...shared, WORKER_DATABASE_URL: settings.workerDatabaseUrl },
+    worker: {
+      ...shared,
+      WORKER_DATABASE_URL: settings.workerDatabaseUrl,
+      RESUME_TOKEN_KEY: base.RESUME_TOKEN_KEY || resumeKeyText(authTokenSecret),
+    },
   };
 }
 

@@ -13,7 +13,8 @@ import { serveApiKeys } from './features/api-keys/routes.ts';
 import { serveAudit } from './features/audit/routes.ts';
 import { serveAuth } from './features/auth/routes.ts';
 import { serveFailureNotices } from './features/failure-notices/routes.ts';
-import { serveHookAddresses, serveHooks } from './features/hooks/routes.ts';
+import { serveHookAddresses } from './features/hooks/addresses.ts';
+import { serveHooks } from './features/hooks/routes.ts';
 import { serveInvitations } from './features/invitations/routes.ts';
 import { serveMe } from './features/me/routes.ts';
 import { serveOAuth } from './features/oauth/routes.ts';
@@ -50,7 +51,7 @@ export async function buildApp(deps: Deps): Promise<FastifyInstance> {
     requestTimeout: REQUEST_TIMEOUT_MS,
     trustProxy: trustedProxies(deps.config.TRUST_PROXY),
     genReqId: () => newId(), // never the client's: an id in our logs must be ours
-    routerOptions: { maxParamLength: 300 },
+    routerOptions: { maxParamLength: 1000 }, // the longest key of a step
     clientErrorHandler: answerUnreadable,
     return503OnClosing: false, // a request that still reached us is answered; see endConnectionsOnClose
     frameworkErrors: (error, request, reply) => {

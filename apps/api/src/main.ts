@@ -1,3 +1,4 @@
+import { settleStuckChildEvents } from '@millrace/db/child-runs';
 import { assertRestrictedRole } from '@millrace/db/connect';
 import { makeStuckHookRuns } from '@millrace/db/hooks';
 import { findStuckRuns } from '@millrace/db/runs';
@@ -16,6 +17,7 @@ import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics
 import { buildApp } from './app.ts';
 import { CLEAN_UP_MS, cleanUp } from './clean-up.ts';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
+import { tellSettled } from './features/runs/family.ts';
 
 const PROGRAM = 'api';
 /** After SIGTERM: a database or a client that does not answer may not keep the program from ending. */
@@ -41,6 +43,7 @@ async function start(): Promise<void> {
         workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
         if (!isHeld) await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
       }),
+    settle: (limit) => settleStuckChildEvents(deps.db, limit, (run) => tellSettled(deps, run)),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
     wakeRun: (wake) => deps.queue.wakeRun(wake),

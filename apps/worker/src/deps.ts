@@ -9,6 +9,7 @@ import { ConfigError, type WorkerConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
 import { openTracing } from '@millrace/shared/open-tracing';
 import { platformHosts } from '@millrace/shared/platform-hosts';
+import { resumeKeyOf } from '@millrace/shared/resume-urls';
 import type { Tracing } from '@millrace/shared/tracing';
 import type { Logger } from 'pino';
 import { measured } from './expressions/measured.ts';
@@ -37,6 +38,8 @@ export interface Deps {
   gate: RunGate;
   slots: AttemptSlots;
   tracing: Tracing;
+  /** Makes resume URLs; undefined when no setting gives it. */
+  resumeKey: Buffer | undefined;
   shutdown: Shutdown;
 }
 
@@ -73,6 +76,7 @@ export async function openDeps(config: WorkerConfig, log: Logger, shutdown: Shut
     gate: createRunGate(),
     slots: createAttemptSlots(config.WORKFLOW_STEP_CONCURRENCY),
     tracing: await openTracing(config, log, 'millrace-worker'),
+    resumeKey: resumeKeyOf(config),
     shutdown,
   };
 }

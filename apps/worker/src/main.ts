@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { settleStuckChildEvents } from '@millrace/db/child-runs';
 import { assertRestrictedRole } from '@millrace/db/connect';
 import { makeStuckHookRuns } from '@millrace/db/hooks';
 import { findStuckRuns } from '@millrace/db/runs';
@@ -22,6 +23,7 @@ import { createLog } from '@millrace/shared/log';
 import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
 import { answerStepTests, consumeJobs, hearSignals } from './jobs.ts';
+import { tellSettled } from './runs/family.ts';
 
 const PROGRAM = 'worker';
 /** After SIGTERM: attempts under way may end in this time, then their runs are handed over. */
@@ -106,6 +108,7 @@ function sweep(deps: Deps) {
         workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
         if (!isHeld) await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
       }),
+    settle: (limit) => settleStuckChildEvents(deps.db, limit, (run) => tellSettled(deps, run)),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
     wakeRun: (wake) => deps.queue.wakeRun(wake),

@@ -10,7 +10,13 @@ import { createTestDatabase, type TestDatabase } from '@millrace/db/testing';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { newId } from '@millrace/shared/ids';
 
+/** Several start at once on a machine that may be busy with other things. */
+const WORKER_START_MS = 60_000;
+
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+
+/** What the workers of tests make resume URLs with. */
+export const RESUME_TOKEN_KEY = 'the key of tests, known to everybody';
 
 interface LogLine {
   event?: string;
@@ -98,11 +104,11 @@ export async function startPlatform(redisUrl: string): Promise<TestPlatform> {
     ...{ db, api, admin, queue, queueName, orgId },
     startWorker: async (env = {}) => {
       const settings = { WORKER_DATABASE_URL: db.workerUrl, REDIS_URL: redisUrl, WORKFLOW_QUEUE_NAME: queueName };
-      const worker = spawnWorker({ ...settings, ...env }, workers);
+      const worker = spawnWorker({ ...settings, RESUME_TOKEN_KEY, ...env }, workers);
       await eventually(
         () => worker.lines.some((line) => line.event === 'program_started') || !worker.isAlive(),
         () => `the worker starts: ${JSON.stringify(worker.lines)}`,
-        60_000,
+        WORKER_START_MS,
       );
       return worker;
     },

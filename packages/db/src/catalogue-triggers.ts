@@ -1,9 +1,11 @@
 /**
- * The triggers that make the audit log append-only and chained, keep a run's timeline as it is, and leave a tombstone of
- * each deleted organization: word for word as PostgreSQL prints them, so that a condition that spares somebody is found as
+ * The triggers that make the audit log append-only and chained, keep a run's timeline as it is, tell one run of the end of
+ * another, and leave a tombstone of each deleted organization: word for word as PostgreSQL prints them, so that a condition that spares somebody is found as
  * well as a missing trigger.
  */
 const TRIGGERS = [
+  'ends_for_parent AFTER UPDATE ON app.workflow_runs FOR EACH ROW WHEN ((new.is_awaited AND (new.parent_run_id IS NOT NULL) AND (old.finished_at IS NULL) AND (new.finished_at IS NOT NULL))) EXECUTE FUNCTION app.note_child_end()',
+  "cancels_child AFTER UPDATE ON app.workflow_run_steps FOR EACH ROW WHEN (((new.type = ''subworkflow''::text) AND (new.status = ''cancelled''::text) AND (old.status <> ''cancelled''::text))) EXECUTE FUNCTION app.note_cancelled_parent()",
   'never_changed BEFORE UPDATE ON app.workflow_run_events FOR EACH ROW EXECUTE FUNCTION app.refuse_change()',
   'never_changed BEFORE UPDATE ON app.audit_log FOR EACH ROW EXECUTE FUNCTION app.refuse_change()',
   'never_removed BEFORE DELETE ON app.audit_log FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change()',

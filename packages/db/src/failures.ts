@@ -27,7 +27,7 @@ export function isRolledBackByOthers(error: unknown): boolean {
  * The foreign keys that lead to what people delete while others work with it: organizations, workflows with their
  * versions, and runs. These are PostgreSQL's own names, made of the table and its columns.
  */
-export const KEY_TO_WHAT_MAY_VANISH = /_org_id(_workflow_id(_version)?|(_retry_of)?_run_id)?_fkey$/;
+export const KEY_TO_WHAT_MAY_VANISH = /_org_id(_workflow_id(_version)?|(_retry_of|_parent)?_run_id)?_fkey$/;
 
 /** The SQLSTATE of the error, null when PostgreSQL did not answer it. */
 export function sqlStateOf(error: unknown): string | null {

@@ -9,6 +9,7 @@ const TENANT_TABLES = [
   'api_keys',
   'audit_heads',
   'audit_log',
+  'child_run_events',
   'failure_notice_settings',
   'failure_notices',
   'hook_deliveries',
@@ -23,6 +24,7 @@ const TENANT_TABLES = [
   'workflow_hooks',
   'workflow_pins',
   'workflow_run_blobs',
+  'workflow_run_calls',
   'workflow_run_events',
   'workflow_run_signals',
   'workflow_run_steps',
@@ -251,6 +253,9 @@ describe('keys between tables', () => {
     const signal = `INSERT INTO app.workflow_run_signals (org_id, run_id, number, type) VALUES ($1, $2, 2, 'cancel')`;
     expect((await insert(signal, [mine.orgId, mine.endedRunId])).state).toBeNull();
     expect((await insert(signal, [mine.orgId, theirs.endedRunId])).state).toBe('23503');
+    const call = `INSERT INTO app.workflow_run_calls (org_id, run_id, step_key) VALUES ($1, $2, 'x')`;
+    expect((await insert(call, [mine.orgId, mine.endedRunId])).state).toBeNull();
+    expect((await insert(call, [mine.orgId, theirs.endedRunId])).state).toBe('23503');
     const event = `INSERT INTO app.workflow_run_events (org_id, run_id, number, entries) VALUES ($1, $2, 2, '[]')`;
     expect((await insert(event, [mine.orgId, mine.endedRunId])).state).toBeNull();
     expect((await insert(event, [mine.orgId, theirs.endedRunId])).state).toBe('23503');

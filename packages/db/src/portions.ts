@@ -3,7 +3,13 @@ import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Database } from './connect.ts';
 import { hookDeliveries } from './schema/hooks.ts';
 import { idempotencyKeys } from './schema/idempotency-keys.ts';
-import { workflowRunBlobs, workflowRunEvents, workflowRunSteps, workflowRuns } from './schema/runs.ts';
+import {
+  workflowRunBlobs,
+  workflowRunCalls,
+  workflowRunEvents,
+  workflowRunSteps,
+  workflowRuns,
+} from './schema/runs.ts';
 import { type OrgTx, withOrg } from './tenant.ts';
 
 /**
@@ -146,7 +152,7 @@ async function weighRuns(tx: OrgTx, workflowId: string | undefined, after: SQL |
       createdAt: page.createdAt,
       rows: sql`1 + ${steps.rows} + ${page.eventCount}`.mapWith(Number),
       bytes:
-        sql`${page.bytes} + coalesce(${steps.bytes}, 0) + ${timelineBytes(tx, page.id)} + ${blobBytes(tx, page.id)}`.mapWith(
+        sql`${page.bytes} + coalesce(${steps.bytes}, 0) + ${timelineBytes(tx, page.id)} + ${blobBytes(tx, page.id)} + ${callBytes(tx, page.id)}`.mapWith(
           Number,
         ),
     })
@@ -166,6 +172,13 @@ function blobBytes(tx: OrgTx, runId: SQLWrapper): SQL {
   const { orgId, data } = workflowRunBlobs;
   const isOfRun = and(eq(orgId, tx.orgId), eq(workflowRunBlobs.runId, runId));
   return sql`(SELECT coalesce(sum(${storedBytes(data)}), 0) FROM ${workflowRunBlobs} WHERE ${isOfRun})`;
+}
+
+/** Of what was sent to waiting steps; its rows are no more than the steps. */
+function callBytes(tx: OrgTx, runId: SQLWrapper): SQL {
+  const { orgId, input } = workflowRunCalls;
+  const isOfRun = and(eq(orgId, tx.orgId), eq(workflowRunCalls.runId, runId));
+  return sql`(SELECT coalesce(sum(${storedBytes(input)}), 0) FROM ${workflowRunCalls} WHERE ${isOfRun})`;
 }
 
 async function weighHookDeliveries(tx: OrgTx, ofWorkflow: string | undefined, after: SQL | undefined) {

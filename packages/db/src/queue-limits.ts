@@ -12,7 +12,7 @@ interface Watched {
   state: Promise<QueueState>;
 }
 
-interface QueueState {
+export interface QueueState {
   /** The organization has as many queued runs as it may. */
   isFull: boolean;
   /** The limit is so low that whoever stores a run knows exactly: this count may be a second old. */

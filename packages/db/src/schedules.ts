@@ -4,7 +4,7 @@ import { and, asc, eq, lte, type SQL, sql } from 'drizzle-orm';
 import { readQueueRoom } from './admission.ts';
 import type { Database } from './connect.ts';
 import { toJsonText } from './json-text.ts';
-import { readQueueState, watchQueue } from './queue-limits.ts';
+import { type QueueState, readQueueState, watchQueue } from './queue-limits.ts';
 import { admissionOf, type NewRun } from './runs.ts';
 import { workflowRuns } from './schema/runs.ts';
 import { workflowSchedules } from './schema/schedules.ts';
@@ -100,9 +100,10 @@ export interface FiredSchedules {
  * tick commit together, under a lock on the schedule.
  */
 export async function fireSchedules(db: Database, orgId: string): Promise<FiredSchedules> {
+  const queue = await readQueueState(db, orgId);
   return withOrg(db, orgId, async (tx) => {
     const firings = takeSome((await lockDue(tx)).map(judge));
-    const stored = await insertRuns(tx, await placeRuns(tx, firings, db));
+    const stored = await insertRuns(tx, await placeRuns(tx, firings, db, queue));
     const [refused, runs] = [stored.filter(isRefused), stored.filter((run) => !isRefused(run))];
     await moveOn(tx, firings);
     return {
@@ -176,10 +177,14 @@ function takeSome(firings: readonly Firing[]): Firing[] {
 }
 
 /** Which of the new runs are admitted, which wait for their turn, and for which there is no room: those are refused. */
-async function placeRuns(tx: OrgTx, firings: readonly Firing[], db: Database): Promise<PlacedRun[]> {
+async function placeRuns(
+  tx: OrgTx,
+  firings: readonly Firing[],
+  db: Database,
+  { isFull, isExact }: QueueState,
+): Promise<PlacedRun[]> {
   const runs = firings.flatMap((firing) => firing.runs);
   if (runs.length === 0) return [];
-  const { isFull, isExact } = await readQueueState(db, tx.orgId);
   const { storable, admissible } = await readQueueRoom(tx, runs.length, db.admission);
   const room = isFull && !isExact ? 0 : storable;
   if (runs.length > Math.min(room, admissible)) watchQueue(db, tx.orgId);

@@ -157,6 +157,15 @@ async function seedRunParts(admin: pg.Pool, { orgId, endedRunId }: SeededTenant)
      VALUES ($1, $2, 1, 'resume', 'one', '{"n": 1}')`,
     [orgId, endedRunId],
   );
+  await admin.query(
+    `INSERT INTO app.child_run_events (org_id, parent_run_id, parent_step_key, type, next_sweep_at)
+     VALUES ($1, $2, 'one', 'ended', now() + interval '1 year')`,
+    [orgId, endedRunId],
+  );
+  await admin.query(
+    `INSERT INTO app.workflow_run_calls (org_id, run_id, step_key, input) VALUES ($1, $2, 'one', '{"body": 1}')`,
+    [orgId, endedRunId],
+  );
 }
 
 async function seedHook(admin: pg.Pool, { orgId, workflowId }: SeededTenant): Promise<void> {

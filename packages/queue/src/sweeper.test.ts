@@ -13,6 +13,7 @@ function start(options: Partial<SweeperOptions>) {
   const sweeper = startSweeper({
     intervalMs: 1,
     makeRuns: async () => undefined,
+    settle: async () => undefined,
     isQueueReady: async () => true,
     findStuckRuns: async () => {
       seen.sweeps += 1;

@@ -7,6 +7,8 @@ export interface SweeperOptions {
   intervalMs: number;
   /** Makes runs of what was accepted and has none yet, at most so many. Needs no queue: a run without a wake-up is stuck. */
   makeRuns: (limit: number) => Promise<void>;
+  /** Passes on what the end of one run means for another, at most so many times. Needs no queue either. */
+  settle: (limit: number) => Promise<void>;
   /** Asked first: a run that was found but could not be woken would have to wait for its next turn. */
   isQueueReady: () => Promise<boolean>;
   findStuckRuns: (limit: number) => Promise<RunWake[]>;
@@ -30,7 +32,8 @@ export function startSweeper(options: SweeperOptions): { stop(): Promise<void> }
   const schedule = () => {
     if (isStopped) return;
     timer = setTimeout(() => {
-      sweep = makeRuns(options)
+      sweep = reported(options.makeRuns, options)
+        .then(() => reported(options.settle, options))
         .then(() => sweepOnce(options))
         .then(cleanUp)
         .then(schedule);
@@ -47,9 +50,9 @@ export function startSweeper(options: SweeperOptions): { stop(): Promise<void> }
   };
 }
 
-async function makeRuns({ makeRuns: makeSome, onError }: SweeperOptions): Promise<void> {
+async function reported(work: (limit: number) => Promise<void>, { onError }: SweeperOptions): Promise<void> {
   try {
-    await makeSome(BATCH);
+    await work(BATCH);
   } catch (error) {
     onError(error instanceof Error ? error : new Error(String(error)));
   }

@@ -33,6 +33,9 @@ const HttpUrl = url(/^https?:$/, 'the address people open, like https://millrace
 /** The code is added to it, and the provider compares it byte for byte. */
 const RedirectUri = HttpUrl.refine((value) => !/[?#]/.test(value), 'must have no query and no fragment');
 const OtelUrl = url(/^https?:$/, 'the address of a collector, like http://127.0.0.1:4318');
+const SecretText = z
+  .string({ error: 'is required: at least 32 random bytes' })
+  .refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes');
 const RedisUrl = url(/^rediss?:$/, 'a URL like redis://:password@host:6379');
 
 /** The standard variables of OpenTelemetry that this platform reads itself; the exporter reads the rest. */
@@ -74,6 +77,9 @@ const Common = {
   ORG_ADMISSION_WINDOW: wholeNumber(1, 1_000).default(16),
   /** Queued runs of one organization, unless it has a limit of its own. */
   ORG_MAX_QUEUED_RUNS: wholeNumber(1, 10_000_000).default(100_000),
+  WEB_BASE_URL: HttpUrl.default('http://localhost:3000'),
+  /** Makes the addresses of steps that wait for a call; unset: derived from AUTH_TOKEN_SECRET. */
+  RESUME_TOKEN_KEY: SecretText.optional(),
   SWEEP_INTERVAL_MS: wholeNumber(50, 60_000).default(1_000),
   METRICS_HOST: z.string().default('127.0.0.1'),
   API_METRICS_PORT: Port.optional(),
@@ -146,14 +152,11 @@ export const ApiConfig = z
     API_HOST: z.string().default('127.0.0.1'),
     API_PORT: Port.default(3001),
     WEB_PORT: Port.default(3000),
-    WEB_BASE_URL: HttpUrl.default('http://localhost:3000'),
     /** How long the sender of a webhook waits for the answer of its run. */
     WEBHOOK_REPLY_TIMEOUT_MS: wholeNumber(100, 300_000).default(30_000),
     TRUST_PROXY: TrustProxy.optional(),
     AUTH_SIGNING_KEYS: z.string({ error: 'is required: a JWKS of private Ed25519 keys' }),
-    AUTH_TOKEN_SECRET: z
-      .string({ error: 'is required: at least 32 random bytes' })
-      .refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes'),
+    AUTH_TOKEN_SECRET: SecretText,
     ACCESS_TOKEN_TTL_SEC: wholeNumber(10, 86_400).default(900),
     SESSION_TTL_SEC: wholeNumber(60, 31_536_000).default(604_800),
     SESSION_MAX_SEC: wholeNumber(60, 31_536_000).default(2_592_000),
@@ -205,6 +208,8 @@ function isUnacknowledgedWarn(config: {
 
 export const WorkerConfig = z.object({
   ...Common,
+  /** Better not known to a worker, which only needs RESUME_TOKEN_KEY. */
+  AUTH_TOKEN_SECRET: SecretText.optional(),
   WORKER_DATABASE_URL: PostgresUrl,
   WORKFLOW_QUEUE_CONCURRENCY: wholeNumber(1, 500).default(50),
   WORKFLOW_STEP_CONCURRENCY: wholeNumber(1, 10_000).default(500),

@@ -22,7 +22,9 @@ export const ERROR_CATALOG = {
   NOT_FOUND: { status: 404, message: 'There is nothing here with that address or id.' },
   METHOD_NOT_ALLOWED: { status: 405, message: 'This address does not answer that method; see the Allow header.' },
   CONFLICT: { status: 409, message: 'The request does not fit the current state.' },
+  ALREADY_RESUMED: { status: 409, message: 'This address was called before; it takes one call.' },
   LAST_OWNER: { status: 409, message: 'An organization keeps at least one owner; make somebody else owner first.' },
+  RESUME_EXPIRED: { status: 410, message: 'Nobody waits for this call any more.' },
   PAYLOAD_TOO_LARGE: {
     status: 413,
     message: 'The body is too large: 1 MiB at most, 16 KiB before signing in, 1 KiB where none is expected.',

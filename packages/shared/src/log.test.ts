@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { invitationAcceptFailed } from './events.ts';
 import { createLog } from './log.ts';
@@ -56,4 +58,18 @@ it('keeps quiet below its level', () => {
   log.info({}, 'not worth it');
   log.warn({}, 'worth it');
   expect(lines.map((line) => line.msg)).toEqual(['worth it']);
+});
+
+it('says everything before its process ends, in the order it was said, whatever the line count of a turn', async () => {
+  const module = JSON.stringify(new URL('./log.ts', import.meta.url).href);
+  const code = `const { createLog } = await import(${module});
+    const log = createLog('api', 'info');
+    for (let line = 0; line < 500; line++) log.info({ line }, 'x'.repeat(1_000));
+    process.exit(0);`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code]);
+  const numbers = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).line);
+  expect(numbers).toEqual(Array.from({ length: 500 }, (_, line) => line));
 });

@@ -11,8 +11,16 @@ import { type ExpressionError, fillTree, type LocatedExpression, listExpressions
  */
 export const EXPRESSION_INPUT_MAX_BYTES = 1_000_000;
 
-/** What expressions can read of a step. No `output` key means no value, as for a skipped step. */
-export type StepBinding = { readonly status: string; readonly output?: Json; readonly error?: Json };
+/**
+ * What expressions can read of a step. No `output` key means no value, as for a skipped step. `resumeUrl` is there for the
+ * `resumes` of a tree.
+ */
+export type StepBinding = {
+  readonly status: string;
+  readonly output?: Json;
+  readonly error?: Json;
+  readonly resumeUrl?: string;
+};
 
 /** The names of expressions without their `$`. Only the steps a tree refers to need to be present. */
 export type ExpressionBindings = {

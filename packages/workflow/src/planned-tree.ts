@@ -4,11 +4,12 @@ import { listExpressions } from './template-tree.ts';
 
 /**
  * A tree with expressions, what they read, and whether this process may evaluate them. `reads` are ids of nodes (see
- * `stepKeyFor`), `locals` the names they use of the loops around them and `error`: what `ExpressionBindings.locals` must hold.
+ * `stepKeyFor`), `resumes` those of them whose resume URL is read, `locals` the names they use of the loops around them and `error`: what `ExpressionBindings.locals` must hold.
  */
 export type PlannedTree = {
   readonly tree: unknown;
   readonly reads: readonly string[];
+  readonly resumes: readonly string[];
   readonly readsVars: boolean;
   readonly locals: readonly string[];
   readonly isPlain: boolean;
@@ -21,9 +22,11 @@ export type PlannedTree = {
 export function planTree(tree: unknown, names: readonly string[]): PlannedTree {
   const found = listExpressions(tree, '').map((expression) => analyzeExpression(expression.source));
   const used = new Set(found.flatMap((analysis) => analysis.names.map(({ name }) => name)));
+  const steps = found.flatMap((analysis) => analysis.steps);
   return {
     tree,
-    reads: [...new Set(found.flatMap(({ steps }) => steps.map((step) => step.id)))],
+    reads: [...new Set(steps.map(({ id }) => id))],
+    resumes: [...new Set(steps.flatMap(({ id, isResumeUrl }) => (isResumeUrl ? [id] : [])))],
     readsVars: found.some(({ readsVars }) => readsVars),
     locals: names.filter((name) => used.has(name)),
     isPlain: isPlain(tree),

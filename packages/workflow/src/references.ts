@@ -9,9 +9,12 @@ import { compileLinear } from './regex-engine.ts';
 /** Something wrong in one expression; `position` is an offset in its source. */
 export type ExpressionProblem = { readonly code: string; readonly message: string; readonly position?: number };
 
+/** `$steps.<id>`. Of `$steps.<id>.resumeUrl` nothing is read that the step has to give first. */
+export type StepReference = { readonly id: string; readonly isResumeUrl?: true; readonly position?: number };
+
 export type ExpressionAnalysis = {
   /** The steps the expression reads, in written order; an id may appear more than once. */
-  readonly steps: readonly { readonly id: string; readonly position?: number }[];
+  readonly steps: readonly StepReference[];
   /** Whether it reads the organization's variables, `$vars`. */
   readonly readsVars: boolean;
   /**
@@ -31,7 +34,7 @@ export type LocalName = { readonly name: string; readonly isBound: boolean; read
 export const analyzeExpression: (source: string) => ExpressionAnalysis = rememberRecent(1000, analyze);
 
 type Node = Record<string, unknown>;
-type Found = { steps: { id: string; position?: number }[]; names: LocalName[]; problems: ExpressionProblem[] };
+type Found = { steps: StepReference[]; names: LocalName[]; problems: ExpressionProblem[] };
 
 function analyze(source: string): ExpressionAnalysis {
   try {
@@ -80,14 +83,15 @@ function collectStepReference(node: Node, stepsNodes: Set<unknown>, found: Found
   if (node.type !== 'path' || !Array.isArray(node.steps)) {
     return;
   }
-  const [root, id]: unknown[] = node.steps;
+  const [root, id, field]: unknown[] = node.steps;
   if (!isRecord(root) || !isVariable(root, 'steps') || !isRecord(id) || id.type !== 'name') {
     return;
   }
   const isBare = ['predicate', 'stages', 'group', 'focus', 'index'].every((key) => root[key] === undefined);
   if (isBare && typeof id.value === 'string') {
     stepsNodes.add(root);
-    found.steps.push({ id: id.value, ...positionOf(id) });
+    const isResumeUrl = isRecord(field) && field.type === 'name' && field.value === 'resumeUrl';
+    found.steps.push({ id: id.value, ...(isResumeUrl && { isResumeUrl }), ...positionOf(id) });
   }
 }
 

@@ -3,7 +3,7 @@ import { EXPRESSION_MAX_LENGTH } from './jsonata.ts';
 import { type DocumentOutline, effectiveEdges, listGraphs, type Outline, type OutlineNode } from './outline.ts';
 import { joinPath, type Problem } from './problem.ts';
 import { ancestorsIn } from './reachability.ts';
-import { analyzeExpression, type ExpressionProblem, type LocalName } from './references.ts';
+import { analyzeExpression, type ExpressionProblem, type LocalName, type StepReference } from './references.ts';
 import { DEFAULT_ITEM_NAME } from './steps/loop-config.ts';
 import { findKind } from './steps/registry.ts';
 import { hasExpression, parseTemplateString } from './template.ts';
@@ -20,6 +20,8 @@ const MAX_PARSE_COST = 250_000_000;
 type Scope = {
   readonly known: ReadonlySet<string>;
   readonly isBefore: (id: string) => boolean;
+  /** Steps whose resume URL can be named, whether they come before or not. */
+  readonly waits: ReadonlySet<string>;
   readonly locals: ReadonlySet<string>;
 };
 
@@ -30,9 +32,14 @@ export function checkExpressions(input: unknown, outline: DocumentOutline): Prob
     return [{ path: '', code: 'TOO_LARGE', message: 'The expressions of this document are too long together.' }];
   }
   const known = new Set(listGraphs(outline).flatMap((graph) => idsOf(graph)));
-  const outside: Scope = { known, isBefore: () => false, locals: new Set() };
+  const outside: Scope = { known, isBefore: () => false, waits: new Set(), locals: new Set() };
   const main = new Set(idsOf(outline.main));
-  const afterwards: Scope = { known, isBefore: (id) => main.has(id), locals: new Set(['error']) };
+  const afterwards: Scope = {
+    known,
+    isBefore: (id) => main.has(id),
+    waits: new Set(waitsOf(outline.main)),
+    locals: new Set(['error']),
+  };
   return [
     ...refuseInKeys(document.constants, 'constants'),
     ...listStrings(document.constants, 'constants').flatMap(({ path, text }) => refuse(path, text)),
@@ -58,8 +65,9 @@ function parseCost(input: unknown): number {
   }, 0);
 }
 
-/** `outer` is what the graph sees of what is around it. */
-function checkGraph(graph: Outline, outer: Scope): Problem[] {
+/** `around` is what the graph sees of what is around it. */
+function checkGraph(graph: Outline, around: Scope): Problem[] {
+  const outer = { ...around, waits: new Set([...around.waits, ...waitsOf(graph)]) };
   const ancestors = ancestorsIn(effectiveEdges(graph));
   const output = joinPath(graph.path, 'output');
   return [
@@ -76,7 +84,12 @@ function checkGraph(graph: Outline, outer: Scope): Problem[] {
 /** What can be read once all nodes of a graph have ended. */
 function after(graph: Outline, outer: Scope): Scope {
   const own = new Set(idsOf(graph));
-  return { ...outer, isBefore: (id) => own.has(id) || outer.isBefore(id) };
+  const waits = new Set([...outer.waits, ...waitsOf(graph)]);
+  return { ...outer, waits, isBefore: (id) => own.has(id) || outer.isBefore(id) };
+}
+
+function waitsOf(graph: Outline): string[] {
+  return graph.nodes.flatMap(({ id, type }) => (type === 'wait.webhook' && id !== null ? [id] : []));
 }
 
 /** The body of a loop and, of a repeat, the condition that is asked after each turn. */
@@ -181,17 +194,18 @@ function checkName({ name, isBound, ...position }: LocalName, { locals }: Scope)
   return [{ code: 'UNKNOWN_NAME', message, ...position }];
 }
 
-function checkReference(
-  reference: { readonly id: string; readonly position?: number },
-  scope: Scope,
-): ExpressionProblem[] {
-  const { id, ...position } = reference;
+function checkReference(reference: StepReference, scope: Scope): ExpressionProblem[] {
+  const { id, isResumeUrl, ...position } = reference;
   const shown = JSON.stringify(id.slice(0, 80));
   if (!scope.known.has(id)) {
     const hint = [...scope.known].some((known) => known.startsWith(`${id}-`))
       ? ' An id with a hyphen stands in backticks: $steps.`my-step`.'
       : '';
     return [{ code: 'UNKNOWN_STEP', message: `There is no step ${shown}.${hint}`, ...position }];
+  }
+  if (isResumeUrl) {
+    const message = `Only a wait.webhook that this expression can see has a resumeUrl, and ${shown} is none.`;
+    return scope.waits.has(id) ? [] : [{ code: 'NO_RESUME_URL', message, ...position }];
   }
   const message = `The step ${shown} does not come before this one.`;
   return scope.isBefore(id) ? [] : [{ code: 'STEP_NOT_BEFORE', message, ...position }];

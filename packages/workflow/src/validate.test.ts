@@ -200,16 +200,16 @@ test.each<[string, object, string[]]>([
   expect(problemsOf(document(more))).toEqual(expected);
 });
 
-test.each([
-  ['wait.webhook', 'subworkflow'],
-  ['connector.action', 'code.javascript', 'agent.execute'],
-])('kinds that come later are refused by name: %s ...', (...types) => {
-  for (const type of types) {
-    expect(problemsOf(document({ nodes: [node('a', { type, config: { any: 1 } })] }))).toEqual([
-      'nodes[0].type UNSUPPORTED',
-    ]);
-  }
-});
+test.each([['connector.action', 'code.javascript', 'agent.execute']])(
+  'kinds that come later are refused by name: %s ...',
+  (...types) => {
+    for (const type of types) {
+      expect(problemsOf(document({ nodes: [node('a', { type, config: { any: 1 } })] }))).toEqual([
+        'nodes[0].type UNSUPPORTED',
+      ]);
+    }
+  },
+);
 
 test('keys and triggers that come later are refused by name', () => {
   expect(problemsOf(document({ nodes: [node('a', { connection: 'x', runsOn: 'y' })] }))).toEqual([
@@ -472,4 +472,27 @@ test('values that are no JSON are problems, not exceptions', () => {
   ]) {
     expect(problemsOf(input).length).toBeGreaterThan(0);
   }
+});
+
+test('the resume URL of a wait.webhook can be read before it, beside it and in loops around which it stands', () => {
+  const url = '{% $steps.wait.resumeUrl %}';
+  const wait = node('wait', { type: 'wait.webhook', config: { methods: ['GET'] } });
+  const tell = node('tell', { config: { value: url } });
+  const loop = (id: string, nodes: object[]) => node(id, { type: 'foreach', config: { items: [1], body: { nodes } } });
+  expect(problemsOf(document({ nodes: [tell, wait] }))).toEqual([]);
+  expect(problemsOf(document({ nodes: [loop('each', [tell]), wait], output: url }))).toEqual([]);
+  expect(problemsOf(document({ nodes: [loop('each', [tell, wait])] }))).toEqual([]);
+  expect(problemsOf(document({ nodes: [wait], settings: { onFailure: { nodes: [tell] } } }))).toEqual([]);
+});
+
+test('there is no resume URL of another kind of step, or of one inside a loop that is somewhere else', () => {
+  const url = '{% $steps.wait.resumeUrl %}';
+  const wait = node('wait', { type: 'wait.webhook', config: {} });
+  const tell = node('tell', { config: { value: url } });
+  const each = node('each', { type: 'foreach', config: { items: [1], body: { nodes: [wait] } } });
+  expect(problemsOf(document({ nodes: [tell, each] }))).toEqual(['nodes[0].config.value NO_RESUME_URL']);
+  expect(problemsOf(document({ nodes: [node('wait'), tell] }))).toEqual(['nodes[1].config.value NO_RESUME_URL']);
+  expect(problemsOf(document({ nodes: [tell] }))).toEqual(['nodes[0].config.value UNKNOWN_STEP']);
+  const other = node('tell', { config: { value: '{% $steps.wait.output %}' } });
+  expect(problemsOf(document({ nodes: [other, wait] }))).toEqual(['nodes[0].config.value STEP_NOT_BEFORE']);
 });

@@ -21,7 +21,7 @@ type Role = (typeof ROLES)[number];
 const PUBLIC = ['finishOAuth', 'forgotPassword', 'logIn', 'resetPassword', 'signUp', 'startOAuth'];
 const BY_COOKIE = ['logOut', 'logOutAll', 'refreshSession'];
 /** Served without a contract, so without a caller: these show nothing of anybody. A hook's token is its credential. */
-const OPEN_PATHS = /^\/(healthz|readyz|v1\/openapi\.json|v1\/hooks\/:token|docs(\/.*)?)$/;
+const OPEN_PATHS = /^\/(healthz|readyz|v1\/openapi\.json|v1\/hooks\/(:token|resume\/:token\/:stepKey)|docs(\/.*)?)$/;
 
 interface Scene {
   api: TestApi;

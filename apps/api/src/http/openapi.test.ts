@@ -46,12 +46,14 @@ it('is an OpenAPI 3.1 document whose references all lead somewhere', () => {
   }
 });
 
-it('lists every contract, the address of webhooks and nothing else', () => {
+const ADDRESSES = ['receiveHook POST /v1/hooks/{token}', 'resumeStep POST /v1/hooks/resume/{token}/{stepKey}'];
+
+it('lists every contract, the addresses of webhooks and of waiting steps, and nothing else', () => {
   const printed = Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(([method, { operationId }]) => `${operationId} ${method.toUpperCase()} ${path}`),
   );
   const ofContracts = contracts.map(({ id, method, path }) => `${id} ${method} ${path.replace(/:(\w+)/g, '{$1}')}`);
-  expect(printed.toSorted()).toEqual([...ofContracts, 'receiveHook POST /v1/hooks/{token}'].toSorted());
+  expect(printed.toSorted()).toEqual([...ofContracts, ...ADDRESSES].toSorted());
 });
 
 it.each(contracts.map((contract) => [contract.id, contract] as const))('describes %s', (_id, contract) => {

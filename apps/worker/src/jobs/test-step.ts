@@ -14,6 +14,8 @@ import type { Deps } from '../deps.ts';
 /** An answer travels through Redis to somebody who looks at it: more than this is no sample any more. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
+const SAMPLE_URL = 'https://example.com/v1/hooks/resume/sample';
+
 type Outcome = Pick<StepTestAnswer, 'output' | 'error'>;
 
 /**
@@ -38,7 +40,11 @@ export async function testStep(deps: Deps, test: StepTest): Promise<StepTestAnsw
 
 async function evaluate(deps: Deps, test: StepTest, node: PlannedNode): Promise<ExpressionResult> {
   const vars = node.config.readsVars ? await loadVariables(deps.db, test.orgId) : {};
-  const bindings = { ...bind(test), vars: vars as Record<string, Json> };
+  const bound = bind(test);
+  // Nobody waits in a test: it shows where the address will stand.
+  const urls = node.config.resumes.map((id) => [id, { status: 'pending', ...bound.steps[id], resumeUrl: SAMPLE_URL }]);
+  const steps = { ...bound.steps, ...Object.fromEntries(urls) };
+  const bindings = { ...bound, steps, vars: vars as Record<string, Json> };
   const request = { templates: node.config.tree, path: 'config', bindings };
   if (node.config.isPlain) return evaluateTemplate(request);
   return deps.expressions.evaluate({ ...request, now: Date.now(), seed: `${bindings.run.id}:${node.id}` });

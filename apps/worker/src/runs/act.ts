@@ -42,7 +42,8 @@ function isOverdue({ state, clock }: Execution): boolean {
   return state.deadlineAt !== undefined && state.deadlineAt <= clock();
 }
 
-function note(run: Execution, effects: readonly Effect[]): Work[] {
+/** Notes what only has to be noted and answers the work. */
+export function note(run: Execution, effects: readonly Effect[]): Work[] {
   const works: Work[] = [];
   for (const effect of effects) {
     if (isWork(effect)) works.push(effect);

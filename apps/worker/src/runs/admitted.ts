@@ -1,14 +1,28 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { admitHeldRuns } from '@millrace/db/admission';
 import { dependencyFailed } from '@millrace/shared/events';
 import type { Deps } from '../deps.ts';
 
 type Waking = Pick<Deps, 'db' | 'queue' | 'log'>;
 
-/** Wakes workers for runs whose turn has come. Never throws: should it fail, the sweeper finds them after 3 s. */
+const WAKE_TRIES = 4;
+const FIRST_PAUSE_MS = 100;
+
+/**
+ * Wakes workers for runs whose turn has come. Tries again for a moment, since a run that is admitted takes room in its window
+ * whether somebody was woken or not; then the sweeper finds them, 3 s after they were admitted. Never throws.
+ */
 export async function wakeAdmitted({ queue, log }: Waking, orgId: string, runIds: readonly string[]): Promise<void> {
-  await queue.wakeRuns(runIds.map((runId) => ({ orgId, runId }))).catch((error: unknown) => {
-    dependencyFailed(log, { dependency: 'redis', error: error instanceof Error ? error.message : String(error) });
-  });
+  const wakes = runIds.map((runId) => ({ orgId, runId }));
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await queue.wakeRuns(wakes);
+    } catch (error) {
+      dependencyFailed(log, { dependency: 'redis', error: error instanceof Error ? error.message : String(error) });
+    }
+    if (tries === WAKE_TRIES) return;
+    await delay(FIRST_PAUSE_MS * tries);
+  }
 }
 
 /**
@@ -18,7 +32,7 @@ export async function wakeAdmitted({ queue, log }: Waking, orgId: string, runIds
 export async function giveOnPlace(deps: Waking, orgId: string): Promise<void> {
   try {
     const admitted = await admitHeldRuns(deps.db, [orgId]);
-    await wakeAdmitted(
+    void wakeAdmitted(
       deps,
       orgId,
       admitted.map(({ runId }) => runId),

@@ -1,9 +1,12 @@
 import { findAction } from '@millrace/connectors/catalog';
 import { runAction } from '@millrace/connectors/run-action';
+import { jobRejected } from '@millrace/shared/events';
 import type { Json } from '@millrace/workflow/json';
 import { locate } from '@millrace/workflow/locate';
 import type { AttemptOutcome, Execution, PlannedAttempt } from './execution.ts';
+import { LeaseLostError } from './lease.ts';
 import { observeAttempt, outcomeOf } from './observe.ts';
+import { startChild } from './subworkflow.ts';
 
 /** Attempts of one run in flight at once; the others of a wide fan-out wait their turn. */
 const MAX_IN_FLIGHT = 20;
@@ -40,6 +43,7 @@ function startAttempt(run: Execution, { stepKey, attempt, input }: PlannedAttemp
 /** Never rejects: a bug in an action fails the step, not the worker. */
 async function actOnce(run: Execution, stepKey: string, input: Json, signal: AbortSignal): Promise<AttemptOutcome> {
   const node = locate(run.plan, stepKey)?.node;
+  if (node?.kind.actsFirst) return await startChildSafely(run, stepKey, input);
   const action = findAction(node?.kind.type ?? '');
   if (node === undefined || action === undefined) {
     return {
@@ -58,6 +62,19 @@ async function actOnce(run: Execution, stepKey: string, input: Json, signal: Abo
     // runAction answers copied JSON.
     return result.ok ? { ok: true, output: result.output as Json } : result;
   } catch {
-    return { ok: false, error: { code: 'INTERNAL', message: 'The step stopped unexpectedly.', retryable: false } };
+    return { ok: false, error: STOPPED };
   }
 }
+
+async function startChildSafely(run: Execution, stepKey: string, config: Json): Promise<AttemptOutcome> {
+  try {
+    return await startChild(run, stepKey, config);
+  } catch (error) {
+    // Heard by nobody, since the run is lost to this worker; the next owner finds what was started.
+    if (!(error instanceof LeaseLostError))
+      jobRejected(run.deps.log, { jobName: 'run.execute', error: error instanceof Error ? error.message : 'unknown' });
+    return { ok: false, error: STOPPED };
+  }
+}
+
+const STOPPED = { code: 'INTERNAL', message: 'The step stopped unexpectedly.', retryable: false };

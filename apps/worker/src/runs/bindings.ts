@@ -1,4 +1,5 @@
 import { loadVariables } from '@millrace/db/variables';
+import { resumeUrl } from '@millrace/shared/resume-urls';
 import type { ExpressionBindings, StepBinding } from '@millrace/workflow/expression';
 import { isRecord, type Json, setOwn } from '@millrace/workflow/json';
 import { findStep, locateScope, stepKeyFor } from '@millrace/workflow/locate';
@@ -12,7 +13,7 @@ import { loadIterations, loadValues } from './stored-values.ts';
 /** What the expressions of a tree in this scope can read, as far as the tree names it. */
 export async function bind(
   run: Execution,
-  { reads, readsVars, readsTrigger, readsConstants, locals: names }: PlannedTree,
+  { reads, resumes, readsVars, readsTrigger, readsConstants, locals: names }: PlannedTree,
   scope: string,
 ): Promise<ExpressionBindings> {
   const keys = new Map(reads.map((id) => [id, stepKeyFor(run.plan, scope, id) ?? id]));
@@ -21,7 +22,10 @@ export async function bind(
   const { claim } = run;
   const input = readsTrigger ? (claim.input as Json) : null;
   const steps: Record<string, StepBinding> = {};
-  for (const [id, stepKey] of keys) setOwn(steps, id, bindStep(run, stepKey));
+  for (const [id, stepKey] of keys) {
+    const url = resumes.includes(id) ? resumeUrlOf(run, stepKey) : undefined;
+    setOwn(steps, id, { ...bindStep(run, stepKey), ...(url !== undefined && { resumeUrl: url }) });
+  }
   const locals = await bindLocals(run, scope, names);
   return {
     trigger: { type: claim.triggerType, input, at: claim.createdAt.toISOString() },
@@ -80,4 +84,10 @@ function bindStep(run: Execution, stepKey: string): StepBinding {
   if (status === 'succeeded') return { status, output: run.outputs.get(stepKey) ?? null };
   if (status === 'failed') return { status, output: null, error: run.errors.get(stepKey) ?? null };
   return { status };
+}
+
+/** Undefined when this worker cannot make one: see `evaluateTree`. */
+function resumeUrlOf({ deps, claim: { orgId, runId } }: Execution, stepKey: string): string | undefined {
+  const { resumeKey, config } = deps;
+  return resumeKey && resumeUrl(resumeKey, config.WEB_BASE_URL, { orgId, runId, stepKey });
 }

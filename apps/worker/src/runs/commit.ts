@@ -6,6 +6,7 @@ import { hasEnded, type RunState } from '@millrace/workflow/state';
 import { withholdSteps } from '@millrace/workflow/withheld';
 import { startWaiting } from './attempts.ts';
 import { type Changes, type Execution, ITERATION, LARGE_CHARACTERS, noChanges } from './execution.ts';
+import { tellFamily } from './family.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
 import { assertHeld, persist } from './persist.ts';
 
@@ -28,6 +29,7 @@ export async function commit(run: Execution): Promise<void> {
   });
   if ([...changes.steps.values()].some(({ status }) => status !== 'running')) run.onProgress();
   if (mayAnswer(run, changes)) tellWhoWaits(run);
+  tellFamily(run, changes);
   for (const step of changes.steps.values()) forgetStored(run, step);
   for (const stepKey of changes.aborts) dropAttempt(run, stepKey);
   run.waiting.push(...changes.starts);

@@ -40,7 +40,7 @@ export async function enter(run: Execution, concurrency: PlannedConcurrency): Pr
 /** Lets the next one begin once a run has ended. Never throws: should it fail, or this process die before, the sweeper does it. */
 export async function leave(deps: Pick<Deps, 'db' | 'queue' | 'log'>, orgId: string, runId: string): Promise<void> {
   try {
-    await wakeAdmitted(deps, orgId, await leaveConcurrency(deps.db, orgId, runId));
+    void wakeAdmitted(deps, orgId, await leaveConcurrency(deps.db, orgId, runId));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     dependencyFailed(deps.log, { dependency: 'postgresql', error: message });
@@ -100,7 +100,7 @@ async function tellOthers(deps: Deps, { claim }: Execution, { woken, told, ended
   const { orgId, workflowId } = claim;
   for (const fields of ended) workflowRunCancelled(deps.log, { orgId, workflowId, ...fields });
   await Promise.allSettled(told.map((runId) => deps.queue.ringOwner(runId)));
-  if (woken.length > 0) await wakeAdmitted(deps, orgId, woken);
+  if (woken.length > 0) void wakeAdmitted(deps, orgId, woken);
 }
 
 async function skip(run: Execution, { limit, key }: PlannedConcurrency): Promise<void> {

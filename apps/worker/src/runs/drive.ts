@@ -3,8 +3,9 @@ import { locate } from '@millrace/workflow/locate';
 import { resume } from '@millrace/workflow/resume';
 import { countAttempts, nextDueAt, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded } from '@millrace/workflow/state';
-import { act } from './act.ts';
+import { act, note } from './act.ts';
 import { startWaiting } from './attempts.ts';
+import { endDueCalls } from './calls.ts';
 import { handBack } from './commit.ts';
 import type { Execution, Message } from './execution.ts';
 import { apply, noteSuccess, stepFailed } from './notes.ts';
@@ -12,6 +13,7 @@ import { assertHeld } from './persist.ts';
 import { logStarted } from './run-events.ts';
 import { noteSignals, takeSignals } from './signals.ts';
 import { loadInputs } from './stored-values.ts';
+import { awaitChild } from './subworkflow.ts';
 
 /** How this process is done with a run: it ended, it pauses until something is due or said, or another worker goes on. */
 export type Parting = 'ended' | 'paused' | 'handedBack';
@@ -27,7 +29,7 @@ export async function drive(run: Execution): Promise<Parting> {
     await loadInputs(run);
     // What was said before this claim is taken in before anything is done: a cancelled run sends nothing more.
     if (run.claim.hasSignals) run.inbox.push({ type: 'signals' });
-    await act(run, begin(run));
+    await act(run, await begin(run));
     for (;;) {
       const parting = await part(run);
       if (parting !== null) return parting;
@@ -44,9 +46,12 @@ export async function drive(run: Execution): Promise<Parting> {
   }
 }
 
-function begin(run: Execution): readonly Effect[] {
+async function begin(run: Execution): Promise<readonly Effect[]> {
   const previous = run.state;
-  const [state, effects] = resume(run.plan, previous, run.clock());
+  const at = run.clock();
+  // Work that follows from a call is found by the state, like all other work.
+  note(run, await endDueCalls(run, at));
+  const [state, effects] = resume(run.plan, run.state, at);
   if (state !== previous) run.changes.isDirty = true;
   run.state = state;
   run.attemptCount = Math.max(run.attemptCount, countAttempts(state));
@@ -92,7 +97,7 @@ async function handle(run: Execution, message: Message): Promise<void> {
       await handleOutcome(run, message);
       break;
     case 'due':
-      await act(run, apply(run, { type: 'time.passed', at: run.clock() }));
+      await passTime(run, run.clock());
       break;
     case 'signals':
       if (run.isSpokenTo) await act(run, await takeSignals(run));
@@ -108,12 +113,20 @@ async function handle(run: Execution, message: Message): Promise<void> {
   }
 }
 
+async function passTime(run: Execution, at: number): Promise<void> {
+  const calls = await endDueCalls(run, at);
+  await act(run, [...calls, ...apply(run, { type: 'time.passed', at })]);
+}
+
 async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Extract<Message, { type: 'attempt' }>) {
   // Cancelled meanwhile: its result is dropped.
   if (run.attempts.get(stepKey)?.attempt !== attempt) return;
   run.attempts.delete(stepKey);
   run.changes.holdsResult = true;
   if (outcome.ok) {
+    const { child } = outcome;
+    if (child) run.changes.entries.push({ type: 'step.child_started', stepId: stepKey, childRunId: child.runId });
+    if (child?.isAwaited) return await act(run, awaitChild(run, stepKey, attempt, child));
     noteSuccess(run, stepKey, attempt, outcome.output);
     await act(run, apply(run, { type: 'step.succeeded', stepKey, attempt, at: run.clock() }));
     return;

@@ -1,4 +1,5 @@
 import type { ActionFailure } from '@millrace/connectors/run-action';
+import type { ChildRun } from '@millrace/db/child-runs';
 import type { StepRecord } from '@millrace/db/run-ownership';
 import type { RunError } from '@millrace/workflow/events';
 import { isLongerThan, type Json } from '@millrace/workflow/json';
@@ -38,7 +39,10 @@ export interface Changes {
 
 export type TimelineEntry = { readonly type: string } & Readonly<Record<string, Json | undefined>>;
 
-export type AttemptOutcome = { ok: true; output: Json } | { ok: false; error: ActionFailure };
+/** `child` is the run that the attempt has started. */
+export type AttemptOutcome =
+  | { ok: true; output: Json; child?: ChildRun & { isAwaited: boolean } }
+  | { ok: false; error: ActionFailure };
 
 export type Message =
   | { type: 'attempt'; stepKey: string; attempt: number; outcome: AttemptOutcome }

@@ -1,6 +1,7 @@
 import type { Json } from '@millrace/workflow/json';
 import { type Plan, planWorkflow } from '@millrace/workflow/plan';
 import type { RetryDefaults } from '@millrace/workflow/retry';
+import { type InputCheck, inputCheckOf } from '@millrace/workflow/triggers/input-schema';
 import { validateDefinition } from '@millrace/workflow/validate';
 
 /** What executing runs of a version takes from its document. */
@@ -9,6 +10,8 @@ export interface PreparedVersion {
   readonly constants: Record<string, Json>;
   /** Whether the sender of its webhook waits for what a run answers. */
   readonly isAnswered: boolean;
+  /** What is wrong with an input; null when any will do. */
+  readonly checkInput: InputCheck | null;
 }
 
 type Prepared =
@@ -70,5 +73,11 @@ function prepare(document: unknown, defaults: RetryDefaults): Prepared {
   const constants = (definition.constants ?? {}) as Record<string, Json>;
   const { trigger } = definition;
   const isAnswered = trigger.type === 'trigger.webhook' && trigger.config?.reply === 'result';
-  return { ok: true, plan: planWorkflow(definition, defaults), constants, isAnswered };
+  return {
+    ok: true,
+    plan: planWorkflow(definition, defaults),
+    constants,
+    isAnswered,
+    checkInput: inputCheckOf(definition),
+  };
 }

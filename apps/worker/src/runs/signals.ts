@@ -1,3 +1,4 @@
+import type { ChildRun } from '@millrace/db/child-runs';
 import { type RunSignal, readSignals } from '@millrace/db/run-ownership';
 import type { Effect } from '@millrace/workflow/effects';
 import type { RunEvent } from '@millrace/workflow/events';
@@ -5,10 +6,12 @@ import type { Json } from '@millrace/workflow/json';
 import { findStep } from '@millrace/workflow/locate';
 import { hasEnded } from '@millrace/workflow/state';
 import { z } from 'zod';
+import { isAwaitingCall, loadCalls, takeCall } from './calls.ts';
 import type { Execution, TimelineEntry } from './execution.ts';
 import { apply, noteSuccess } from './notes.ts';
 import { persist } from './persist.ts';
 import { EvaluationInterruptedError, toStorable } from './step-values.ts';
+import { isAwaitingChild, loadChildren, takeChildEnd } from './subworkflow.ts';
 
 /** What the API stores of a decision: an answer to an approval, or about a step whose outcome nobody knows. */
 const Decision = z.object({
@@ -36,6 +39,12 @@ export function noteSignals(run: Execution): void {
   );
 }
 
+/** What came for the steps that signals name. */
+interface Came {
+  calls: ReadonlyMap<string, Json>;
+  children: ReadonlyMap<string, ChildRun>;
+}
+
 /**
  * Takes in what was said to the run since (R3): each signal becomes an event of the engine, and counts as read in the
  * same record as what came of it. What comes after the end goes with it unheard.
@@ -44,10 +53,21 @@ export async function takeSignals(run: Execution): Promise<Effect[]> {
   run.isSpokenTo = false;
   const { orgId, runId } = run.claim;
   const signals = await persist(run.lease, () => readSignals(run.deps.db, orgId, runId));
-  return signals.flatMap((signal) => takeIn(run, signal));
+  const resumed = signals.flatMap(({ type, stepKey }) => (type === 'resume' && stepKey !== null ? [stepKey] : []));
+  const came: Came = {
+    calls: await loadCalls(
+      run,
+      resumed.filter((stepKey) => isAwaitingCall(run, stepKey)),
+    ),
+    children: await loadChildren(
+      run,
+      resumed.filter((stepKey) => isAwaitingChild(run, stepKey)),
+    ),
+  };
+  return signals.flatMap((signal) => takeIn(run, signal, came));
 }
 
-function takeIn(run: Execution, signal: RunSignal): readonly Effect[] {
+function takeIn(run: Execution, signal: RunSignal, came: Came): readonly Effect[] {
   if (run.changes.signals.includes(signal.number) || hasEnded(run.state)) return [];
   run.changes.signals.push(signal.number);
   run.changes.isDirty = true;
@@ -56,9 +76,16 @@ function takeIn(run: Execution, signal: RunSignal): readonly Effect[] {
     run.changes.entries.push(signal.payload as TimelineEntry);
     return apply(run, { type: 'run.cancelled', at: run.clock() });
   }
+  if (signal.type === 'resume') return signal.stepKey === null ? [] : resume(run, signal.stepKey, came);
   const decision = Decision.safeParse(signal.payload);
   const event = decision.success && signal.stepKey !== null ? decide(run, signal.stepKey, decision.data) : null;
   return event === null ? [] : apply(run, event);
+}
+
+/** Nothing for a step that does not wait, or no longer; one that will wait looks for itself. */
+function resume(run: Execution, stepKey: string, { calls, children }: Came): readonly Effect[] {
+  if (isAwaitingChild(run, stepKey)) return takeChildEnd(run, stepKey, children);
+  return takeCall(run, stepKey, calls);
 }
 
 /** Null for a decision that the step does not wait for, or no longer. */

@@ -1,10 +1,11 @@
 import { hideCredentials, isHidden, revealCredentials } from '@millrace/connectors/hidden-input';
 import type { Effect } from '@millrace/workflow/effects';
 import type { RunEvent } from '@millrace/workflow/events';
-import { type Json, setOwn } from '@millrace/workflow/json';
+import { isRecord, type Json, setOwn } from '@millrace/workflow/json';
 import { findStep, locate } from '@millrace/workflow/locate';
 import type { PlannedNode } from '@millrace/workflow/plan';
 import { nodeIdOf, scopeOf } from '@millrace/workflow/step-keys';
+import { loadCalls, noteCall } from './calls.ts';
 import { type Execution, noteStep } from './execution.ts';
 import { noteSuccess, stepFailed } from './notes.ts';
 import { observeAttempt, outcomeOf } from './observe.ts';
@@ -37,7 +38,7 @@ export async function startStep(run: Execution, effect: StartStep): Promise<RunE
   // What is stored and shown holds no credential (R6); only this process knows the input as a whole.
   const shown = hideCredentials(node.kind.type, input.value);
   noteStep(run, { stepKey, status: 'running', attempt, input: shown });
-  if (node.kind.wait !== undefined) return beginWait(run, node, effect, input.value);
+  if (node.kind.wait !== undefined && !node.kind.actsFirst) return beginWait(run, node, effect, input.value);
   if (node.kind.loop !== undefined) return beginLoop(run, node, effect, input.value);
   run.changes.starts.push({ stepKey, attempt, input: input.value });
   return null;
@@ -67,13 +68,18 @@ async function runPure(
   const collected = await collectOutputs(run, collect ?? []);
   const result = node.kind.run?.({ config: input, collected }) ?? { ok: true, output: null };
   if (!result.ok) return stepFailed(run, stepKey, attempt, result.error);
-  const output = toStorable(result.output);
+  // What is a part of the input, as a transform's value is, was found storable with it.
+  const output = isPart(input, result.output) ? { ok: true as const, value: result.output } : toStorable(result.output);
   if (!output.ok) return stepFailed(run, stepKey, attempt, output.error);
   noteSuccess(run, stepKey, attempt, output.value, input);
   // Somebody waits for it: nothing slow may come before it is stored.
   if (node.kind.type === 'respond') run.changes.holdsResult = true;
   const { branch } = result;
   return { type: 'step.succeeded', stepKey, attempt, at: run.clock(), ...(branch === undefined ? {} : { branch }) };
+}
+
+function isPart(input: Json, value: Json): boolean {
+  return isRecord(input) && Object.values(input).includes(value);
 }
 
 async function collectOutputs(run: Execution, stepKeys: readonly string[]): Promise<Record<string, Json>> {
@@ -83,10 +89,21 @@ async function collectOutputs(run: Execution, stepKeys: readonly string[]): Prom
   return collected;
 }
 
-function beginWait(run: Execution, { kind }: PlannedNode, { stepKey, attempt }: StartStep, config: Json): RunEvent {
+async function beginWait(
+  run: Execution,
+  { kind }: PlannedNode,
+  { stepKey, attempt }: StartStep,
+  config: Json,
+): Promise<RunEvent> {
   const at = run.clock();
   const result = kind.wait?.({ config, at }) ?? { ok: true, for: null };
   if (!result.ok) return stepFailed(run, stepKey, attempt, result.error);
+  // Its address was known before: whoever has it may have been faster.
+  const call = result.for === 'webhook' ? (await loadCalls(run, [stepKey])).get(stepKey) : undefined;
+  if (call !== undefined) {
+    noteCall(run, stepKey, attempt, call);
+    return { type: 'step.succeeded', stepKey, attempt, at };
+  }
   if (result.for !== null) return { type: 'step.waits', stepKey, attempt, for: result.for, dueAt: result.dueAt, at };
   noteSuccess(run, stepKey, attempt, null);
   return { type: 'step.succeeded', stepKey, attempt, at };

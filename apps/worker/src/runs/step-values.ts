@@ -29,6 +29,10 @@ export type Evaluated = { ok: true; value: Json } | { ok: false; error: StepErro
  * unless no child could be had. Throws an EvaluationInterruptedError when the run is cancelled meanwhile.
  */
 export async function evaluateTree(run: Execution, tree: PlannedTree, place: Place): Promise<Evaluated> {
+  if (tree.resumes.length > 0 && run.deps.resumeKey === undefined) {
+    const message = 'This worker has no RESUME_TOKEN_KEY, so it can give out no resume URL.';
+    return { ok: false, error: { code: 'RESUME_URL_UNAVAILABLE', message, retryable: false } };
+  }
   const bindings = await bind(run, tree, place.scope);
   const result = tree.isPlain
     ? evaluateTemplate({ templates: tree.tree, path: place.path, bindings })

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { bigint, integer, jsonb, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
+import { bigint, boolean, integer, jsonb, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
 import { app, bytea, instant, orgId } from './columns.ts';
 
 export type RunStatus = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
@@ -23,6 +23,11 @@ export const workflowRuns = app.table(
     maxAttempts: integer('max_attempts').notNull().default(1),
     nextAttemptAt: instant('next_attempt_at'),
     retryOfRunId: uuid('retry_of_run_id'),
+    /** The run and the step that started it. */
+    parentRunId: uuid('parent_run_id'),
+    parentStepKey: text('parent_step_key'),
+    isAwaited: boolean('is_awaited').notNull().default(false),
+    depth: integer('depth').notNull().default(0),
     requestedByUserId: uuid('requested_by_user_id'),
     /** Why no worker is woken for a queued run; null for one that is admitted. */
     heldBy: text('held_by').$type<'organization' | 'concurrency'>(),
@@ -113,4 +118,30 @@ export const workflowRunEvents = app.table(
     entries: jsonb('entries').$type<readonly unknown[]>().notNull(),
   },
   (table) => [primaryKey({ columns: [table.orgId, table.runId, table.number] })],
+);
+
+/** Calls to the addresses of steps that wait for one; without `input` nobody called in time. */
+export const workflowRunCalls = app.table(
+  'workflow_run_calls',
+  {
+    orgId: orgId(),
+    runId: uuid('run_id').notNull(),
+    stepKey: text('step_key').notNull(),
+    input: jsonb('input'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.runId, table.stepKey] })],
+);
+
+/** What the end of one run means for another; gone once it was passed on. */
+export const childRunEvents = app.table(
+  'child_run_events',
+  {
+    orgId: orgId(),
+    parentRunId: uuid('parent_run_id').notNull(),
+    parentStepKey: text('parent_step_key').notNull(),
+    type: text('type').$type<'ended' | 'cancel'>().notNull(),
+    nextSweepAt: instant('next_sweep_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.parentRunId, table.parentStepKey, table.type] })],
 );

@@ -17,7 +17,15 @@ import { deletedOrganizations, organizations } from './organizations.ts';
 import { roles } from './roles.ts';
 import { orgRunLimits } from './run-limits.ts';
 import { runRetentionSettings } from './run-retention.ts';
-import { workflowRunBlobs, workflowRunEvents, workflowRunSignals, workflowRunSteps, workflowRuns } from './runs.ts';
+import {
+  childRunEvents,
+  workflowRunBlobs,
+  workflowRunCalls,
+  workflowRunEvents,
+  workflowRunSignals,
+  workflowRunSteps,
+  workflowRuns,
+} from './runs.ts';
 import { workflowSchedules } from './schedules.ts';
 import { users } from './users.ts';
 import { organizationVariables } from './variables.ts';
@@ -49,6 +57,8 @@ const TABLES = [
   users,
   workflowPins,
   workflowRunBlobs,
+  childRunEvents,
+  workflowRunCalls,
   workflowRunEvents,
   workflowRunSignals,
   workflowRunSteps,

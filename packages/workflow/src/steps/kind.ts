@@ -49,6 +49,8 @@ export type StepKind = {
   readonly run?: (input: PureStepInput) => PureStepResult;
   /** Present when the kind waits for something outside: what for, and until when at the latest. */
   readonly wait?: (input: WaitInput) => WaitResult;
+  /** True when an attempt does something outside before it waits, if it waits at all: the host knows what. */
+  readonly actsFirst?: true;
   /** The output of a wait that ended by the branch `timeout`. */
   readonly timeoutOutput?: Json;
   /** Present when the kind runs a body: how often, by its evaluated config. */

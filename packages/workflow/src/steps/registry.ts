@@ -24,7 +24,7 @@ const KINDS = new Map(
 export const KIND_NAMES: readonly string[] = [...KINDS.keys()];
 
 /** Kinds the language knows and this version does not run: refused by name. Deleting a line lets a kind be published. */
-const LATER_KINDS = new Set(['wait.webhook', 'subworkflow', 'connector.action', 'code.javascript', 'agent.execute']);
+const LATER_KINDS = new Set(['connector.action', 'code.javascript', 'agent.execute']);
 
 /** The same for parts of a document, by the shape of their path; `=none` is the value of the key. */
 const LATER_PARTS = [/^trigger\.type=trigger\.connector$/, /\]\.(connection|runsOn)$/];

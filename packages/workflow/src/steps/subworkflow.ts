@@ -16,6 +16,7 @@ export const subworkflow: StepKind = {
   literalKeys: ['workflowId', 'version', 'wait'],
   branches: [],
   isOutput: true,
+  actsFirst: true,
   wait: ({ config }) => {
     const waits = !isRecord(config) || config.wait !== false;
     return waits ? { ok: true, for: 'subworkflow', dueAt: null } : { ok: true, for: null };

@@ -2,6 +2,13 @@ import { z } from 'zod';
 import type { TriggerKind } from './kind.ts';
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+
+/** The methods an address takes; `POST` alone where nothing is said. */
+export const WebhookMethods = z
+  .array(z.enum(METHODS))
+  .min(1)
+  .max(METHODS.length)
+  .refine((methods) => new Set(methods).size === methods.length, { message: 'Name each method once.' });
 /** How old or how far ahead a signed time may be, in seconds; 300 unless said otherwise. */
 const toleranceSec = z.int().min(1).max(86_400).optional();
 /** RFC 9110, section 5.6.2. */
@@ -21,12 +28,7 @@ const Signature = z.discriminatedUnion('scheme', [
 ]);
 
 const Config = z.strictObject({
-  methods: z
-    .array(z.enum(METHODS))
-    .min(1)
-    .max(METHODS.length)
-    .refine((methods) => new Set(methods).size === methods.length, { message: 'Name each method once.' })
-    .optional(),
+  methods: WebhookMethods.optional(),
   /** Whether the sender hears at once that the request is stored, or waits for what the run answers. */
   reply: z.enum(['accepted', 'result']).optional(),
   signature: Signature.optional(),

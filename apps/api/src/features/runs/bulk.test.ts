@@ -1,22 +1,20 @@
-import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import type { Database } from '@millrace/db/connect';
 import { type ClaimedRun, claimRun, recordRun } from '@millrace/db/run-ownership';
 import { withOrg } from '@millrace/db/tenant';
-import { startTestRedis, type TestRedis } from '@millrace/queue/testing';
+import type { TestRedis } from '@millrace/queue/testing';
 import { type BulkResult, cancelRuns, retryRuns } from '@millrace/shared/contracts/bulk-runs';
 import { cancelRun, createRun, retryRun } from '@millrace/shared/contracts/runs';
 import * as workflows from '@millrace/shared/contracts/workflows';
 import { newId } from '@millrace/shared/ids';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { call, createOrg, openTestApi, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
+import { call, createOrg, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
+import { flowOf, openRunScene, publishFlow, type RunScene } from './testing.ts';
 
-const DSL = {
-  version: 'v2',
-  trigger: { type: 'trigger.manual' },
-  nodes: ['one', 'two'].map((id) => ({ id, type: 'transform', config: { value: 1 } })),
-};
+const DSL = flowOf('one', 'two');
 const STATE = { format: 1, status: 'failed', steps: { one: { status: 'succeeded', attempt: 1 } }, edges: [] };
 
+let scene: RunScene;
 let api: TestApi;
 let redis: TestRedis;
 let worker: Database;
@@ -26,32 +24,17 @@ let orgId: string;
 let workflowId: string;
 
 beforeAll(async () => {
-  redis = await startTestRedis();
-  api = await openTestApi({ REDIS_URL: redis.url });
-  worker = connectDatabase({ url: api.workerUrl, poolSize: 2, applicationName: 'a-worker', onError: () => {} });
-  admin = new pg.Client({ connectionString: api.adminUrl });
-  await admin.connect();
-  owner = await signUpUser(api);
+  scene = await openRunScene();
+  ({ api, redis, worker, admin, owner } = scene);
 });
-afterAll(async () => {
-  await admin.end();
-  await closeDatabase(worker);
-  await api.close();
-  await redis.stop();
-});
+afterAll(() => scene.close());
 
 beforeEach(async () => {
   orgId = await createOrg(api, owner);
-  workflowId = await publishFlow(orgId, 'Orders');
+  workflowId = await publish(orgId, 'Orders');
 });
 
-async function publishFlow(org: string, name: string, dsl: object = DSL): Promise<string> {
-  const input = { params: { orgId: org }, token: owner.token };
-  const { body } = await call(api, workflows.createWorkflow, { ...input, body: { name, dsl } });
-  const params = { orgId: org, workflowId: body.workflow.id };
-  expect((await call(api, workflows.publishWorkflow, { ...input, params })).status).toBe(200);
-  return body.workflow.id;
-}
+const publish = (org: string, name: string, dsl: object = DSL) => publishFlow({ ...scene, orgId: org }, dsl, name);
 
 /** Rows as a worker leaves them behind. */
 async function seed(count: number, status: string, of = { orgId, workflowId }): Promise<string[]> {
@@ -112,7 +95,7 @@ describe('POST /v1/orgs/:orgId/runs/cancel', () => {
     await seed(50, 'waiting');
     await seed(3, 'succeeded');
     const otherOrg = await createOrg(api, owner);
-    await seed(5, 'queued', { orgId: otherOrg, workflowId: await publishFlow(otherOrg, 'Orders') });
+    await seed(5, 'queued', { orgId: otherOrg, workflowId: await publish(otherOrg, 'Orders') });
     expect((await send(cancelRuns, { filter: {}, dryRun: true })).body).toEqual({ ...NOTHING, matched: 2_000 });
     const answers = await sendAll(cancelRuns, { filter: {} });
     expect(answers.length).toBeGreaterThan(1);
@@ -136,7 +119,7 @@ describe('POST /v1/orgs/:orgId/runs/cancel', () => {
   });
 
   it('keeps to the filter and to its limit, newest first, and goes on behind the cursor', async () => {
-    const other = await publishFlow(orgId, 'Invoices');
+    const other = await publish(orgId, 'Invoices');
     const [queued, waiting] = [await seed(3, 'queued'), await seed(2, 'waiting')];
     await seed(2, 'queued', { orgId, workflowId: other });
     const first = await send(cancelRuns, { filter: { search: 'order', status: 'queued' }, limit: 2 });
@@ -234,11 +217,11 @@ describe('POST /v1/orgs/:orgId/runs/retry', () => {
 
   it('says by reason what it left alone, and retries the others', async () => {
     const inputSchema = { type: 'object', required: ['m'] };
-    const picky = await publishFlow(orgId, 'Picky', {
+    const picky = await publish(orgId, 'Picky', {
       ...DSL,
       trigger: { type: 'trigger.manual', config: { inputSchema } },
     });
-    const disabled = await publishFlow(orgId, 'Disabled');
+    const disabled = await publish(orgId, 'Disabled');
     await seed(2, 'failed', { orgId, workflowId: picky });
     await seed(3, 'cancelled', { orgId, workflowId: disabled });
     await seed(4, 'failed');

@@ -5,6 +5,7 @@ import { withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { workflowRunCancelled } from '@millrace/shared/events';
 import type { OrgContext } from '../../context.ts';
+import { settleFamily } from './family.ts';
 import { findRun } from './queries.ts';
 import { toRun } from './rows.ts';
 
@@ -49,6 +50,8 @@ export async function tellCancel({ deps, orgId, log }: OrgContext, outcome: Canc
     const ageMs = finishedAt - row.createdAt.getTime();
     workflowRunCancelled(log, { orgId, workflowId, runId, attemptCount, durationMs, ageMs });
   }
+  // The runs that it waited for go with it.
+  if (outcome === 'cancelled') await settleFamily(deps, { orgId, runId });
   // Without Redis the owner hears of it by its next heartbeat.
   if (outcome === 'signalled') await deps.queue.ringOwner(runId).catch(() => {});
 }

@@ -1,10 +1,11 @@
-import { startTestRedis, type TestRedis } from '@millrace/queue/testing';
+import type { TestRedis } from '@millrace/queue/testing';
 import { cancelRun, createRun, getRun, retryRun } from '@millrace/shared/contracts/runs';
 import * as workflows from '@millrace/shared/contracts/workflows';
 import { newId } from '@millrace/shared/ids';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { call, createOrg, openTestApi, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
+import { call, type TestApi, type TestUser } from '../../testing.ts';
+import { openRunScene, publishFlow, type RunScene } from './testing.ts';
 
 /** What the API accepts; that finished steps are not done again is shown with real workers in tests/retry.test.ts. */
 
@@ -15,6 +16,7 @@ const dslOf = (attempts: number, trigger: object = {}) => ({
   nodes: [{ id: 'one', type: 'transform', config: { value: 1 }, retry: { maxAttempts: attempts, backoffMs: 10 } }],
 });
 
+let scene: RunScene;
 let api: TestApi;
 let redis: TestRedis;
 let admin: pg.Client;
@@ -23,22 +25,11 @@ let orgId: string;
 let workflowId: string;
 
 beforeAll(async () => {
-  redis = await startTestRedis();
-  api = await openTestApi({ REDIS_URL: redis.url });
-  admin = new pg.Client({ connectionString: api.adminUrl });
-  await admin.connect();
-  owner = await signUpUser(api);
-  orgId = await createOrg(api, owner);
-  const body = { name: 'Flow', dsl: dslOf(4) };
-  workflowId = (await call(api, workflows.createWorkflow, { params: { orgId }, token: owner.token, body })).body
-    .workflow.id;
-  await call(api, workflows.publishWorkflow, of());
+  scene = await openRunScene();
+  ({ api, redis, admin, owner, orgId } = scene);
+  workflowId = await publishFlow(scene, dslOf(4));
 });
-afterAll(async () => {
-  await admin.end();
-  await api.close();
-  await redis.stop();
-});
+afterAll(() => scene.close());
 
 const of = (runId?: string) => ({ params: { orgId, workflowId, ...(runId && { runId }) }, token: owner.token });
 

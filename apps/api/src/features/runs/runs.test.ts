@@ -1,10 +1,11 @@
-import { startTestRedis, type TestRedis } from '@millrace/queue/testing';
+import type { TestRedis } from '@millrace/queue/testing';
 import { createRun, getRun, listRuns, listWorkflowRuns } from '@millrace/shared/contracts/runs';
 import * as workflows from '@millrace/shared/contracts/workflows';
 import { newId } from '@millrace/shared/ids';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { call, createOrg, openTestApi, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
+import { call, type TestApi, type TestUser } from '../../testing.ts';
+import { openRunScene, publishFlow, type RunScene } from './testing.ts';
 
 const DSL = {
   version: 'v2',
@@ -12,6 +13,7 @@ const DSL = {
   nodes: [{ id: 'one', type: 'transform', config: { value: 1 }, retry: { maxAttempts: 7, backoffMs: 10 } }],
 };
 
+let scene: RunScene;
 let api: TestApi;
 let redis: TestRedis;
 let admin: pg.Client;
@@ -20,20 +22,11 @@ let orgId: string;
 let workflowId: string;
 
 beforeAll(async () => {
-  redis = await startTestRedis();
-  api = await openTestApi({ REDIS_URL: redis.url });
-  admin = new pg.Client({ connectionString: api.adminUrl });
-  await admin.connect();
-  owner = await signUpUser(api);
-  orgId = await createOrg(api, owner);
-  workflowId = await createWorkflow();
-  await call(api, workflows.publishWorkflow, as(workflowId));
+  scene = await openRunScene();
+  ({ api, redis, admin, owner, orgId } = scene);
+  workflowId = await publishFlow(scene, DSL);
 });
-afterAll(async () => {
-  await admin.end();
-  await api.close();
-  await redis.stop();
-});
+afterAll(() => scene.close());
 
 const as = (id: string) => ({ params: { orgId, workflowId: id }, token: owner.token });
 

@@ -1,19 +1,14 @@
-import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import type { Database } from '@millrace/db/connect';
 import { claimRun, recordRun } from '@millrace/db/run-ownership';
 import { consumeRuns } from '@millrace/queue/consumer';
-import { eventually, startTestRedis, type TestRedis } from '@millrace/queue/testing';
+import { eventually, type TestRedis } from '@millrace/queue/testing';
 import { cancelRun, createRun, getRunStanding } from '@millrace/shared/contracts/runs';
-import * as workflows from '@millrace/shared/contracts/workflows';
 import { newId } from '@millrace/shared/ids';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { call, createOrg, openTestApi, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
+import { call, createOrg, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
+import { flowOf, openRunScene, publishFlow, type RunScene } from './testing.ts';
 
-const DSL = {
-  version: 'v2',
-  trigger: { type: 'trigger.manual' },
-  nodes: ['one', 'two'].map((id) => ({ id, type: 'transform', config: { value: 1 } })),
-};
-
+let scene: RunScene;
 let api: TestApi;
 let redis: TestRedis;
 let worker: Database;
@@ -23,21 +18,11 @@ let workflowId: string;
 let runId: string;
 
 beforeAll(async () => {
-  redis = await startTestRedis();
-  api = await openTestApi({ REDIS_URL: redis.url });
-  worker = connectDatabase({ url: api.workerUrl, poolSize: 2, applicationName: 'a-worker', onError: () => {} });
-  owner = await signUpUser(api);
-  orgId = await createOrg(api, owner);
-  const body = { name: 'Flow', dsl: DSL };
-  const created = await call(api, workflows.createWorkflow, { params: { orgId }, token: owner.token, body });
-  workflowId = created.body.workflow.id;
-  await call(api, workflows.publishWorkflow, { params: { orgId, workflowId }, token: owner.token });
+  scene = await openRunScene();
+  ({ api, redis, worker, owner, orgId } = scene);
+  workflowId = await publishFlow(scene, flowOf('one', 'two'));
 });
-afterAll(async () => {
-  await closeDatabase(worker);
-  await api.close();
-  await redis.stop();
-});
+afterAll(() => scene.close());
 
 beforeEach(async () => {
   const started = await call(api, createRun, { params: { orgId, workflowId }, token: owner.token });

@@ -9,6 +9,7 @@ import { auditChange } from '../audit/service.ts';
 import { writeHook } from '../hooks/rows.ts';
 import { isWorkflow, lockWorkflow, readWorkflow } from './rows.ts';
 import { keepSchedule } from './schedule.ts';
+import { findSubworkflowProblems } from './subworkflows.ts';
 
 /** Checks the draft and freezes it as the next version. Throws 422 with every problem and its path. */
 export async function publishWorkflow(context: OrgContext, workflowId: string, note: string | undefined) {
@@ -17,6 +18,8 @@ export async function publishWorkflow(context: OrgContext, workflowId: string, n
     const checked = validateDefinition(draft.draftDefinition);
     if (!checked.ok) throw new AppError('WORKFLOW_INVALID', undefined, { details: checked.problems });
     const version = draft.version + 1;
+    const problems = await findSubworkflowProblems(tx, { workflowId, version }, checked.definition);
+    if (problems.length > 0) throw new AppError('WORKFLOW_INVALID', undefined, { details: problems });
     await tx.insert(workflowVersions).values({
       orgId: tx.orgId,
       workflowId,

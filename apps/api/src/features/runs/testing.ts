@@ -1,0 +1,57 @@
+import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import { startTestRedis, type TestRedis } from '@millrace/queue/testing';
+import { createWorkflow, publishWorkflow } from '@millrace/shared/contracts/workflows';
+import pg from 'pg';
+import { call, createOrg, openTestApi, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
+
+/** The API on a Redis of its own, which a test may break, and an organization with its owner. */
+export interface RunScene {
+  api: TestApi;
+  redis: TestRedis;
+  /** As the superuser. */
+  admin: pg.Client;
+  /** With the login of workers. */
+  worker: Database;
+  owner: TestUser;
+  orgId: string;
+  close(): Promise<void>;
+}
+
+export async function openRunScene(): Promise<RunScene> {
+  const redis = await startTestRedis();
+  const api = await openTestApi({ REDIS_URL: redis.url });
+  const admin = new pg.Client({ connectionString: api.adminUrl });
+  await admin.connect();
+  const worker = connectDatabase({ url: api.workerUrl, poolSize: 2, applicationName: 'a-worker', onError: () => {} });
+  const owner = await signUpUser(api);
+  const orgId = await createOrg(api, owner);
+  return {
+    ...{ api, redis, admin, worker, owner, orgId },
+    close: async () => {
+      await admin.end();
+      await closeDatabase(worker);
+      await api.close();
+      await redis.stop();
+    },
+  };
+}
+
+/** A document of pure steps with these ids, one after another. */
+export function flowOf(...ids: string[]) {
+  const nodes = ids.map((id) => ({ id, type: 'transform', config: { value: 1 } }));
+  return { version: 'v2', trigger: { type: 'trigger.manual' }, nodes };
+}
+
+/** Creates and publishes a workflow; answers its id. */
+export async function publishFlow(
+  { api, owner, orgId }: Pick<RunScene, 'api' | 'owner' | 'orgId'>,
+  dsl: object,
+  name = 'Flow',
+): Promise<string> {
+  const input = { params: { orgId }, token: owner.token };
+  const { body } = await call(api, createWorkflow, { ...input, body: { name, dsl } });
+  const params = { orgId, workflowId: body.workflow.id };
+  const { status, text } = await call(api, publishWorkflow, { ...input, params });
+  if (status !== 200) throw new Error(`publishing answered ${status}: ${text}`);
+  return params.workflowId;
+}
