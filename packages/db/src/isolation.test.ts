@@ -98,6 +98,16 @@ async function isAllowed(login: string, table: string, verb: string): Promise<bo
   return rows[0]?.allowed ?? false;
 }
 
+/** All but those that the database makes of others. */
+async function writtenColumns(table: string): Promise<string> {
+  const { rows } = await admin.query<{ columns: string }>(
+    `SELECT string_agg(quote_ident(attname), ', ') AS columns FROM pg_attribute
+     WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`,
+    [`app.${table}`],
+  );
+  return rows[0]?.columns ?? '';
+}
+
 /** The statement that would touch the other organization's row if anything let it. */
 async function attack(login: string, table: string, verb: string): Promise<{ text: string; values: unknown[] }> {
   const where = `WHERE ${orgColumn(table)} = $1`;
@@ -106,8 +116,9 @@ async function attack(login: string, table: string, verb: string): Promise<{ tex
   if (verb === 'insert') {
     const { rows } = await admin.query(`SELECT to_jsonb(t) AS row FROM app.${table} t ${where}`, [theirs.orgId]);
     expect(rows.length, `${table} must be seeded`).toBeGreaterThan(0);
+    const columns = await writtenColumns(table);
     return {
-      text: `INSERT INTO app.${table} SELECT * FROM jsonb_populate_record(NULL::app.${table}, $1)`,
+      text: `INSERT INTO app.${table} (${columns}) SELECT ${columns} FROM jsonb_populate_record(NULL::app.${table}, $1)`,
       values: [rows[0].row],
     };
   }
