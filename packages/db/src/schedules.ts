@@ -1,3 +1,4 @@
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import { dueTicks, nextTicks, type Schedule } from '@millrace/workflow/triggers/cron';
 import { and, asc, eq, lte, type SQL, sql } from 'drizzle-orm';
@@ -91,6 +92,7 @@ export async function fireSchedules(db: Database, orgId: string): Promise<FiredS
   return withOrg(db, orgId, async (tx) => {
     const firings = takeSome((await lockDue(tx)).map(judge));
     const newRuns = firings.flatMap((firing) => firing.runs);
+    if (newRuns.length > 0) failPoint('schedule.claimed-before-run');
     const runs = await insertRuns(tx, newRuns);
     await moveOn(tx, firings);
     return {

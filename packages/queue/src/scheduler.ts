@@ -1,3 +1,4 @@
+import { failPoint } from '@millrace/shared/fail-points';
 import type { RunWake } from './jobs.ts';
 
 /** Organizations that get a turn in one pass: bounded work, so that `stop` is heard and waking is not put off. */
@@ -94,6 +95,7 @@ function createPass(options: SchedulerOptions, isRunning: () => boolean): () => 
 async function takeTurn(options: SchedulerOptions, orgId: string, waking: Promise<void>[]): Promise<number> {
   try {
     const { runs, handledCount } = await options.fireSchedules(orgId);
+    if (runs.length > 0) failPoint('schedule.fired-before-wake');
     if (runs.length > 0) waking.push(wakeAll(options, runs));
     return handledCount;
   } catch (error) {

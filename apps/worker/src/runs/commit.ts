@@ -1,4 +1,5 @@
 import { type RunRecord, recordRun, type StepRecord } from '@millrace/db/run-ownership';
+import { failPoint } from '@millrace/shared/fail-points';
 import { countAttempts, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded, type RunState } from '@millrace/workflow/state';
 import { startWaiting } from './attempts.ts';
@@ -76,6 +77,7 @@ async function write(run: Execution, change: Write): Promise<void> {
     ...{ orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS, state, attemptCount: run.attemptCount },
     ...change,
   };
+  failPoint(hasEnded(state) ? 'run.before-last-record' : 'run.before-record');
   if (record.release) lease.letGo();
   const hasUnread = await persist(lease, async (mayHaveHappened) => {
     const sentAt = performance.now();
@@ -89,6 +91,7 @@ async function write(run: Execution, change: Write): Promise<void> {
     lease.renewed(sentAt);
     return outcome === 'unread';
   });
+  failPoint('run.after-record');
   run.isGivenUp = record.release && !hasUnread;
   if (run.isGivenUp) return;
   lease.hold();

@@ -5,6 +5,7 @@ import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { dependencyFailed, hookRefused, queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import type { WorkflowDefinition } from '@millrace/workflow/definition';
 import type { WebhookTrigger } from '@millrace/workflow/triggers/webhook';
@@ -71,6 +72,7 @@ export async function receiveHook(
     const maxAttempts = await maxAttemptsOf(tx, workflowId, version, deps.config);
     return storeDelivery(tx, { ...delivery, maxAttempts });
   });
+  failPoint('hook.stored-before-run');
   if (stored.isNew) await startRunOf(context, orgId, stored.id);
   return { deliveryId: stored.id };
 }
@@ -101,6 +103,7 @@ async function startRunOf(context: PublicContext, orgId: string, deliveryId: str
     return null;
   });
   if (!run) return;
+  failPoint('hook.run-made-before-wake');
   const told = { requestId, userId: null, ...run };
   await deps.queue.wakeRun({ orgId, runId: run.runId, traceparent }).catch((error: unknown) => {
     queueUnavailable(log, { ...told, error: messageOf(error) });

@@ -2,6 +2,7 @@ import { cancelRun as cancelInDatabase } from '@millrace/db/run-signals';
 import { withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { workflowRunCancelled } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import type { OrgContext } from '../../context.ts';
 import { findRun } from './queries.ts';
 import { toRun } from './rows.ts';
@@ -18,6 +19,7 @@ export async function cancelRun(context: OrgContext, workflowId: string, runId: 
     const cancelled = await cancelInDatabase(tx, runId, { type: 'run.cancel_requested', by: userId });
     return { outcome: cancelled, row: await findRun(tx, workflowId, runId) };
   });
+  failPoint('run.cancelled-before-ring');
   if (outcome === 'ended' && row.status !== 'cancelled') {
     throw new AppError(
       'CONFLICT',

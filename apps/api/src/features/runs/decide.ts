@@ -2,6 +2,7 @@ import { signalRun } from '@millrace/db/run-signals';
 import { workflowRunSteps } from '@millrace/db/schema/runs';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
+import { failPoint } from '@millrace/shared/fail-points';
 import { isAtLeast, RoleKey } from '@millrace/shared/permissions';
 import { and, eq } from 'drizzle-orm';
 import { z } from 'zod';
@@ -36,6 +37,7 @@ export async function decideStep(
     if (!(await signalRun(tx, runId, { type: 'decide', stepKey: stepId, payload }))) throw notWaiting();
     return stored;
   });
+  failPoint('run.decided-before-wake');
   await wakeForSignal(deps, { orgId, runId, traceparent });
   return { run: toRun(run) };
 }

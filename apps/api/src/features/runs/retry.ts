@@ -2,6 +2,7 @@ import { copySteps, insertQueuedRun, type Run as RunRow } from '@millrace/db/run
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
 import type { RunState } from '@millrace/workflow/state';
@@ -37,7 +38,9 @@ export async function retryRun(
       await keepAnswer(context, tx, { run: stored });
       return stored;
     });
-  return announceRun(context, await storeSurely(context, { workflowId, runId: id }, store));
+  const run = await storeSurely(context, { workflowId, runId: id }, store);
+  failPoint('run.retried-before-wake');
+  return announceRun(context, run);
 }
 
 /** The published version. Throws 404 without such a workflow and 409 while it is not to be run. */
