@@ -88,7 +88,9 @@ export async function replace<P extends Program>(
     place.killedAt.push(Date.now());
   }
   const ending = program.kill(signal).then((code) => {
-    if (signal === 'SIGTERM' && code !== 0) chaos.complaints.push(`${place.role} ended with ${code} when told to stop`);
+    if (signal === 'SIGKILL' || code === 0) return;
+    const reason = program.events.findLast(({ event }) => event === 'program_failed')?.error;
+    chaos.complaints.push(`${place.role} ended with ${code} when told to stop: ${reason}`);
   });
   if (signal === 'SIGKILL') await ending;
   if (signal === 'SIGTERM') place.program = null;

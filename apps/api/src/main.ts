@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { settleStuckChildEvents } from '@millrace/db/child-runs';
 import { assertRestrictedRole } from '@millrace/db/connect';
 import { makeStuckHookRuns } from '@millrace/db/hooks';
@@ -12,6 +13,7 @@ import {
   runsSwept,
   workflowRunEnqueued,
 } from '@millrace/shared/events';
+import { armFailPoint } from '@millrace/shared/fail-points';
 import { createLog } from '@millrace/shared/log';
 import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
 import { buildApp } from './app.ts';
@@ -22,6 +24,7 @@ import { tellSettled } from './features/runs/family.ts';
 const PROGRAM = 'api';
 /** After SIGTERM: a database or a client that does not answer may not keep the program from ending. */
 const END_MS = 19_000;
+const QUEUE_WAIT_MS = 1_000;
 
 const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
 
@@ -33,6 +36,7 @@ try {
 
 async function start(): Promise<void> {
   const config = parseConfig(ApiConfig, process.env);
+  armFailPoint(config.FAIL_POINT);
   const deps = await openDeps(config, log);
   await assertRestrictedRole(deps.db);
   const app = await buildApp(deps);
@@ -56,6 +60,7 @@ async function start(): Promise<void> {
   deps.runPurger.start();
   deps.scheduler.start();
   const metrics = await serveMetrics(config, deps);
+  await untilQueueIsReady(deps);
   await app.listen({ host: config.API_HOST, port: config.API_PORT });
   const address = app.server.address();
   const port = typeof address === 'object' ? address?.port : undefined;
@@ -89,6 +94,12 @@ function endOnSignal(end: () => Promise<void>): void {
 function failWith(error: unknown): 1 {
   programFailed(log, { error: error instanceof Error ? error.message : String(error) });
   return 1;
+}
+
+/** Whoever asks for a run right after the start is not refused for want of a connection. Without Redis it starts all the same. */
+async function untilQueueIsReady({ queue }: Deps): Promise<void> {
+  const deadline = performance.now() + QUEUE_WAIT_MS;
+  while (performance.now() < deadline && !(await queue.isReady())) await pause(10);
 }
 
 async function serveMetrics(config: ApiConfig, { db, queue }: Deps): Promise<MetricsServer | undefined> {

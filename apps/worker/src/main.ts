@@ -19,6 +19,7 @@ import {
   runsSwept,
   workflowRunEnqueued,
 } from '@millrace/shared/events';
+import { armFailPoint } from '@millrace/shared/fail-points';
 import { createLog } from '@millrace/shared/log';
 import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
@@ -43,6 +44,7 @@ try {
 
 async function start(): Promise<void> {
   const config = parseConfig(WorkerConfig, process.env);
+  armFailPoint(config.FAIL_POINT);
   const draining = new AbortController();
   const stopping = new AbortController();
   const deps = await openDeps(config, log, { draining: draining.signal, stopping: stopping.signal });

@@ -12,6 +12,8 @@ export type ActionCall = {
   timeoutMs?: number;
   /** Aborts when the run is cancelled. */
   signal?: AbortSignal;
+  /** See HttpRequest: false from the moment on at which somebody else may make this attempt. */
+  maySend?: () => boolean;
 };
 
 export type ActionFailure = {
@@ -35,7 +37,8 @@ export async function runAction(action: Action, call: ActionCall): Promise<Actio
   const timeoutMs = call.timeoutMs ?? action.timeoutMs;
   const { signal, close } = openDeadline(timeoutMs, call.signal);
   // Every request of the action ends with the attempt, whatever the action passes on.
-  const http: HttpClient = (request) => call.http({ timeoutMs, ...request, signal });
+  const http: HttpClient = (request) =>
+    call.http({ timeoutMs, ...request, ...(call.maySend && { maySend: call.maySend }), signal });
   try {
     signal.throwIfAborted();
     const running = action.run({ input: input.data, http, signal, idempotencyKey: call.idempotencyKey });

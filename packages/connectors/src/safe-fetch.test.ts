@@ -45,6 +45,22 @@ function clientFor(...servers: TestServer[]) {
 
 const textOf = (body: Uint8Array) => new TextDecoder().decode(body);
 
+test('a request that may no longer be sent once its connection stands is not sent', async () => {
+  let requests = 0;
+  const server = await serve((_request, response) => {
+    requests += 1;
+    response.end('ok');
+  });
+  const http = clientFor(server);
+  const url = `http://127.0.0.1:${server.port}/`;
+  const asked: string[] = [];
+  const refusing = http({ method: 'POST', url, body: 'x', maySend: () => asked.push('refused') < 0 });
+  expect(await actionErrorOf(refusing)).toMatchObject({ code: 'ABORTED', retryable: false });
+  expect([attempts, requests, asked]).toEqual([1, 0, ['refused']]);
+  const { status } = await http({ method: 'POST', url, body: 'x', maySend: () => asked.push('allowed') > 0 });
+  expect([status, requests]).toEqual([200, 1]);
+});
+
 describe('an address inside is refused without any connection', () => {
   let victim: TestServer;
   beforeAll(async () => {

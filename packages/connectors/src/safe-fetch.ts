@@ -60,6 +60,7 @@ type Hop = {
   headers: Record<string, string>;
   body: string | Uint8Array | null;
   discardBody: boolean;
+  maySend: () => boolean;
 };
 type HopAnswer = { response: HttpResponse } | { location: string; status: number };
 
@@ -71,6 +72,7 @@ function firstHop(request: HttpRequest): Hop {
     headers: { ...defaults, ...checkHeaders(request.headers ?? {}) },
     body: request.body ?? null,
     discardBody: request.discardBody ?? false,
+    maySend: request.maySend ?? (() => true),
   };
 }
 
@@ -129,6 +131,10 @@ async function send(hop: Hop, policy: EgressPolicy, signal: AbortSignal): Promis
       headersTimeout: 0,
       connect: { lookup: lookupPinned(addresses), timeout: CONNECT_TIMEOUT_MS },
     });
+    // Before the request is written: a process that was frozen until now may have lost the right to send it.
+    client.once('connect', () => {
+      if (!hop.maySend()) void client.destroy(notSent());
+    });
     try {
       return await exchange(client, hop, signal);
     } finally {
@@ -137,6 +143,10 @@ async function send(hop: Hop, policy: EgressPolicy, signal: AbortSignal): Promis
   } catch (error) {
     throw toActionError(signal.aborted ? signal.reason : error, hop.url.host);
   }
+}
+
+function notSent(): ActionError {
+  return new ActionError('ABORTED', 'The step was stopped before it sent anything.');
 }
 
 /** Answers every question with the addresses that were checked. Literals never ask; `resolveAllowed` has checked those. */

@@ -42,6 +42,8 @@ export type HttpRequest = {
   /** For the whole exchange, redirects and body included. Default 30 s. */
   timeoutMs?: number;
   signal?: AbortSignal;
+  /** Asked once the connection stands and nothing was sent: false sends nothing, and fails as ABORTED. */
+  maySend?: () => boolean;
   /** The caller wants the status and headers: the body is left unread, however large, and answered as empty. */
   discardBody?: true;
 };

@@ -1,3 +1,4 @@
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import { dueTicks, nextTicks, type Schedule } from '@millrace/workflow/triggers/cron';
 import { and, asc, eq, lte, type SQL, sql } from 'drizzle-orm';
@@ -103,6 +104,7 @@ export async function fireSchedules(db: Database, orgId: string): Promise<FiredS
   const queue = await readQueueState(db, orgId);
   return withOrg(db, orgId, async (tx) => {
     const firings = takeSome((await lockDue(tx)).map(judge));
+    if (firings.some(({ runs }) => runs.length > 0)) failPoint('schedule.claimed-before-run');
     const stored = await insertRuns(tx, await placeRuns(tx, firings, db, queue));
     const [refused, runs] = [stored.filter(isRefused), stored.filter((run) => !isRefused(run))];
     await moveOn(tx, firings);

@@ -5,6 +5,7 @@ import {
   queueUnavailable,
   tellFiredSchedules,
 } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import type { RunWake } from './jobs.ts';
 
 /** Organizations that get a turn in one pass: bounded work, so that `stop` is heard and waking is not put off. */
@@ -101,6 +102,7 @@ async function takeTurn(options: SchedulerOptions, orgId: string, waking: Promis
     const fired = await options.fireSchedules(orgId);
     tellFiredSchedules(options.log, fired);
     const awake = fired.runs.filter(({ isHeld }) => !isHeld);
+    if (awake.length > 0) failPoint('schedule.fired-before-wake');
     if (awake.length > 0) waking.push(wakeAll(options, awake));
     const { handledCount } = fired;
     return handledCount;

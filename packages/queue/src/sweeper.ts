@@ -1,3 +1,4 @@
+import { failPoint } from '@millrace/shared/fail-points';
 import type { RunWake } from './jobs.ts';
 
 /** How many runs one sweep wakes at most: bounded work, so that a large backlog cannot hold the loop. */
@@ -62,6 +63,7 @@ async function sweepOnce({ isQueueReady, findStuckRuns, wakeRun, onSwept, onErro
   try {
     if (!(await isQueueReady())) return;
     const runs = await findStuckRuns(BATCH);
+    if (runs.length > 0) failPoint('sweep.found-before-wake');
     for (const run of runs) await wakeRun(run);
     if (runs.length > 0) onSwept(runs.length);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { problemOfFailPoint } from './fail-points.ts';
 
 /** Raised at start with every bad variable in one message, so that a person fixes all of them at once. */
 export class ConfigError extends Error {
@@ -84,7 +85,26 @@ const Common = {
   METRICS_HOST: z.string().default('127.0.0.1'),
   API_METRICS_PORT: Port.optional(),
   WORKER_METRICS_PORT: Port.optional(),
+  /** For tests: where the program kills itself, see fail-points.ts. */
+  FAIL_POINT: z
+    .string()
+    .superRefine((value, context) => {
+      const message = problemOfFailPoint(value);
+      if (message !== null) context.addIssue({ code: 'custom', message });
+    })
+    .optional(),
 };
+
+/** Also while other variables are bad, so that one start names everything. */
+const FAIL_POINT_RULE = {
+  path: ['FAIL_POINT'],
+  message: 'is for tests only: production refuses it',
+  when: () => true,
+};
+
+function isSafe(config: { NODE_ENV?: string; FAIL_POINT?: string | undefined }): boolean {
+  return config.NODE_ENV !== 'production' || config.FAIL_POINT === undefined;
+}
 
 /** `TRUST_PROXY`: how many proxies stand in front (1..8), or the networks they live in; unset: none is believed. */
 const TrustProxy = z
@@ -165,6 +185,7 @@ export const ApiConfig = z
     ORG_CONTEXT_ENFORCEMENT: z.enum(['warn', 'strict']).default('strict'),
     ORG_CONTEXT_ENFORCEMENT_ACK: z.literal('1').optional(),
   })
+  .refine(isSafe, FAIL_POINT_RULE)
   .refine((config) => !isUnacknowledgedWarn(config), {
     path: ['ORG_CONTEXT_ENFORCEMENT'],
     message: 'warn needs ORG_CONTEXT_ENFORCEMENT_ACK=1 in production',
@@ -206,17 +227,19 @@ function isUnacknowledgedWarn(config: {
   return config.NODE_ENV === 'production' && isWarn;
 }
 
-export const WorkerConfig = z.object({
-  ...Common,
-  /** Better not known to a worker, which only needs RESUME_TOKEN_KEY. */
-  AUTH_TOKEN_SECRET: SecretText.optional(),
-  WORKER_DATABASE_URL: PostgresUrl,
-  WORKFLOW_QUEUE_CONCURRENCY: wholeNumber(1, 500).default(50),
-  WORKFLOW_STEP_CONCURRENCY: wholeNumber(1, 10_000).default(500),
-  EGRESS_ALLOW_CIDRS: z.string().default(''),
-  // Where the platform itself listens: steps may never reach it, whatever EGRESS_ALLOW_CIDRS says.
-  API_HOST: z.string().default('127.0.0.1'),
-  API_PORT: Port.default(3001),
-  WEB_PORT: Port.default(3000),
-});
+export const WorkerConfig = z
+  .object({
+    ...Common,
+    /** Better not known to a worker, which only needs RESUME_TOKEN_KEY. */
+    AUTH_TOKEN_SECRET: SecretText.optional(),
+    WORKER_DATABASE_URL: PostgresUrl,
+    WORKFLOW_QUEUE_CONCURRENCY: wholeNumber(1, 500).default(50),
+    WORKFLOW_STEP_CONCURRENCY: wholeNumber(1, 10_000).default(500),
+    EGRESS_ALLOW_CIDRS: z.string().default(''),
+    // Where the platform itself listens: steps may never reach it, whatever EGRESS_ALLOW_CIDRS says.
+    API_HOST: z.string().default('127.0.0.1'),
+    API_PORT: Port.default(3001),
+    WEB_PORT: Port.default(3000),
+  })
+  .refine(isSafe, FAIL_POINT_RULE);
 export type WorkerConfig = z.infer<typeof WorkerConfig>;

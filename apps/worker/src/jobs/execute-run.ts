@@ -3,6 +3,7 @@ import { type Claim, claimRun, recordRun } from '@millrace/db/run-ownership';
 import type { WakeOutcome } from '@millrace/queue/consumer';
 import type { RunWake } from '@millrace/queue/jobs';
 import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import { nextDueAt } from '@millrace/workflow/run-status';
 import type { Deps } from '../deps.ts';
@@ -46,6 +47,7 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
     const claim = await claimRun(deps.db, { ...wake, leaseMs: LEASE_MS });
     void wakeAdmitted(deps, wake.orgId, claim.admitted);
     if (claim.status !== 'claimed') return outcomeOf(claim);
+    failPoint('run.claimed-before-act');
     const lease = deps.leases.keep(claim.run, claimedAt);
     const run = traceRun(deps.tracing, claim.run, wake.traceparent);
     try {
@@ -157,6 +159,7 @@ async function execute(deps: Deps, claim: TracedRun, lease: Lease, onProgress = 
 async function afterwards(run: Execution, parting: Parting): Promise<void> {
   const { deps, claim } = run;
   if (parting === 'ended') {
+    failPoint('run.ended-before-job-removed');
     logEnded(deps.log, claim, {
       nowMs: run.clock(),
       attemptCount: run.attemptCount,
@@ -167,6 +170,7 @@ async function afterwards(run: Execution, parting: Parting): Promise<void> {
   }
   noteOutcome(claim, parting === 'paused' ? 'paused' : 'handed_back');
   if (parting === 'handedBack') return await wakeAgain(run, 0);
+  failPoint('run.paused-before-wake');
   logPaused(run);
   const dueAt = nextDueAt(run.state);
   // What is far away, or comes from outside, costs no memory of Redis: the sweeper finds it by its row.

@@ -57,6 +57,7 @@ async function actOnce(run: Execution, stepKey: string, input: Json, signal: Abo
       http: run.deps.http,
       idempotencyKey: `${run.claim.runId}:${stepKey}`,
       signal,
+      maySend: () => run.lease.remainingMs() > 0,
       ...(node.timeoutMs === null ? {} : { timeoutMs: node.timeoutMs }),
     });
     // runAction answers copied JSON.

@@ -1,4 +1,5 @@
 import { type RunRecord, recordRun, type StepRecord } from '@millrace/db/run-ownership';
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import { isLongerThan, type Json } from '@millrace/workflow/json';
 import { countAttempts, runStatus } from '@millrace/workflow/run-status';
@@ -103,6 +104,7 @@ async function write(run: Execution, change: Write): Promise<void> {
     ...{ state, attemptCount: run.attemptCount },
     ...change,
   };
+  failPoint(hasEnded(state) ? 'run.before-last-record' : 'run.before-record');
   if (record.release) lease.letGo();
   const hasUnread = await persist(lease, async () => {
     const sentAt = performance.now();
@@ -114,6 +116,7 @@ async function write(run: Execution, change: Write): Promise<void> {
     lease.renewed(sentAt);
     return outcome === 'unread';
   });
+  failPoint('run.after-record');
   run.isGivenUp = record.release && !hasUnread;
   if (run.isGivenUp) return;
   lease.hold();

@@ -1,3 +1,4 @@
+import { failPoint } from '@millrace/shared/fail-points';
 import type { Effect } from '@millrace/workflow/effects';
 import { locate } from '@millrace/workflow/locate';
 import { resume } from '@millrace/workflow/resume';
@@ -123,6 +124,7 @@ async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Extr
   if (run.attempts.get(stepKey)?.attempt !== attempt) return;
   run.attempts.delete(stepKey);
   run.changes.holdsResult = true;
+  failPoint('step.answered-before-record');
   if (outcome.ok) {
     const { child } = outcome;
     if (child) run.changes.entries.push({ type: 'step.child_started', stepId: stepKey, childRunId: child.runId });

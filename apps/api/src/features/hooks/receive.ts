@@ -8,6 +8,7 @@ import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { dependencyFailed, hookRefused, queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import type { WorkflowDefinition } from '@millrace/workflow/definition';
 import type { WebhookTrigger } from '@millrace/workflow/triggers/webhook';
@@ -80,6 +81,7 @@ export async function receiveHook(
     const { maxAttempts } = await prepareVersion(tx, workflowId, version, deps.config);
     return storeDelivery(tx, { ...delivery, maxAttempts });
   });
+  failPoint('hook.stored-before-run');
   const { isNew, runId } = stored;
   // Before the run begins: it may answer at once.
   const waiting =
@@ -114,6 +116,7 @@ async function startRunOf(context: PublicContext, orgId: string, deliveryId: str
     return null;
   });
   if (!made) return;
+  failPoint('hook.run-made-before-wake');
   const { isHeld, ...run } = made;
   const told = { requestId, userId: null, ...run };
   if (isHeld) return workflowRunEnqueued(log, told);

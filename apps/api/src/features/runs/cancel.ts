@@ -4,6 +4,7 @@ import type { RunStatus } from '@millrace/db/schema/runs';
 import { withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { workflowRunCancelled } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import type { OrgContext } from '../../context.ts';
 import { settleFamily } from './family.ts';
 import { findRun } from './queries.ts';
@@ -21,6 +22,7 @@ export async function cancelRun(context: OrgContext, workflowId: string, runId: 
     const cancelled = await cancelInDatabase(tx, runId, cancelEntry(userId));
     return { outcome: cancelled, row: await findRun(tx, workflowId, runId) };
   });
+  failPoint('run.cancelled-before-ring');
   const problem = refusalToCancel(outcome, row.status);
   if (problem) throw problem;
   await tellCancel(context, outcome, row);

@@ -3,6 +3,7 @@ import { readRunValue } from '@millrace/db/run-values';
 import { workflowRunSteps } from '@millrace/db/schema/runs';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
+import { failPoint } from '@millrace/shared/fail-points';
 import { isAtLeast, RoleKey } from '@millrace/shared/permissions';
 import { and, eq } from 'drizzle-orm';
 import { z } from 'zod';
@@ -43,6 +44,7 @@ export async function decideStep(
     if (!(await signalRun(tx, runId, { type: 'decide', stepKey: stepId, payload }))) throw notWaiting();
     return stored;
   });
+  failPoint('run.decided-before-wake');
   await wakeForSignal(deps, { orgId, runId, traceparent });
   return { run: toRun(run) };
 }

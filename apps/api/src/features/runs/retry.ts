@@ -4,6 +4,7 @@ import { copySteps, insertQueuedRun, type Run as RunRow } from '@millrace/db/run
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import { keptSteps, retryState } from '@millrace/workflow/retry-state';
 import type { RunState } from '@millrace/workflow/state';
@@ -36,7 +37,9 @@ export async function retryRun(
       await keepAnswer(context, tx, { run: stored.run });
       return stored;
     });
-  return announceRun(context, await storeSurely(context, { workflowId, runId: newRunId }, store));
+  const stored = await storeSurely(context, { workflowId, runId: newRunId }, store);
+  failPoint('run.retried-before-wake');
+  return announceRun(context, stored);
 }
 
 /** Stores the new run. `announceRun` after the commit. */

@@ -7,6 +7,7 @@ import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import type { Run } from '@millrace/shared/contracts/runs';
 import { AppError } from '@millrace/shared/errors';
 import { queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
@@ -31,6 +32,7 @@ export async function startRun(context: OrgContext, workflowId: string, input: u
 export async function announceRun(context: OrgContext, { run, isHeld }: StoredRun): Promise<{ run: Run }> {
   const { deps, orgId, userId, requestId, log, traceparent } = context;
   const { id: runId, workflowId } = run;
+  failPoint('run.accepted-before-wake');
   try {
     if (!isHeld) await deps.queue.wakeRun({ orgId, runId, traceparent });
   } catch (error) {
@@ -38,6 +40,7 @@ export async function announceRun(context: OrgContext, { run, isHeld }: StoredRu
     queueUnavailable(log, { requestId, userId, orgId, workflowId, runId, error: reason });
     if (await patiently(() => takeBack(context, runId)).catch(sayUnknown)) throw error;
   }
+  failPoint('run.woken-before-answer');
   workflowRunEnqueued(log, { requestId, userId, orgId, workflowId, runId });
   return { run };
 }
@@ -55,6 +58,7 @@ async function storeRun(
     // An input that does not fit the version seen last may fit a newer one: only the database knows whether there is one.
     const asked = problems.length > 0 ? 0 : version;
     const newRun = { orgId, workflowId, runId, version: asked, maxAttempts, input, userId };
+    failPoint('run.before-accept');
     const answered = await acceptRun(deps.db, { ...newRun, ...(answer && { answer }) });
     if (answered.outcome === 'accepted') return answered;
     if (answered.outcome !== 'version') throw refusal(answered.outcome);
