@@ -96,7 +96,7 @@ it('each claim admits the oldest held run, and names it for a wake-up', async ()
 
 it('a held run cannot be claimed, by whatever wake-up', async () => {
   const ids = await queueRuns(one, WINDOW + 1);
-  expect(await claim(one, ids.at(-1) ?? '')).toMatchObject({ status: 'notDue', nextAttemptAt: null, admitted: [] });
+  expect(await claim(one, ids.at(-1) ?? '')).toMatchObject({ status: 'notDue', dueInMs: null, admitted: [] });
 });
 
 it('nobody overtakes: while runs are held a new one goes behind them, though the window has room', async () => {
