@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { SetupError } from '../services/failure.ts';
+import { type Reservation, reservePort } from '../services/ports.ts';
 import type { WebBuild } from '../web/build.ts';
 import { type Address, chooseAddress } from './addresses.ts';
 import type { StartContext } from './context.ts';
@@ -28,6 +29,8 @@ interface Api {
   url: string;
   port: number;
   web: Address;
+  /** Gives up the web app's port, which is held until then. */
+  releaseWebPort: () => Promise<void>;
   environments: ProgramEnvironments;
 }
 
@@ -46,6 +49,7 @@ export async function launchPrograms(context: StartContext, settings: ProgramSet
 async function launchWeb({ cloneDir, host, progress, supervisor }: StartContext, settings: ProgramSettings, api: Api) {
   const describeBuild = ({ isNew }: WebBuild) => (isNew ? 'Web app built' : 'Web app is built already');
   await progress.stage('Building the web app', () => settings.webBuild, describeBuild);
+  await api.releaseWebPort();
   const start = () => startWeb({ cloneDir, host, env: api.environments.web }, api.web.url);
   const describe = (running: Running) => `Web app on ${api.web.url}, pid ${running.process.pid}`;
   await progress.stage('Web app', () => supervisor.launch('Web', start, start), describe);
@@ -63,9 +67,13 @@ async function launchApi(context: StartContext, settings: ProgramSettings): Prom
     const web = await chooseWebAddress(env);
     const environments = await environmentsFor(context, settings, { address, web });
     const start = () => startApi({ cloneDir, host, env: environments.api }, address.url);
+    let webPort: Reservation | undefined;
     try {
-      return { ...address, web, environments, running: await supervisor.launch('API', start, start) };
+      webPort = await reservePort(web.port, web.host);
+      const running = await supervisor.launch('API', start, start);
+      return { ...address, web, releaseWebPort: webPort.release, environments, running };
     } catch (error) {
+      await webPort?.release();
       // Between choosing a port and listening on it, somebody else may have taken it.
       const lostPort = error instanceof SetupError && error.message.includes('EADDRINUSE');
       if (!lostPort || env.API_PORT || attempt === PORT_ATTEMPTS) throw error;
