@@ -26,12 +26,15 @@ export interface Reservation {
 }
 
 /**
- * Keeps a port from everybody who looks for a free one, until `release`: for a program that starts later under an address
- * that others are told now. Throws SetupError when it was taken meanwhile.
+ * Keeps a port from everybody who looks for a free one, until `release` or until somebody knocks by connecting: for a program
+ * that starts later under an address that others are told now, and knocks when it is about to listen. Throws SetupError when it was taken meanwhile.
  */
 export function reservePort(port: number, host: string): Promise<Reservation> {
   return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
+    const server = createServer((socket) => {
+      socket.destroy();
+      server.close();
+    });
     server.once('error', () => reject(new SetupError(`Port ${port} of ${host} was taken (EADDRINUSE).`)));
     server.listen({ port, host, exclusive: true }, () => {
       server.unref();
