@@ -21,6 +21,21 @@ export default defineConfig({
         },
       },
       {
+        // A real browser over the whole platform: afterwards, and one file at a time, because it is what people wait for.
+        extends: true,
+        test: {
+          name: 'browser',
+          globalSetup: ['tests/global-setup.ts'],
+          include: ['e2e/**/*.test.ts'],
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+          expect: { poll: { timeout: 45_000 } },
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
         // After all others and one file at a time: it takes the whole machine.
         extends: true,
         test: {
@@ -28,7 +43,7 @@ export default defineConfig({
           globalSetup: ['tests/global-setup.ts'],
           include: [chaos],
           maxWorkers: 1,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { livingProcesses } from '../scripts/services/managed-process.ts';
-import { PROGRAM_FLAGS } from '../scripts/start/node-flags.ts';
+import { flagsOf } from '../scripts/start/node-flags.ts';
 import type { Stack } from './stack.ts';
 
 const START_DEADLINE_MS = 60_000;
@@ -38,7 +38,7 @@ function spawnLike(name: 'API' | 'Worker', file: string, settings: Record<string
   const pid = livingProcesses().find((process) => process.name === name)?.pid;
   const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
   const env = Object.fromEntries(entries.map((entry) => entry.split(/=(.*)/s, 2)));
-  return spawn(process.execPath, [...PROGRAM_FLAGS, file], {
+  return spawn(process.execPath, [...flagsOf(name), file], {
     env: { ...env, ...settings },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -9,7 +9,7 @@ import { createTestDatabase, type TestDatabase } from '../packages/db/src/testin
 import { eventually, startTestRedis, type TestRedis } from '../packages/queue/src/testing.ts';
 import { generateSigningKeys } from '../packages/shared/src/tokens.ts';
 import { buildPrograms, buildsFolder } from '../scripts/build/programs.ts';
-import { PROGRAM_FLAGS } from '../scripts/start/node-flags.ts';
+import { flagsOf } from '../scripts/start/node-flags.ts';
 
 const CLONE = dirname(import.meta.dirname);
 
@@ -36,6 +36,8 @@ export interface TestPlatform {
   /** With settings of its own on top of the platform's. */
   startApi(settings?: Record<string, string>): Promise<Api>;
   startWorker(settings?: Record<string, string>): Promise<Program>;
+  /** The web app in front of the API at `apiUrl`; it takes the production build that is there. */
+  startWeb(apiUrl: string, settings?: Record<string, string>): Promise<Api>;
   stop(): Promise<void>;
 }
 
@@ -66,7 +68,7 @@ export async function preparePlatform(
     ...settings,
   };
   const programs: Program[] = [];
-  const start = async (name: 'api' | 'worker', ownSettings: Record<string, string> = {}) => {
+  const start = async (name: ProgramName, ownSettings: Record<string, string> = {}) => {
     const program = await startProgram(name, { ...env, ...ownSettings });
     programs.push(program);
     return program;
@@ -75,11 +77,9 @@ export async function preparePlatform(
     database,
     redis,
     env,
-    async startApi(ownSettings) {
-      const program = await start('api', ownSettings);
-      const started = program.events.find(({ event }) => event === 'program_started');
-      return { ...program, url: `http://127.0.0.1:${started?.detail?.port}` };
-    },
+    startApi: async (ownSettings) => withUrl(await start('api', ownSettings)),
+    startWeb: async (apiUrl, ownSettings) =>
+      withUrl(await start('web', { API_URL: apiUrl, WEB_PORT: '0', ...ownSettings })),
     startWorker: (ownSettings) => start('worker', ownSettings),
     async stop() {
       await Promise.all(programs.map((program) => program.kill('SIGKILL')));
@@ -88,6 +88,11 @@ export async function preparePlatform(
       await rm(dataDir, { recursive: true });
     },
   };
+}
+
+function withUrl(program: Program): Api {
+  const started = program.events.find(({ event }) => event === 'program_started');
+  return { ...program, url: `http://127.0.0.1:${started?.detail?.port}` };
 }
 
 /** A real worker beside an API that was opened otherwise, on the same database and queue. */
@@ -100,13 +105,23 @@ export async function startWorkerOf(settings: Record<string, unknown>): Promise<
 /** A start takes a second; on a machine that is busy with other things, many. */
 const START_TIMEOUT_MS = 60_000;
 
-async function startProgram(name: 'api' | 'worker', env: NodeJS.ProcessEnv): Promise<Program> {
-  const programs = await buildPrograms(CLONE, buildsFolder(CLONE, tmpdir()));
-  const child = spawn(process.execPath, [...PROGRAM_FLAGS, programs[name]], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+type ProgramName = 'api' | 'worker' | 'web';
+
+/** The web app runs its sources: what its pages are made of is built by its framework. */
+async function fileOf(name: ProgramName): Promise<string> {
+  if (name === 'web') return join(CLONE, 'apps', 'web', 'src', 'main.ts');
+  return (await buildPrograms(CLONE, buildsFolder(CLONE, tmpdir())))[name];
+}
+
+async function startProgram(name: ProgramName, env: NodeJS.ProcessEnv): Promise<Program> {
+  const file = await fileOf(name);
+  const child = spawn(process.execPath, [...flagsOf(name), file], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const events: Program['events'] = [];
   const lines: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {
     lines.push(line);
+    // The web app's framework prints lines of its own beside our events.
+    if (name === 'web' && !line.startsWith('{')) return;
     const event = parseLine(line, child);
     if (event) events.push(event);
   });

@@ -8,23 +8,25 @@ import { createTestDatabase } from '../packages/db/src/testing.ts';
 import { readMailbox } from '../packages/mail/src/testing.ts';
 import { commandLineOf, identifyProcess, sendSignal } from '../scripts/services/process-identity.ts';
 import { createPrivateFolder, newDataDir } from '../scripts/services/testing.ts';
+import { buildWeb } from '../scripts/web/build.ts';
 
 // Each test starts the whole platform, some of them twice, beside other tests.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 /** A copy of the project in a folder that only its owner can enter; as root, PostgreSQL's user cannot. */
 let clone: string;
 const started: Start[] = [];
 const dataDirs = new Set<string>();
 
-beforeAll(() => {
+beforeAll(async () => {
   clone = createPrivateFolder();
   const project = dirname(import.meta.dirname);
+  await buildWeb(project); // the copies find it and need not make it again
   for (const part of ['apps', 'packages', 'scripts', 'package.json', 'package-lock.json']) {
     cpSync(join(project, part), join(clone, part), { recursive: true, verbatimSymlinks: true });
   }
   copyModules(join(project, 'node_modules'), join(clone, 'node_modules'));
-});
+}, 240_000);
 afterEach(async () => {
   for (const start of started.splice(0)) await start.stop();
 });
@@ -60,7 +62,7 @@ function start(args: string[] = [], settings: NodeJS.ProcessEnv = {}): Start {
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk));
   const ended = once(child, 'close') as Start['ended'];
   const shows = async (pattern: RegExp) => {
-    await expect.poll(() => text, { timeout: 60_000, interval: 50 }).toMatch(pattern);
+    await expect.poll(() => text, { timeout: 150_000, interval: 50 }).toMatch(pattern);
     return pattern.exec(text)?.[1] ?? '';
   };
   const stop = async () => {
@@ -123,8 +125,8 @@ describe('in a clone that nobody else can enter', () => {
     first.child.kill('SIGINT');
     expect(await first.ended).toEqual([0, null]);
     const stopped = [...first.text().matchAll(/✓ (\w+) stopped/g)].map((match) => match[1]);
-    expect(stopped).toEqual(['Worker', 'API', 'Redis', 'PostgreSQL']);
-    expect(Object.keys(pids).sort()).toEqual(['api', 'postgresql', 'redis', 'worker']);
+    expect(stopped).toEqual(['Web', 'Worker', 'API', 'Redis', 'PostgreSQL']);
+    expect(Object.keys(pids).sort()).toEqual(['api', 'postgresql', 'redis', 'web', 'worker']);
     expect(Object.values(pids).filter(isAlive)).toEqual([]);
   });
 
@@ -170,13 +172,13 @@ describe('in a clone that nobody else can enter', () => {
     sendSignal(killed.child.pid ?? 0, 'SIGKILL');
     sendSignal(pid, 'SIGKILL');
     await killed.ended;
-    expect(Object.values(pids).filter(isAlive)).toHaveLength(4);
+    expect(Object.values(pids).filter(isAlive)).toHaveLength(5);
 
     const next = start();
     const after = await untilRunning(next);
     expect(Object.values(pids).filter(isAlive)).toEqual([]);
     expect(await isReady(after.api)).toBe(true);
-    for (const name of ['API', 'Worker', 'Redis', 'PostgreSQL']) {
+    for (const name of ['Web', 'API', 'Worker', 'Redis', 'PostgreSQL']) {
       expect(next.text()).toContain(`Stopped the ${name} of an earlier start.`);
     }
   });
@@ -220,7 +222,7 @@ test('servers named by the environment are used, none of that kind is started, a
       WORKFLOW_QUEUE_NAME: 'start-test',
     });
     const { pids, api } = await untilRunning(self);
-    expect(Object.keys(pids).sort()).toEqual(['api', 'worker']);
+    expect(Object.keys(pids).sort()).toEqual(['api', 'web', 'worker']);
     expect(self.text()).not.toMatch(/Demo|PostgreSQL \d|Redis \d/);
     expect(await isReady(api)).toBe(true);
     await self.stop();
@@ -263,22 +265,27 @@ test("a setting that a program refuses is shown in the program's own words", asy
 
 test('--demo-idp: a browser that types an address is signed in, and the provider is kept running and stopped', async () => {
   const self = start(['--empty', '--demo-idp'], { MILLRACE_DATA_DIR: newDataDir() });
-  const { api, pids } = await untilRunning(self);
+  const { pids } = await untilRunning(self);
   sendSignal(pids['demo-idp'] ?? 0, 'SIGKILL');
   await self.shows(/✓ Demo-IdP runs again, pid (\d+)/);
-  const address = await self.shows(/Try OAuth +open (\S+)/);
-  expect(address).toBe(`${api}/v1/auth/oauth/google/start`);
+  const address = await self.shows(/Try OAuth +open ([^\s,]+)/);
+  const web = new URL(address).origin;
+  expect(address).toBe(`${web}/sign-in`);
+  const begin = `${web}/v1/auth/oauth/google/start?returnTo=/home`;
 
   const browser = createBrowser();
-  const page = await browser.open(address);
+  const page = await browser.open(begin);
   expect(page.text).toContain('It believes whatever address you type');
   const typed = new URLSearchParams({ email: 'Ada@Example.com' });
-  const { status, text } = await browser.open(page.url, { method: 'POST', body: typed });
-  const { session, user, provider } = JSON.parse(text);
-  expect([status, provider, user.email]).toEqual([200, 'google', 'ada@example.com']);
-  const me = await fetch(`${api}/v1/me`, { headers: { authorization: `Bearer ${session.token}` } });
+  const { status, url } = await browser.open(page.url, { method: 'POST', body: typed });
+  expect([status, url]).toEqual([200, `${web}/home`]);
+  // As the page does, with the cookie that the callback set on its way through the web app.
+  const refreshed = await browser.open(`${web}/v1/auth/refresh`, { method: 'POST', headers: { origin: web } });
+  const { session, user } = JSON.parse(refreshed.text);
+  expect(user.email).toBe('ada@example.com');
+  const me = await fetch(`${web}/v1/me`, { headers: { authorization: `Bearer ${session.token}` } });
   expect(await me.json()).toMatchObject({ user: { id: user.id } });
-  expect((await browser.open(address)).text).toContain('It believes'); // asks each time
+  expect((await browser.open(begin)).text).toContain('It believes'); // asks each time
 
   await self.stop();
   expect(Object.values(pidsOf(await self.shows(/Data, logs +(.+)/)))).toEqual([]);
@@ -289,7 +296,7 @@ function createBrowser() {
   const cookies = new Map<string, string>();
   const open = async (url: string, init: RequestInit = {}): Promise<{ url: string; status: number; text: string }> => {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const headers = { cookie, accept: 'text/html,*/*;q=0.8' };
+    const headers = { cookie, accept: 'text/html,*/*;q=0.8', ...init.headers };
     const response = await fetch(url, { ...init, headers, redirect: 'manual' });
     for (const set of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? [];
@@ -308,6 +315,7 @@ test.each([
   ['with an API that listens for everybody', { API_HOST: '0.0.0.0' }, 'leave API_HOST unset'],
   ['with an API that listens for everybody by IPv6', { API_HOST: '::' }, 'leave API_HOST unset'],
   ['with an API on an address of the network', { API_HOST: '192.0.2.7' }, 'leave API_HOST unset'],
+  ['with a web app that listens for everybody', { WEB_HOST: '0.0.0.0' }, 'leave WEB_HOST unset'],
 ])('--demo-idp is refused %s', async (_name, settings, words) => {
   const dataDir = newDataDir();
   dataDirs.add(dataDir);

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { PROGRAM_FLAGS } from '../start/node-flags.ts';
+import { flagsOf } from '../start/node-flags.ts';
 import { buildPrograms, type Programs } from './programs.ts';
 
 const clone = dirname(dirname(import.meta.dirname));
@@ -39,7 +39,7 @@ it('starts wherever the build stands, as far as its settings go', () => {
     [programs[0]?.api, 'API_DATABASE_URL'],
     [programs[0]?.worker, 'WORKER_DATABASE_URL'],
   ] as const) {
-    const { stdout, status } = spawnSync(process.execPath, [...PROGRAM_FLAGS, file ?? ''], { env: {}, cwd: '/' });
+    const { stdout, status } = spawnSync(process.execPath, [...flagsOf('api'), file ?? ''], { env: {}, cwd: '/' });
     expect([status, String(stdout)]).toEqual([1, expect.stringContaining(setting)]);
   }
 });

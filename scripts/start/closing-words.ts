@@ -14,6 +14,7 @@ interface Closing {
 /** What a person needs to go on from here. The demo's password appears here once and is kept nowhere. */
 export function describePlatform({ platform, dataDir, smtpUrl, demo }: Closing): string {
   const lines: [string, string][] = [
+    ['Open', platform.webUrl],
     ['API', platform.apiUrl],
     ['Reference', `${platform.apiUrl}/docs`],
     ...(demo ? describeDemo(demo, platform) : []),
@@ -44,9 +45,6 @@ function describeDemo(demo: Demo | DemoNote, { apiUrl, echo }: Platform): [strin
   ];
 }
 
-function describeIdp({ apiUrl }: Platform): [string, string][] {
-  return [
-    ['Try OAuth', `open ${apiUrl}/v1/auth/oauth/google/start in a browser and type any address;`],
-    ['', 'the browser then shows what the API answers: your new session and user, as JSON'],
-  ];
+function describeIdp({ webUrl }: Platform): [string, string][] {
+  return [['Try OAuth', `open ${webUrl}/sign-in, continue with Google and type any address`]];
 }

@@ -1,5 +1,4 @@
-/** Node's flags for the API and the worker. */
-export const PROGRAM_FLAGS = [
+const PROGRAM_FLAGS = [
   // Without `__proto__` on objects, a key of that name in somebody's JSON is a key like any other, also where a library
   // merges objects carelessly.
   '--disable-proto=delete',
@@ -8,3 +7,8 @@ export const PROGRAM_FLAGS = [
   '--max-semi-space-size=8',
   '--heap-growing-percent=50',
 ];
+
+/** Node's flags for a program. The web app has none of anybody's JSON on the server, and its framework needs `__proto__`. */
+export function flagsOf(program: string): string[] {
+  return program.toLowerCase() === 'web' ? [] : PROGRAM_FLAGS;
+}

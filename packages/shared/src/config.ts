@@ -1,5 +1,16 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import {
+  HttpUrl,
+  OtelUrl,
+  onOff,
+  Port,
+  PostgresUrl,
+  RedirectUri,
+  RedisUrl,
+  SecretText,
+  wholeNumber,
+} from './config-values.ts';
 import { problemOfFailPoint } from './fail-points.ts';
 
 /** Raised at start with every bad variable in one message, so that a person fixes all of them at once. */
@@ -15,29 +26,6 @@ export function parseConfig<S extends z.ZodType>(schema: S, env: Record<string, 
   const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.') || '(environment)'}: ${issue.message}`);
   throw new ConfigError(`The environment is not valid:\n${[...new Set(lines)].join('\n')}`);
 }
-
-const wholeNumber = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
-const Port = wholeNumber(0, 65_535); // 0: any free port, for tests
-const onOff = z.enum(['on', 'off']).transform((value) => value === 'on');
-const url = (protocol: RegExp, what: string) =>
-  z.string({ error: `is required: ${what}` }).refine((value) => {
-    const parsed = URL.canParse(value) ? new URL(value) : undefined;
-    return parsed !== undefined && protocol.test(parsed.protocol);
-  }, `must be ${what}`);
-const PostgresUrl = url(/^postgres(ql)?:$/, 'a URL like postgres://user:password@host:5432/database');
-const HttpUrl = url(/^https?:$/, 'the address people open, like https://millrace.example.com');
-/** The code is added to it, and the provider compares it byte for byte. */
-const RedirectUri = HttpUrl.refine((value) => !/[?#]/.test(value), 'must have no query and no fragment');
-const OtelUrl = url(/^https?:$/, 'the address of a collector, like http://127.0.0.1:4318');
-const SecretText = z
-  .string({ error: 'is required: at least 32 random bytes' })
-  .refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes');
-const RedisUrl = url(/^rediss?:$/, 'a URL like redis://:password@host:6379');
 
 /** The standard variables of OpenTelemetry that this platform reads itself; the exporter reads the rest. */
 const OtelConfig = z.object({
@@ -243,3 +231,14 @@ export const WorkerConfig = z
   })
   .refine(isSafe, FAIL_POINT_RULE);
 export type WorkerConfig = z.infer<typeof WorkerConfig>;
+
+export const WebConfig = z.object({
+  NODE_ENV: Common.NODE_ENV,
+  API_LOG_LEVEL: Common.API_LOG_LEVEL,
+  WEB_HOST: z.string().default('127.0.0.1'),
+  WEB_PORT: Port.default(3000),
+  WEB_BASE_URL: HttpUrl.default('http://localhost:3000'),
+  /** Where the web app finds the API; people never see it. */
+  API_URL: HttpUrl.default('http://127.0.0.1:3001'),
+});
+export type WebConfig = z.infer<typeof WebConfig>;

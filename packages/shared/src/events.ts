@@ -209,7 +209,8 @@ type Dependency =
   | 'outbox'
   | 'failure-notices'
   | 'retention'
-  | 'traces';
+  | 'traces'
+  | 'api';
 export const dependencyFailed = event<{ dependency: Dependency; error: string }>(
   'dependency_failed',
   'warn',
