@@ -10,7 +10,7 @@ export const wholeNumber = (min: number, max: number) =>
     .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
 export const Port = wholeNumber(0, 65_535); // 0: any free port, for tests
 export const onOff = z.enum(['on', 'off']).transform((value) => value === 'on');
-const url = (protocol: RegExp, what: string) =>
+export const url = (protocol: RegExp, what: string) =>
   z.string({ error: `is required: ${what}` }).refine((value) => {
     const parsed = URL.canParse(value) ? new URL(value) : undefined;
     return parsed !== undefined && protocol.test(parsed.protocol);

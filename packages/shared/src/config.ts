@@ -9,6 +9,7 @@ import {
   RedirectUri,
   RedisUrl,
   SecretText,
+  url,
   wholeNumber,
 } from './config-values.ts';
 import { problemOfFailPoint } from './fail-points.ts';
