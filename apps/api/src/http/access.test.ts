@@ -29,7 +29,7 @@ const PUBLIC = [
 ];
 const BY_COOKIE = ['logOut', 'logOutAll', 'refreshSession'];
 /** Served without a contract, so without a caller: these show nothing of anybody. A hook's token is its credential. */
-const OPEN_PATHS = /^\/(healthz|readyz|v1\/openapi\.json|v1\/hooks\/(:token|resume\/:token\/:stepKey)|docs(\/.*)?)$/;
+const OPEN_PATHS = /^\/(healthz|readyz|v1\/openapi\.json|v1\/hooks\/(:token|resume\/:token\/:stepKey)|docs(\*|\/.*)?)$/;
 
 interface Scene {
   api: TestApi;

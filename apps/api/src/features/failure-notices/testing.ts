@@ -99,7 +99,10 @@ export async function failOneRun(
 ): Promise<string> {
   const runId = newId();
   const run = { id: runId, workflowId, version: 1, triggerType: 'trigger.manual', input: { card: 'CANARY-INPUT' } };
-  await withOrg(api.deps.db, orgId, (tx) => insertQueuedRun(tx, { ...run, maxAttempts: 1, requestedByUserId: null }));
+  const queued = { ...run, maxAttempts: 1, requestedByUserId: null };
+  // Many are queued at the same time here, and none is to wait for its turn.
+  const admission = { window: 10_000, mostQueuedRuns: 100_000 };
+  await withOrg(api.deps.db, orgId, (tx) => insertQueuedRun(tx, queued, admission));
   const claim = await claimRun(worker, { orgId, runId, leaseMs: 30_000 });
   if (claim.status !== 'claimed') throw new Error(`the run is ${claim.status}`);
   const { leaseToken } = claim.run;

@@ -178,6 +178,8 @@ async function seedRun(orgId: string): Promise<void> {
     `failure_notice_settings (org_id, channel) VALUES ($1, 'none')`,
     `failure_notices (org_id, workflow_id, failed_count, last_run_id, next_attempt_at)
      SELECT $1, id, 1, gen_random_uuid(), now() + interval '1 day' FROM app.workflows WHERE org_id = $1`,
+    'org_run_limits (org_id) SELECT $1',
+    'run_retention_settings (org_id, days) SELECT $1, 7',
     `workflow_hooks (org_id, workflow_id, token_hash)
      SELECT $1, id, sha256(uuid_send(id)) FROM app.workflows WHERE org_id = $1`,
     `hook_deliveries (org_id, id, workflow_id, version, run_id, max_attempts, next_sweep_at, expires_at)
@@ -203,6 +205,16 @@ async function seedRun(orgId: string): Promise<void> {
     );
     await sql(`INSERT INTO app.workflow_run_events (org_id, run_id, number, entries) VALUES ($1, $2, 1, '[]')`, [id]);
     await sql(`INSERT INTO app.workflow_run_signals (org_id, run_id, number, type) VALUES ($1, $2, 1, 'cancel')`, [id]);
+    await sql(`INSERT INTO app.workflow_run_calls (org_id, run_id, step_key) VALUES ($1, $2, 'a')`, [id]);
+    await sql(
+      `INSERT INTO app.workflow_run_blobs (org_id, run_id, step_key, field, size_bytes, data) VALUES ($1, $2, 'a', 'input', 9, 'x')`,
+      [id],
+    );
+    await sql(
+      `INSERT INTO app.child_run_events (org_id, parent_run_id, parent_step_key, type, next_sweep_at)
+       VALUES ($1, $2, 'a', 'ended', now() + interval '1 day')`,
+      [id],
+    );
   }
   await sql(
     `INSERT INTO app.organization_invitations (org_id, id, email, role_key, token_hash, invited_by_user_id, expires_at)
