@@ -1,12 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
-import type { NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type { Database } from './connect.ts';
 import { isRolledBackByOthers } from './failures.ts';
+import { type Transaction, transact } from './transaction.ts';
 import { assertUuid } from './uuid.ts';
-
-type Transaction = Parameters<Parameters<NodePgDatabase['transaction']>[0]>[0];
 
 declare const isOrgTx: unique symbol;
 declare const isPlainTx: unique symbol;
@@ -42,7 +40,7 @@ export async function withOrg<T>(db: Database, orgId: string, fn: (tx: OrgTx) =>
     throw new Error('withOrg was called inside a transaction of another organization or of none');
   }
   return await againWhenRolledBack(() =>
-    db.drizzle.transaction(async (tx) => {
+    transact(db, async (tx) => {
       await tx.execute(sql`select set_config('app.current_org_id', ${orgId}, true)`);
       const orgTx = Object.assign(tx, { orgId }) as OrgTx;
       return await runInside({ isOpen: true, orgTx }, () => fn(orgTx));
@@ -58,7 +56,7 @@ export async function withOrg<T>(db: Database, orgId: string, fn: (tx: OrgTx) =>
 export async function withoutOrg<T>(db: Database, fn: (tx: PlainTx) => Promise<T>): Promise<T> {
   if (current.getStore()?.isOpen) throw new Error('withoutOrg was called inside another transaction');
   return await againWhenRolledBack(() =>
-    db.drizzle.transaction((tx) => {
+    transact(db, (tx) => {
       const plainTx = tx as PlainTx;
       return runInside({ isOpen: true, orgTx: null }, () => fn(plainTx));
     }),
