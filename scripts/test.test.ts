@@ -25,6 +25,9 @@ beforeEach(() => {
   );
   put('one.ts', 'export const one = 1;\n');
   put('one.test.ts', passing);
+  mkdirSync(join(folder, 'apps', 'web'), { recursive: true });
+  put('apps/web/tsconfig.json', { extends: '../../tsconfig.json', include: ['*.ts'] });
+  put('apps/web/page.ts', 'export const page = 1;\n');
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -50,9 +53,9 @@ async function runTests() {
 
 test('when all is well the last line counts each check and each test, and the code is 0', async () => {
   const { code, text, lastLine } = await runTests();
-  expect(lastLine, text).toBe('4 passed, 0 failed');
+  expect(lastLine, text).toBe('5 passed, 0 failed');
   expect(code).toBe(0);
-  for (const section of ['Format and lint', 'Types', 'Dead code', 'Tests']) {
+  for (const section of ['Format and lint', 'Types', 'Types of the web app', 'Dead code', 'Tests']) {
     expect(text).toMatch(new RegExp(`✓ ${section} \\(\\d+\\.\\d s\\)`));
   }
 });
@@ -67,7 +70,7 @@ test('every kind of failure is counted and shown', async () => {
   put('four.ts', 'export const four = 4;\ndebugger;\n');
   const { code, text, lastLine } = await runTests();
   // Three checks, a test that fails and a file that does not load.
-  expect(lastLine, text).toBe('1 passed, 5 failed');
+  expect(lastLine, text).toBe('2 passed, 5 failed');
   expect(code).toBe(1);
   expect(text).toContain('noDebugger');
   expect(text).toContain('TS2322');
@@ -81,7 +84,7 @@ test('tests that leave an error behind outside any test do not pass', async () =
     `${passing}\nsetTimeout(() => {\n  throw new Error('left behind');\n}, 10);\ntest('waits', () => new Promise((resolve) => setTimeout(resolve, 200)));\n`,
   );
   const { code, text, lastLine } = await runTests();
-  expect(lastLine, text).toBe('5 passed, 1 failed');
+  expect(lastLine, text).toBe('6 passed, 1 failed');
   expect(code).toBe(1);
 });
 
@@ -90,6 +93,6 @@ test('a run without a single test is a failure', async () => {
   put('one.ts', 'console.log(1);\n');
   put('knip.json', { entry: ['one.ts', 'scripts/test.ts'], project: ['*.ts'], ignoreDependencies: ['vitest'] });
   const { code, text, lastLine } = await runTests();
-  expect(lastLine, text).toBe('3 passed, 1 failed');
+  expect(lastLine, text).toBe('4 passed, 1 failed');
   expect(code).toBe(1);
 });
