@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Client, publish, signUp } from '../bench/client.ts';
@@ -12,13 +13,19 @@ let platform: TestPlatform;
 let admin: pg.Client;
 let client: Client;
 const calls: string[] = [];
+const bodies = new Map<string, string>();
 /** Paths that answer 500. */
 const broken = new Set<string>();
 const echo = createServer((request, response) => {
   const path = request.url ?? '';
   calls.push(path);
   response.statusCode = broken.has(path) ? 500 : 200;
-  response.setHeader('content-type', 'application/json').end(JSON.stringify({ path, call: calls.length }));
+  response.setHeader('content-type', 'application/json');
+  const answer = JSON.stringify({ path, call: calls.length });
+  void text(request).then((body) => {
+    bodies.set(path, body);
+    response.end(answer);
+  });
 });
 
 beforeAll(async () => {
@@ -88,6 +95,43 @@ it('goes on at the step that failed, calls nothing twice and reads the outputs t
   expect(calls.slice(before.length + 1)).toEqual(['/shaky', `/last/${before.indexOf('/first') + 1}-/inner/2`]);
   const kept = ['each', 'each.0', 'each.0.inner', 'each.1', 'each.1.inner', 'first'];
   expect(await keysOf(third.run?.id)).toEqual([...kept, 'last', 'shaky']);
+});
+
+it('sends the files that finished steps received, copied with them, in loops too', async () => {
+  calls.length = 0;
+  bodies.clear();
+  const download = (id: string, path: string) => {
+    const { config, ...rest } = request(id, path);
+    return { ...rest, config: { ...config, responseType: 'file' } };
+  };
+  const upload = (id: string, path: string, body: string) => {
+    const { config, ...rest } = request(id, path);
+    return { ...rest, config: { ...config, method: 'PUT', body } };
+  };
+  const body = { nodes: [download('inner', '/file/{% $item %}')] };
+  const nodes = [
+    download('file', '/file'),
+    { id: 'each', type: 'foreach', config: { items: [1, 2], body } },
+    request('shaky'),
+    upload('one', '/up/one', '{% $steps.file.output.body %}'),
+    upload('two', '/up/two', '{% $steps.each.output[1].body %}'),
+  ];
+  const runs = await publish(client, 'Files', documentOf(nodes));
+  broken.add('/shaky');
+  const { run } = await client.call('POST', runs, {});
+  expect((await ended(run?.id)).status).toBe('failed');
+  const before = [...calls];
+  broken.clear();
+  const again = await client.call('POST', `${runs}/${run?.id}/retry`, {});
+  // Its copies are its own: those of the first run may go.
+  await admin.query('DELETE FROM app.workflow_run_files WHERE run_id = $1', [run?.id]);
+  expect((await ended(again.run?.id)).status).toBe('succeeded');
+  expect(calls.slice(before.length)).toEqual(['/shaky', '/up/one', '/up/two']);
+  for (const [sent, path] of [
+    ['/up/one', '/file'],
+    ['/up/two', '/file/2'],
+  ] as const)
+    expect(JSON.parse(bodies.get(sent) ?? 'null')).toEqual({ path, call: before.indexOf(path) + 1 });
 });
 
 it('goes on inside a loop: iterations that ended are not done again, nor is a turn of a repeat', async () => {

@@ -54,6 +54,19 @@ it('executes one step of an unfinished document with sample values, and stores n
   expect(await client.call('GET', '/runs')).toMatchObject({ runs: [] });
 });
 
+it('tells what file a step would receive, keeps none, and has none to send', async () => {
+  const config = { method: 'GET', url: `${echoUrl}/a.json`, responseType: 'file' };
+  expect(await test({ id: 'it', type: 'http.request', config })).toMatchObject({
+    output: { body: { $file: expect.any(String), name: 'a.json', contentType: 'application/json', sizeBytes: 18 } },
+    error: null,
+  });
+  const body = { $file: 'any' };
+  expect(await test({ id: 'it', type: 'http.request', config: { method: 'PUT', url: echoUrl, body } })).toMatchObject({
+    output: null,
+    error: { code: 'FILE_NOT_FOUND' },
+  });
+});
+
 it('evaluates what is no plain path in the child process, and tells an error of the step as its answer', async () => {
   const sum = { id: 'it', type: 'transform', config: { value: '{% $sum($trigger.input) %}' } };
   expect(await test(sum, { input: [1, 2, 3] })).toMatchObject({ input: { value: 6 }, output: 6, error: null });

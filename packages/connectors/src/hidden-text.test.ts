@@ -3,6 +3,7 @@ import { findAction } from './catalog.ts';
 import { hideInText } from './hidden-text.ts';
 import { runAction } from './run-action.ts';
 import type { Action } from './sdk.ts';
+import { openMemoryFiles } from './testing.ts';
 
 const action = findAction('http.request') as Action;
 const secret = 's3cret-"quoted"-0123456789';
@@ -33,7 +34,7 @@ test('what a server repeats of a credential is in no error of a step (R6), where
   for (let before = 0; before < 220; before += 1) {
     const body = new TextEncoder().encode(`${'.'.repeat(before)}${secret}${'.'.repeat(220)}`);
     const http = async () => ({ status: 500, headers: {}, body });
-    const result = await runAction(action, { input, http, idempotencyKey: 'key' });
+    const result = await runAction(action, { input, http, files: openMemoryFiles(), idempotencyKey: 'key' });
     const message = result.ok ? '' : result.error.message;
     expect(message).toMatch(/^The server answered 500: /);
     expect(message).not.toContain(secret.slice(0, 6));

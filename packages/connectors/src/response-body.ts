@@ -1,5 +1,14 @@
+import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib';
+import {
+  brotliDecompress,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  gunzip,
+  inflate,
+  inflateRaw,
+} from 'node:zlib';
 import { ActionError } from './sdk.ts';
 
 export const MAX_RESPONSE_BYTES = 10 * 1024 * 1024;
@@ -12,16 +21,32 @@ export const ACCEPT_ENCODING = 'gzip, deflate, br';
  */
 export async function readBody(chunks: AsyncIterable<Uint8Array>, contentEncoding: string): Promise<Uint8Array> {
   const received = await collect(chunks);
-  const encodings = contentEncoding
-    .toLowerCase()
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '' && name !== 'identity')
-    .reverse();
-  if (encodings.length > MAX_ENCODINGS) throw invalid('is compressed too many times');
+  const encodings = encodingsOf(contentEncoding);
   let body = received;
   for (const encoding of encodings) if (body.length > 0) body = await decode(body, encoding);
   return body;
+}
+
+/**
+ * The body as it comes, decompressed: whoever reads it sets the limit. Fails as `readBody` does; errors of the stream come as
+ * they are.
+ */
+export async function* streamBody(
+  chunks: AsyncIterable<Uint8Array>,
+  contentEncoding: string,
+): AsyncGenerator<Uint8Array> {
+  let broken: unknown;
+  const received = Readable.from(chunks, { objectMode: false }).on('error', (error) => {
+    broken = error;
+  });
+  const decoders = encodingsOf(contentEncoding).map((encoding) => STREAMS[streamName(encoding)]());
+  try {
+    // An error on the way ends the last of them, and with it the loop.
+    yield* decoders.reduce<Readable>((from, to) => pipeline(from, to, () => {}), received);
+  } catch (error) {
+    if (broken !== undefined) throw broken;
+    throw error instanceof ActionError ? error : invalid('could not be decompressed');
+  }
 }
 
 export function tooLarge(): ActionError {
@@ -37,6 +62,26 @@ const DECODERS = {
   'deflate-raw': promisify(inflateRaw),
   gzip: promisify(gunzip),
 };
+
+const STREAMS = { br: createBrotliDecompress, deflate: createInflate, gzip: createGunzip };
+
+/** In the order in which they are undone. */
+function encodingsOf(contentEncoding: string): string[] {
+  const encodings = contentEncoding
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '' && name !== 'identity')
+    .reverse();
+  if (encodings.length > MAX_ENCODINGS) throw invalid('is compressed too many times');
+  return encodings;
+}
+
+function streamName(encoding: string): keyof typeof STREAMS {
+  if (encoding === 'x-gzip') return 'gzip';
+  if (encoding === 'gzip' || encoding === 'br' || encoding === 'deflate') return encoding;
+  throw invalid('uses a compression that was not asked for');
+}
 
 async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = [];

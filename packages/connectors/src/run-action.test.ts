@@ -4,7 +4,7 @@ import { parseEgressRules } from './egress.ts';
 import { runAction } from './run-action.ts';
 import { createSafeFetch } from './safe-fetch.ts';
 import { type ActionContext, ActionError, defineAction, RetryableError } from './sdk.ts';
-import { startHttpServer } from './testing.ts';
+import { openMemoryFiles, startHttpServer } from './testing.ts';
 
 const Input = z.strictObject({ n: z.number() });
 
@@ -23,7 +23,7 @@ function actionThat(run: (context: ActionContext<z.output<typeof Input>>) => Pro
 }
 
 const http = createSafeFetch({ allow: [], refuse: [] });
-const call = { input: { n: 1 }, http, idempotencyKey: 'run:step' };
+const call = { input: { n: 1 }, http, files: openMemoryFiles(), idempotencyKey: 'run:step' };
 
 describe('an attempt', () => {
   test('gives the parsed input and the key to the action and a copy of its output back', async () => {

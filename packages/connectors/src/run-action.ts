@@ -2,11 +2,12 @@ import type { z } from 'zod';
 import { openDeadline, untilAborted } from './deadline.ts';
 import { hideInText } from './hidden-text.ts';
 import { toJsonOutput } from './json-output.ts';
-import { type Action, ActionError, type HttpClient } from './sdk.ts';
+import { type Action, ActionError, type Files, type HttpClient } from './sdk.ts';
 
 export type ActionCall = {
   input: unknown;
   http: HttpClient;
+  files: Files;
   idempotencyKey: string;
   /** Limit of this attempt; the action's own when absent. */
   timeoutMs?: number;
@@ -41,7 +42,13 @@ export async function runAction(action: Action, call: ActionCall): Promise<Actio
     call.http({ timeoutMs, ...request, ...(call.maySend && { maySend: call.maySend }), signal });
   try {
     signal.throwIfAborted();
-    const running = action.run({ input: input.data, http, signal, idempotencyKey: call.idempotencyKey });
+    const running = action.run({
+      input: input.data,
+      http,
+      files: call.files,
+      signal,
+      idempotencyKey: call.idempotencyKey,
+    });
     const output = action.output.safeParse(await untilAborted(running, signal));
     if (!output.success) return failed(invalid('OUTPUT_INVALID', 'The action gave an unexpected output', output.error));
     return { ok: true, output: toJsonOutput(output.data) };

@@ -1,5 +1,6 @@
 import type { LookupFunction } from 'node:net';
 import { isIPv6 } from 'node:net';
+import { Readable } from 'node:stream';
 import { Client, type Dispatcher } from 'undici';
 import { openDeadline, untilAborted } from './deadline.ts';
 import {
@@ -12,8 +13,15 @@ import {
 } from './egress.ts';
 import { toActionError } from './network-errors.ts';
 import { checkHeaders, withoutContent, withoutCredentials } from './request-headers.ts';
-import { ACCEPT_ENCODING, MAX_RESPONSE_BYTES, readBody, tooLarge } from './response-body.ts';
-import { ActionError, type HttpClient, type HttpMethod, type HttpRequest, type HttpResponse } from './sdk.ts';
+import { ACCEPT_ENCODING, MAX_RESPONSE_BYTES, readBody, streamBody, tooLarge } from './response-body.ts';
+import {
+  ActionError,
+  type HttpClient,
+  type HttpMethod,
+  type HttpRequest,
+  type HttpResponse,
+  type StreamedBody,
+} from './sdk.ts';
 
 export type SafeFetchOptions = {
   /** Private ranges that may be reached all the same. */
@@ -28,7 +36,8 @@ export type SafeFetchOptions = {
 /**
  * The HTTP client of every action. It connects only to addresses that were checked after the one name resolution of each
  * hop, so neither a redirect nor a name that changes its address leads inside; proxies of the environment are ignored.
- * Limits: 10 s to connect, 30 s in all unless the request says otherwise, `maxRedirects`, 10 MiB of decompressed body.
+ * Limits: 10 s to connect, 30 s in all unless the request says otherwise, `maxRedirects`, 10 MiB of decompressed body
+ * unless the request receives it itself.
  * Throws ActionError: INVALID_URL, INPUT_INVALID (headers), EGRESS_REFUSED, NETWORK, TIMEOUT, ABORTED, TLS_CERTIFICATE,
  * TOO_MANY_REDIRECTS, RESPONSE_TOO_LARGE, RESPONSE_INVALID.
  */
@@ -58,8 +67,9 @@ type Hop = {
   method: HttpMethod;
   url: URL;
   headers: Record<string, string>;
-  body: string | Uint8Array | null;
+  body: string | Uint8Array | StreamedBody | null;
   discardBody: boolean;
+  receive: HttpRequest['receive'];
   maySend: () => boolean;
 };
 type HopAnswer = { response: HttpResponse } | { location: string; status: number };
@@ -72,6 +82,7 @@ function firstHop(request: HttpRequest): Hop {
     headers: { ...defaults, ...checkHeaders(request.headers ?? {}) },
     body: request.body ?? null,
     discardBody: request.discardBody ?? false,
+    receive: request.receive,
     maySend: request.maySend ?? (() => true),
   };
 }
@@ -163,8 +174,7 @@ async function exchange(client: Client, hop: Hop, signal: AbortSignal): Promise<
   const { statusCode, headers, body } = await client.request({
     path: `${hop.url.pathname}${hop.url.search}`,
     method: hop.method,
-    headers: hop.headers,
-    body: hop.body,
+    ...contentOf(hop),
     signal,
   });
   // The connection is destroyed when a body is left unread; without a listener that would be an uncaught error.
@@ -174,9 +184,24 @@ async function exchange(client: Client, hop: Hop, signal: AbortSignal): Promise<
   const answer = { status: statusCode, headers: plainHeaders(headers) };
   if (hop.discardBody) return { response: { ...answer, body: new Uint8Array() } };
   const isHead = hop.method === 'HEAD';
+  const encoding = String(headers['content-encoding'] ?? '');
+  if (hop.receive && !isHead && mayHaveContent(statusCode)) {
+    await untilAborted(hop.receive(answer, streamBody(body, encoding)), signal);
+    return { response: { ...answer, body: new Uint8Array() } };
+  }
   if (!isHead && Number(headers['content-length']) > MAX_RESPONSE_BYTES) throw tooLarge();
-  const bytes = await untilAborted(readBody(body, String(headers['content-encoding'] ?? '')), signal);
-  return { response: { ...answer, body: bytes } };
+  return { response: { ...answer, body: await untilAborted(readBody(body, encoding), signal) } };
+}
+
+/** A length that is said keeps the other side from taking half a body for a whole one. */
+function contentOf({ headers, body }: Hop) {
+  if (body === null || typeof body === 'string' || body instanceof Uint8Array) return { headers, body };
+  return { headers: { ...headers, 'content-length': String(body.sizeBytes) }, body: Readable.from(body.open()) };
+}
+
+/** RFC 9110, sections 15.3.5 and 15.3.6. */
+function mayHaveContent(status: number): boolean {
+  return status >= 200 && status < 300 && status !== 204 && status !== 205;
 }
 
 function plainHeaders(headers: Dispatcher.ResponseData['headers']): HttpResponse['headers'] {

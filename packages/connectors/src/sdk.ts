@@ -38,7 +38,7 @@ export type HttpRequest = {
   method: HttpMethod;
   url: string;
   headers?: Readonly<Record<string, string>>;
-  body?: string | Uint8Array;
+  body?: string | Uint8Array | StreamedBody;
   /** For the whole exchange, redirects and body included. Default 30 s. */
   timeoutMs?: number;
   signal?: AbortSignal;
@@ -46,7 +46,17 @@ export type HttpRequest = {
   maySend?: () => boolean;
   /** The caller wants the status and headers: the body is left unread, however large, and answered as empty. */
   discardBody?: true;
+  /**
+   * Takes the body of the last answer, decompressed and as it comes, when that is a 2xx that may have one; `body` is then
+   * empty. What it throws is the failure of the request.
+   */
+  receive?: (head: HttpHead, body: AsyncIterable<Uint8Array>) => Promise<void>;
 };
+
+/** A body that is not in memory. `open` starts at the beginning, each time a redirect sends it anew. */
+export type StreamedBody = { sizeBytes: number; open(): AsyncIterable<Uint8Array> };
+
+export type HttpHead = Omit<HttpResponse, 'body'>;
 
 /** `headers` have lower-case names; `set-cookie` is a list, every other value one string. `body` is already decompressed. */
 export type HttpResponse = {
@@ -58,10 +68,27 @@ export type HttpResponse = {
 /** The only way out for an action. Throws ActionError; any status is an answer, not an error. */
 export type HttpClient = (request: HttpRequest) => Promise<HttpResponse>;
 
+/** Stands in values for a file of the run. Only the id counts; the rest is there to be read by people and expressions. */
+export type FileValue = { $file: string; name: string; contentType: string; sizeBytes: number };
+
+/**
+ * The files of the run, whatever their size: they pass by piece by piece. Both throw ActionErrors.
+ * `write` stores a file for good only when the step succeeds: OUTPUT_TOO_LARGE beyond the limits of a file or a run, at once
+ * when `declaredBytes` says so. `read` answers FILE_NOT_FOUND for a file that this run may not read.
+ */
+export type Files = {
+  write(
+    content: AsyncIterable<Uint8Array>,
+    meta: { name: string; contentType: string; declaredBytes?: number | undefined },
+  ): Promise<FileValue>;
+  read(fileId: string): Promise<{ contentType: string } & StreamedBody>;
+};
+
 /** What an action gets. `http` already carries the call's deadline and cancellation. */
 export type ActionContext<Input> = {
   input: Input;
   http: HttpClient;
+  files: Files;
   signal: AbortSignal;
   /** The same for every attempt of one step, so the other side can recognise a repetition. */
   idempotencyKey: string;

@@ -1,7 +1,8 @@
 import { appendFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { ActionError } from './sdk.ts';
+import { Readable } from 'node:stream';
+import { ActionError, type Files } from './sdk.ts';
 
 export type TestServer = { port: number; connections(): number; close(): Promise<void> };
 
@@ -54,4 +55,26 @@ export async function actionErrorOf(work: Promise<unknown>): Promise<ActionError
 export function reportFigure(guarantee: string, measured: string): void {
   const file = process.env.MILLRACE_TEST_FIGURES;
   if (file) appendFileSync(file, `${JSON.stringify({ guarantee, measured })}\n`);
+}
+
+/** Files as a run has them, in memory and without limits. */
+export function openMemoryFiles(): Files & { contents: Map<string, Buffer> } {
+  const contents = new Map<string, Buffer>();
+  const types = new Map<string, string>();
+  return {
+    contents,
+    write: async (content, { name, contentType }) => {
+      const bytes = Buffer.concat(await Readable.from(content).toArray());
+      const id = `file-${contents.size + 1}`;
+      contents.set(id, bytes);
+      types.set(id, contentType);
+      return { $file: id, name, contentType, sizeBytes: bytes.length };
+    },
+    read: async (id) => {
+      const bytes = contents.get(id);
+      if (!bytes) throw new ActionError('FILE_NOT_FOUND', 'There is no such file.');
+      const contentType = types.get(id) ?? '';
+      return { contentType, sizeBytes: bytes.length, open: () => Readable.from([bytes], { objectMode: false }) };
+    },
+  };
 }

@@ -26,6 +26,8 @@ const TENANT_TABLES = [
   'workflow_run_blobs',
   'workflow_run_calls',
   'workflow_run_events',
+  'workflow_run_file_chunks',
+  'workflow_run_files',
   'workflow_run_signals',
   'workflow_run_steps',
   'workflow_runs',

@@ -7,6 +7,7 @@ import {
   workflowRunBlobs,
   workflowRunCalls,
   workflowRunEvents,
+  workflowRunFileChunks,
   workflowRunSteps,
   workflowRuns,
 } from './schema/runs.ts';
@@ -152,7 +153,7 @@ async function weighRuns(tx: OrgTx, workflowId: string | undefined, after: SQL |
       createdAt: page.createdAt,
       rows: sql`1 + ${steps.rows} + ${page.eventCount}`.mapWith(Number),
       bytes:
-        sql`${page.bytes} + coalesce(${steps.bytes}, 0) + ${timelineBytes(tx, page.id)} + ${blobBytes(tx, page.id)} + ${callBytes(tx, page.id)}`.mapWith(
+        sql`${page.bytes} + coalesce(${steps.bytes}, 0) + ${timelineBytes(tx, page.id)} + ${blobBytes(tx, page.id)} + ${fileBytes(tx, page.id)} + ${callBytes(tx, page.id)}`.mapWith(
           Number,
         ),
     })
@@ -172,6 +173,12 @@ function blobBytes(tx: OrgTx, runId: SQLWrapper): SQL {
   const { orgId, data } = workflowRunBlobs;
   const isOfRun = and(eq(orgId, tx.orgId), eq(workflowRunBlobs.runId, runId));
   return sql`(SELECT coalesce(sum(${storedBytes(data)}), 0) FROM ${workflowRunBlobs} WHERE ${isOfRun})`;
+}
+
+function fileBytes(tx: OrgTx, runId: SQLWrapper): SQL {
+  const { orgId, data } = workflowRunFileChunks;
+  const isOfRun = and(eq(orgId, tx.orgId), eq(workflowRunFileChunks.runId, runId));
+  return sql`(SELECT coalesce(sum(${storedBytes(data)}), 0) FROM ${workflowRunFileChunks} WHERE ${isOfRun})`;
 }
 
 /** Of what was sent to waiting steps; its rows are no more than the steps. */

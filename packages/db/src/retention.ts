@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm';
 import type { Database } from './connect.ts';
 import { withOrg } from './tenant.ts';
 
-/** Runs that ended long ago go, oldest first, with their steps, timelines and large values. */
+/** Runs that ended long ago go, oldest first, with their steps, timelines, large values and files. */
 
 export interface RetentionDue {
   orgId: string;
@@ -45,12 +45,14 @@ export async function purgeOldRuns(db: Database, { orgId, days }: RetentionDue):
         ORDER BY r.finished_at LIMIT ${MAX_RUNS} FOR UPDATE SKIP LOCKED
       ), weighed AS (
         SELECT page.id, row_number() OVER oldest AS place, sum(page.rows + steps.rows) OVER oldest AS rows,
-          sum(page.bytes + steps.bytes + blobs.bytes) OVER oldest AS bytes
+          sum(page.bytes + steps.bytes + blobs.bytes + files.bytes) OVER oldest AS bytes
         FROM page,
           LATERAL (SELECT count(*) AS rows, coalesce(sum(pg_column_size(s)), 0) AS bytes
             FROM app.workflow_run_steps s WHERE s.org_id = ${orgId} AND s.run_id = page.id) steps,
           LATERAL (SELECT coalesce(sum(pg_column_size(b.data)), 0) AS bytes
-            FROM app.workflow_run_blobs b WHERE b.org_id = ${orgId} AND b.run_id = page.id) blobs
+            FROM app.workflow_run_blobs b WHERE b.org_id = ${orgId} AND b.run_id = page.id) blobs,
+          LATERAL (SELECT coalesce(sum(pg_column_size(c.data)), 0) AS bytes
+            FROM app.workflow_run_file_chunks c WHERE c.org_id = ${orgId} AND c.run_id = page.id) files
         WINDOW oldest AS (ORDER BY page.finished_at, page.id)
       )
       DELETE FROM app.workflow_runs r USING weighed w

@@ -56,8 +56,9 @@ export function admissionOf(isAdmitted: boolean) {
 }
 
 /**
- * Copies the rows of these steps of the run itself, and of the iterations of those that are loops, to another run. A loop
- * with an `endedCount` goes on there, behind so many iterations. Steps of `onFailure` are no part of it.
+ * Copies the rows of these steps of the run itself, and of the iterations of those that are loops, to another run, with
+ * their large values and files. A loop with an `endedCount` goes on there, behind so many iterations. Steps of
+ * `onFailure` are no part of it.
  */
 export async function copySteps(
   tx: OrgTx,
@@ -87,6 +88,26 @@ export async function copySteps(
     FROM app.workflow_run_steps s
     JOIN app.workflow_run_blobs b ON b.org_id = s.org_id AND b.run_id = s.run_id AND b.step_key = s.step_key
     WHERE ${isCopied} AND coalesce(s.input_bytes, s.output_bytes) IS NOT NULL`);
+  await copyFiles(tx, { fromRunId, toRunId, isCopied });
+}
+
+/** Under the same ids, which the copied outputs hold; file by file, so that no statement depends on how many there are. */
+async function copyFiles(
+  tx: OrgTx,
+  { fromRunId, toRunId, isCopied }: { fromRunId: string; toRunId: string; isCopied: SQL },
+): Promise<void> {
+  const { rows: files } = await tx.execute<{ id: string }>(sql`
+    INSERT INTO app.workflow_run_files (org_id, run_id, id, step_key, name, content_type, size_bytes)
+    SELECT f.org_id, ${toRunId}, f.id, f.step_key, f.name, f.content_type, f.size_bytes
+    FROM app.workflow_run_steps s
+    JOIN app.workflow_run_files f ON f.org_id = s.org_id AND f.run_id = s.run_id AND f.step_key = s.step_key
+    WHERE ${isCopied} AND s.status = 'succeeded' AND f.size_bytes IS NOT NULL
+    RETURNING id`);
+  for (const { id } of files)
+    await tx.execute(sql`
+      INSERT INTO app.workflow_run_file_chunks (org_id, run_id, file_id, number, data)
+      SELECT c.org_id, ${toRunId}, c.file_id, c.number, c.data FROM app.workflow_run_file_chunks c
+      WHERE c.org_id = ${tx.orgId} AND c.run_id = ${fromRunId} AND c.file_id = ${id}`);
 }
 
 /** `endedCount` null: the step is copied as it is. */

@@ -76,7 +76,7 @@ async function tenantRows(admin: pg.Pool): Promise<string> {
 async function tenantColumns(client: pg.PoolClient): Promise<Column[]> {
   const { rows } = await client.query<Column>(
     `SELECT c.relname AS table, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
-     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
      WHERE c.relnamespace = 'app'::regnamespace AND c.relkind = 'r'
        AND format_type(a.atttypid, a.atttypmod) IN ('text', 'jsonb', 'text[]')
        AND (c.relname = 'organizations'

@@ -15,6 +15,8 @@ export interface SeededTenant {
   workflowId: string;
   /** A run that has ended. */
   endedRunId: string;
+  /** A file of its step. */
+  fileId: string;
 }
 
 export async function seedTenant(admin: pg.Pool): Promise<SeededTenant> {
@@ -28,6 +30,7 @@ export async function seedTenant(admin: pg.Pool): Promise<SeededTenant> {
     apiKeyId: newId(),
     workflowId: newId(),
     endedRunId: newId(),
+    fileId: newId(),
   };
   await seedPeople(admin, tenant);
   await seedSettings(admin, tenant);
@@ -136,7 +139,7 @@ async function seedWorkflow(admin: pg.Pool, tenant: SeededTenant): Promise<void>
   await seedRunParts(admin, tenant);
 }
 
-async function seedRunParts(admin: pg.Pool, { orgId, endedRunId }: SeededTenant): Promise<void> {
+async function seedRunParts(admin: pg.Pool, { orgId, endedRunId, fileId }: SeededTenant): Promise<void> {
   await admin.query(
     `INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status, finished_at)
      VALUES ($1, $2, 'one', 'transform', 'succeeded', now())`,
@@ -146,6 +149,15 @@ async function seedRunParts(admin: pg.Pool, { orgId, endedRunId }: SeededTenant)
     `INSERT INTO app.workflow_run_blobs (org_id, run_id, step_key, field, size_bytes, data)
      VALUES ($1, $2, 'one', 'input', 100000, 'x')`,
     [orgId, endedRunId],
+  );
+  await admin.query(
+    `INSERT INTO app.workflow_run_files (org_id, run_id, id, step_key, name, content_type, size_bytes)
+     VALUES ($1, $2, $3, 'one', 'one.txt', 'text/plain', 1)`,
+    [orgId, endedRunId, fileId],
+  );
+  await admin.query(
+    `INSERT INTO app.workflow_run_file_chunks (org_id, run_id, file_id, number, data) VALUES ($1, $2, $3, 0, 'x')`,
+    [orgId, endedRunId, fileId],
   );
   await admin.query(
     `INSERT INTO app.workflow_run_events (org_id, run_id, number, entries)

@@ -224,6 +224,8 @@ export const WorkerConfig = z
     WORKER_DATABASE_URL: PostgresUrl,
     WORKFLOW_QUEUE_CONCURRENCY: wholeNumber(1, 500).default(50),
     WORKFLOW_STEP_CONCURRENCY: wholeNumber(1, 10_000).default(500),
+    WORKFLOW_MAX_FILE_BYTES: wholeNumber(1, 1_073_741_824).default(104_857_600),
+    WORKFLOW_MAX_RUN_FILES_BYTES: wholeNumber(1, 1_073_741_824).default(524_288_000),
     EGRESS_ALLOW_CIDRS: z.string().default(''),
     // Where the platform itself listens: steps may never reach it, whatever EGRESS_ALLOW_CIDRS says.
     API_HOST: z.string().default('127.0.0.1'),

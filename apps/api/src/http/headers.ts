@@ -9,6 +9,7 @@ const EXPOSED = [
   'x-org-context-warning',
   'idempotency-replayed',
   'retry-after',
+  'content-disposition',
   'ratelimit-limit',
   'ratelimit-remaining',
   'ratelimit-reset',

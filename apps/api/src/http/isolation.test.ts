@@ -19,6 +19,7 @@ const UNMARKED = [
   'failure_notice_settings.webhook_url',
   'memberships.role_key',
   'organization_invitations.role_key',
+  'workflow_run_blobs.field',
   'workflow_run_signals.type',
   'workflow_run_steps.status',
   'workflow_runs.held_by',

@@ -70,7 +70,8 @@ it.each(contracts.map((contract) => [contract.id, contract] as const))('describe
   expect(operation.responses['302'] !== undefined).toBe(contract.redirects === true);
   for (const { content } of [operation.requestBody ?? { content: {} }])
     for (const type of Object.keys(content)) expect(type).toBe('application/json');
-  const media = contract.isStream ? 'text/event-stream' : 'application/json';
+  let media = contract.isStream ? 'text/event-stream' : 'application/json';
+  if (contract.isFile) media = 'application/octet-stream';
   expect(Object.keys(operation.responses[contract.status]?.content ?? {})).toEqual([media]);
   expect(operation.responses[contract.status]?.content?.[media]?.schema).toBeDefined();
   for (const code of contract.errors ?? [])

@@ -81,6 +81,7 @@ function completeOperations(contracts: ReadonlyMap<string, Contract>, described:
     if (operation.requestBody && contract?.body?.safeParse(undefined).success) operation.requestBody.required = false;
     if (contract?.redirects) operation.responses[302] = REDIRECT;
     if (contract?.isStream) describeStream(operation.responses[contract.status]);
+    if (contract?.isFile) describeFile(operation.responses[contract.status]);
   }
   return described;
 }
@@ -89,6 +90,11 @@ function completeOperations(contracts: ReadonlyMap<string, Contract>, described:
 function describeStream(answer: PrintedAnswer | undefined): void {
   const { 'application/json': one } = answer?.content ?? {};
   if (answer && one) answer.content = { 'text/event-stream': one };
+}
+
+/** Bytes, under their own type when that is harmless. */
+function describeFile(answer: PrintedAnswer | undefined): void {
+  if (answer) answer.content = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
 }
 
 const REDIRECT = {

@@ -75,8 +75,8 @@ export async function attackRoute(
 
 /** Parameters that are the id of one object; the victim's stands in for each. */
 function foreignIds({ victim, victimIds }: IsolationScene) {
-  const { workflowId, endedRunId: runId, userId: memberId, invitationId, apiKeyId } = victim;
-  const ids = { workflowId, runId, memberId, invitationId, apiKeyId };
+  const { workflowId, endedRunId: runId, fileId, userId: memberId, invitationId, apiKeyId } = victim;
+  const ids = { workflowId, runId, fileId, memberId, invitationId, apiKeyId };
   for (const id of Object.values(ids)) if (!victimIds.has(id)) throw new Error(`${id} is no id of the victim`);
   return ids;
 }
@@ -165,7 +165,7 @@ const UNKNOWN = new Set<Shape['credential']>([
   'revokedKey',
   'expiredKey',
 ]);
-const NAMES_AN_OBJECT = /:(workflowId|runId|memberId|invitationId|apiKeyId)\b/;
+const NAMES_AN_OBJECT = /:(workflowId|runId|fileId|memberId|invitationId|apiKeyId)\b/;
 
 /** The victim's marker or one of its ids, in the body or a header, unless the request itself brought it. */
 function leakProblem(

@@ -21,6 +21,7 @@ export function sampleParams(orgId: string): Record<string, string> {
     orgId,
     workflowId: newId(),
     runId: newId(),
+    fileId: newId(),
     memberId: newId(),
     invitationId: newId(),
     apiKeyId: newId(),

@@ -10,6 +10,7 @@ import { type ExpressionBindings, type ExpressionResult, evaluateTemplate } from
 import type { Json } from '@millrace/workflow/json';
 import { type PlannedNode, planWorkflow } from '@millrace/workflow/plan';
 import type { Deps } from '../deps.ts';
+import { openSampleFiles } from './sample-files.ts';
 
 /** An answer travels through Redis to somebody who looks at it: more than this is no sample any more. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
@@ -76,6 +77,7 @@ async function act(deps: Deps, test: StepTest, node: PlannedNode, input: Json): 
   const result = await runAction(action, {
     input,
     http: deps.http,
+    files: openSampleFiles(deps.config.WORKFLOW_MAX_FILE_BYTES),
     idempotencyKey: newId(),
     ...(node.timeoutMs !== null && { timeoutMs: node.timeoutMs }),
   });

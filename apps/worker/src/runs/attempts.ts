@@ -4,6 +4,7 @@ import { jobRejected } from '@millrace/shared/events';
 import type { Json } from '@millrace/workflow/json';
 import { locate } from '@millrace/workflow/locate';
 import type { AttemptOutcome, Execution, PlannedAttempt } from './execution.ts';
+import { openFiles } from './files.ts';
 import { LeaseLostError } from './lease.ts';
 import { observeAttempt, outcomeOf } from './observe.ts';
 import { startChild } from './subworkflow.ts';
@@ -55,6 +56,7 @@ async function actOnce(run: Execution, stepKey: string, input: Json, signal: Abo
     const result = await runAction(action, {
       input,
       http: run.deps.http,
+      files: openFiles(run, stepKey, signal),
       idempotencyKey: `${run.claim.runId}:${stepKey}`,
       signal,
       maySend: () => run.lease.remainingMs() > 0,

@@ -4,7 +4,7 @@ import { findAction } from '../catalog.ts';
 import { parseEgressRules } from '../egress.ts';
 import { type ActionResult, runAction } from '../run-action.ts';
 import { createSafeFetch } from '../safe-fetch.ts';
-import { startHttpServer, type TestServer } from '../testing.ts';
+import { openMemoryFiles, startHttpServer, type TestServer } from '../testing.ts';
 
 type Seen = { method: string; url: string; headers: IncomingHttpHeaders; body: string };
 
@@ -23,6 +23,7 @@ async function start(respond: (response: ServerResponse) => void = (response) =>
   });
   servers.push(server);
   const http = createSafeFetch({ allow: parseEgressRules(`127.0.0.1/32:${server.port}`), refuse: [] });
+  const files = openMemoryFiles();
   const url = `http://127.0.0.1:${server.port}`;
   const call = (input: Record<string, unknown>, timeoutMs = 5000): Promise<ActionResult> => {
     const action = findAction('http.request');
@@ -30,11 +31,12 @@ async function start(respond: (response: ServerResponse) => void = (response) =>
     return runAction(action, {
       input: { method: 'GET', url, ...input },
       http,
+      files,
       idempotencyKey: 'run-1:step-1',
       timeoutMs,
     });
   };
-  return { call, seen, server, url };
+  return { call, seen, server, url, files };
 }
 
 const answer = (status: number, headers: Record<string, string>, body: string | Buffer) => (response: ServerResponse) =>

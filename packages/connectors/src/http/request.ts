@@ -1,7 +1,16 @@
 import { z } from 'zod';
 import { assertSuccess } from '../http-status.ts';
 import { isHarmlessHeader } from '../request-headers.ts';
-import { ActionError, defineAction, HIDDEN, type HttpRequest, type HttpResponse } from '../sdk.ts';
+import {
+  ActionError,
+  defineAction,
+  type Files,
+  type FileValue,
+  HIDDEN,
+  type HttpRequest,
+  type HttpResponse,
+} from '../sdk.ts';
+import { describeFile, fileIdOf } from './file.ts';
 
 const Scalar = z.union([z.string(), z.number(), z.boolean()]);
 
@@ -17,11 +26,11 @@ const Input = z.strictObject({
     .unknown()
     .refine((value) => value !== null, 'must not be null; leave body out to send none')
     .optional()
-    .describe('Text is sent as it is, everything else as JSON.'),
+    .describe('Text is sent as it is, a file value as the content of the file, everything else as JSON.'),
   responseType: z
-    .enum(['auto', 'json', 'text'])
+    .enum(['auto', 'json', 'text', 'file'])
     .default('auto')
-    .describe('auto reads JSON when the answer says it is JSON, text otherwise.'),
+    .describe('auto reads JSON when the answer says it is JSON, text otherwise; file keeps it as a file of the run.'),
 });
 type Input = z.output<typeof Input>;
 
@@ -41,10 +50,20 @@ export const httpRequest = defineAction({
   effect: 'write',
   idempotency: 'key',
   timeoutMs: 30_000,
-  async run({ input, http, idempotencyKey }) {
-    const response = await http(toRequest(input, idempotencyKey));
+  async run({ input, http, files, idempotencyKey }) {
+    let file: FileValue | null = null;
+    const request = await toRequest(input, files, idempotencyKey);
+    const response = await http({
+      ...request,
+      ...(input.responseType === 'file' && {
+        receive: async ({ headers }, content) => {
+          file = await files.write(content, describeFile(headers, request.url));
+        },
+      }),
+    });
     assertSuccess(response, Date.now());
-    return { status: response.status, headers: response.headers, body: readAnswer(response, input.responseType) };
+    const { status, headers } = response;
+    return { status, headers, body: input.responseType === 'file' ? file : readAnswer(response, input.responseType) };
   },
   hide: hideHeaders,
 });
@@ -57,7 +76,7 @@ function hideHeaders(input: unknown): unknown {
   return { ...(input as object), headers: Object.fromEntries(shown) };
 }
 
-function toRequest(input: Input, idempotencyKey: string): HttpRequest {
+async function toRequest(input: Input, files: Files, idempotencyKey: string): Promise<HttpRequest> {
   const headers = Object.fromEntries(
     Object.entries(input.headers ?? {}).map(([name, value]): [string, string] => [name, String(value)]),
   );
@@ -65,6 +84,12 @@ function toRequest(input: Input, idempotencyKey: string): HttpRequest {
   if (!given.has('idempotency-key')) headers['idempotency-key'] = idempotencyKey;
   const request = { method: input.method, url: withQuery(input.url, input.query), headers };
   if (input.body === undefined) return request;
+  const fileId = fileIdOf(input.body);
+  if (fileId !== undefined) {
+    const file = await files.read(fileId);
+    if (!given.has('content-type')) headers['content-type'] = file.contentType;
+    return { ...request, body: file };
+  }
   const isText = typeof input.body === 'string';
   if (!given.has('content-type')) headers['content-type'] = isText ? 'text/plain; charset=utf-8' : 'application/json';
   return { ...request, body: typeof input.body === 'string' ? input.body : JSON.stringify(input.body) };

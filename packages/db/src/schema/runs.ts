@@ -93,6 +93,33 @@ export const workflowRunBlobs = app.table(
   (table) => [primaryKey({ columns: [table.orgId, table.runId, table.stepKey, table.field] })],
 );
 
+/** Files of a run; a size of null: not all of it is stored yet. */
+export const workflowRunFiles = app.table(
+  'workflow_run_files',
+  {
+    orgId: orgId(),
+    runId: uuid('run_id').notNull(),
+    id: uuid('id').notNull(),
+    stepKey: text('step_key').notNull(),
+    name: text('name').notNull(),
+    contentType: text('content_type').notNull(),
+    sizeBytes: bigint('size_bytes', { mode: 'number' }),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.runId, table.id] })],
+);
+
+export const workflowRunFileChunks = app.table(
+  'workflow_run_file_chunks',
+  {
+    orgId: orgId(),
+    runId: uuid('run_id').notNull(),
+    fileId: uuid('file_id').notNull(),
+    number: integer('number').notNull(),
+    data: bytea('data').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.runId, table.fileId, table.number] })],
+);
+
 export const workflowRunSignals = app.table(
   'workflow_run_signals',
   {

@@ -39,6 +39,8 @@ export interface Contract {
   redirects?: true;
   /** Answers Server-Sent Events, which go on after the request is answered; `response` is what one of them holds. */
   isStream?: true;
+  /** Answers the bytes of a file of any type, not JSON; `response` says nothing about them. */
+  isFile?: true;
   /** Codes beyond those every route of its kind can answer. */
   errors?: readonly ErrorCode[];
   /** Set on every route that strangers may try secrets on; answers 429 beyond the class's limit. */

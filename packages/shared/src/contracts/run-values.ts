@@ -46,3 +46,13 @@ export const getStepOutput = defineContract({
   summary: 'The output of a step, however large',
   params: StepPath,
 });
+
+export const getRunFile = defineContract({
+  ...whole,
+  id: 'getRunFile',
+  path: `${WorkflowRuns}/:runId/files/:fileId`,
+  summary: 'A file of a run, which `{ "$file": id }` in its values stands for',
+  params: RunPath.extend({ fileId: Id }),
+  response: z.unknown(),
+  isFile: true,
+});

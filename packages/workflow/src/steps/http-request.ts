@@ -12,7 +12,7 @@ export const httpRequest: StepKind = {
     headers: z.record(z.string(), Scalar).optional(),
     query: z.record(z.string(), z.union([Scalar, z.array(Scalar)])).optional(),
     body: z.unknown().optional(),
-    responseType: z.enum(['auto', 'json', 'text']).optional(),
+    responseType: z.enum(['auto', 'json', 'text', 'file']).optional(),
   }),
   literalKeys: ['method', 'responseType'],
   branches: [],

@@ -9,6 +9,7 @@ import { retryRuns } from './bulk-retry.ts';
 import { cancelRun } from './cancel.ts';
 import { decideStep } from './decide.ts';
 import { streamRunEvents } from './events.ts';
+import { sendFile } from './files.ts';
 import { authorizeAndReadRunOfPath, getRun, listRuns, listWorkflowRuns } from './queries.ts';
 import { retryRun } from './retry.ts';
 import { startRun } from './service.ts';
@@ -31,6 +32,7 @@ export function serveRuns(app: FastifyInstance, deps: Deps): void {
   route(app, deps, getRunOutput, (context, { params }, { reply }) => sendValue(context, params, 'output', reply));
   route(app, deps, getStepInput, (context, { params }, { reply }) => sendValue(context, params, 'input', reply));
   route(app, deps, getStepOutput, (context, { params }, { reply }) => sendValue(context, params, 'output', reply));
+  route(app, deps, values.getRunFile, (context, { params }, { reply }) => sendFile(context, params, reply));
   route(app, deps, contracts.streamRunEvents, (context, { params }, http) => streamRunEvents(context, params, http));
   route(app, deps, contracts.getRunStanding, (context, { params }) => getRunStanding(context, params));
   // Before the server waits for its requests to end: these would not.
