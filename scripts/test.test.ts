@@ -26,7 +26,7 @@ beforeEach(() => {
   put('one.ts', 'export const one = 1;\n');
   put('one.test.ts', passing);
   mkdirSync(join(folder, 'apps', 'web'), { recursive: true });
-  put('apps/web/tsconfig.json', { extends: '../../tsconfig.json', include: ['*.ts'] });
+  put('apps/web/tsconfig.json', { extends: '../../tsconfig.json', include: ['*.ts'], exclude: [] });
   put('apps/web/page.ts', 'export const page = 1;\n');
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));

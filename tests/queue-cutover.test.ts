@@ -99,6 +99,7 @@ it('verify says stop while no worker begins runs, and go again once one does', a
   retired.push(worker);
   const since = new Date().toISOString();
   for (const input of [1, 2, 3]) expect(await start(input)).toBe(201);
+  await pause(1_000); // an answer may overtake the line in the log
   const [stopped] = await runBlocks(CUTOVER, '3. Verify', { SINCE: since });
   expect(stopped?.[0]).toMatch(new RegExp(`^${OLD}: [1-9]\\d* waiting, 0 active, \\d+ delayed$`));
   expect(stopped?.[1]).toBe('stop: 0 begun of 3 accepted');

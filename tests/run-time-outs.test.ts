@@ -162,7 +162,7 @@ it('a step whose time ends while its worker is frozen belongs to the next one: w
 }, 90_000);
 
 it('a loop of pure steps does not outlast the time of its run', async () => {
-  const body = { nodes: [{ id: 'n', type: 'transform', config: { value: '{% $sum([1..2000]) %}' } }] };
+  const body = { nodes: [{ id: 'n', type: 'transform', config: { value: '{% $sum([1..20000]) %}' } }] };
   const loop = { id: 'each', type: 'foreach', config: { items: '{% [1..10000] %}', as: 'item', body } };
   const runId = await start([loop], { timeoutMs: 2_000 });
   const row = await until(runId, 'failed', 60_000);

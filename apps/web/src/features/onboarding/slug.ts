@@ -8,9 +8,9 @@ export function proposeSlug(name: string): string {
     .replace(/\p{M}/gu, '')
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '')
+    .replace(/^-|-$/g, '')
     .slice(0, LONGEST)
-    .replace(/-+$/, '');
+    .replace(/-$/, '');
   if (plain === '') return '';
   return plain.length < SHORTEST ? `${plain}-org` : plain;
 }
