@@ -28,6 +28,9 @@ async function runEverything(): Promise<number> {
   const outcomes = [
     await runSection('Format and lint', () => runCheck('biome', ['check', '--error-on-warnings', '--colors=off', '.'])),
     await runSection('Types', () => runCheck('tsc', ['--noEmit', '--pretty', 'false'])),
+    await runSection('Types of the web app', () =>
+      runCheck('tsc', ['--noEmit', '--pretty', 'false', '-p', 'apps/web']),
+    ),
     await runSection('Dead code', () => runCheck('knip', [])),
     await runSection('Tests', runVitest),
   ];

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { createTestDatabase, type TestDatabase } from '../packages/db/src/testing.ts';
 import { eventually, startTestRedis, type TestRedis } from '../packages/queue/src/testing.ts';
 import { generateSigningKeys } from '../packages/shared/src/tokens.ts';
-import { PROGRAM_FLAGS } from '../scripts/start/node-flags.ts';
+import { flagsOf } from '../scripts/start/node-flags.ts';
 
 export interface Api extends Program {
   url: string;
@@ -31,6 +31,8 @@ export interface TestPlatform {
   /** With settings of its own on top of the platform's. */
   startApi(settings?: Record<string, string>): Promise<Api>;
   startWorker(settings?: Record<string, string>): Promise<Program>;
+  /** The web app in front of the API at `apiUrl`; it takes the production build that is there. */
+  startWeb(apiUrl: string, settings?: Record<string, string>): Promise<Api>;
   stop(): Promise<void>;
 }
 
@@ -61,11 +63,9 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
     database,
     redis,
     env,
-    async startApi(ownSettings) {
-      const program = await start('api', ownSettings);
-      const started = program.events.find(({ event }) => event === 'program_started');
-      return { ...program, url: `http://127.0.0.1:${started?.detail?.port}` };
-    },
+    startApi: async (ownSettings) => withUrl(await start('api', ownSettings)),
+    startWeb: async (apiUrl, ownSettings) =>
+      withUrl(await start('web', { API_URL: apiUrl, WEB_PORT: '0', ...ownSettings })),
     startWorker: (ownSettings) => start('worker', ownSettings),
     async stop() {
       await Promise.all(programs.map((program) => program.kill('SIGKILL')));
@@ -74,6 +74,11 @@ export async function preparePlatform(settings: Record<string, string> = {}): Pr
       await rm(dataDir, { recursive: true });
     },
   };
+}
+
+function withUrl(program: Program): Api {
+  const started = program.events.find(({ event }) => event === 'program_started');
+  return { ...program, url: `http://127.0.0.1:${started?.detail?.port}` };
 }
 
 /** A real worker beside an API that was opened otherwise, on the same database and queue. */
@@ -85,12 +90,13 @@ export async function startWorkerOf(settings: Record<string, unknown>): Promise<
 
 async function startProgram(name: string, env: NodeJS.ProcessEnv): Promise<Program> {
   const main = join(import.meta.dirname, '..', 'apps', name, 'src', 'main.ts');
-  const child = spawn(process.execPath, [...PROGRAM_FLAGS, main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...flagsOf(name), main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const events: Program['events'] = [];
   const lines: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {
     lines.push(line);
-    events.push(JSON.parse(line));
+    // The web app's framework prints lines of its own beside our events.
+    if (name !== 'web' || line.startsWith('{')) events.push(JSON.parse(line));
   });
   createInterface({ input: child.stderr }).on('line', (line) => {
     lines.push(line);

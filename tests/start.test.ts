@@ -8,6 +8,7 @@ import { createTestDatabase } from '../packages/db/src/testing.ts';
 import { readMailbox } from '../packages/mail/src/testing.ts';
 import { commandLineOf, identifyProcess, sendSignal } from '../scripts/services/process-identity.ts';
 import { createPrivateFolder, newDataDir } from '../scripts/services/testing.ts';
+import { buildWeb } from '../scripts/web/build.ts';
 
 // Each test starts the whole platform, some of them twice, beside other tests.
 vi.setConfig({ testTimeout: 120_000 });
@@ -17,9 +18,10 @@ let clone: string;
 const started: Start[] = [];
 const dataDirs = new Set<string>();
 
-beforeAll(() => {
+beforeAll(async () => {
   clone = createPrivateFolder();
   const project = dirname(import.meta.dirname);
+  await buildWeb(project); // the copies find it and need not make it again
   for (const part of ['apps', 'packages', 'scripts', 'package.json', 'package-lock.json']) {
     cpSync(join(project, part), join(clone, part), { recursive: true, verbatimSymlinks: true });
   }
@@ -123,8 +125,8 @@ describe('in a clone that nobody else can enter', () => {
     first.child.kill('SIGINT');
     expect(await first.ended).toEqual([0, null]);
     const stopped = [...first.text().matchAll(/✓ (\w+) stopped/g)].map((match) => match[1]);
-    expect(stopped).toEqual(['Worker', 'API', 'Redis', 'PostgreSQL']);
-    expect(Object.keys(pids).sort()).toEqual(['api', 'postgresql', 'redis', 'worker']);
+    expect(stopped).toEqual(['Web', 'Worker', 'API', 'Redis', 'PostgreSQL']);
+    expect(Object.keys(pids).sort()).toEqual(['api', 'postgresql', 'redis', 'web', 'worker']);
     expect(Object.values(pids).filter(isAlive)).toEqual([]);
   });
 
@@ -170,13 +172,13 @@ describe('in a clone that nobody else can enter', () => {
     sendSignal(killed.child.pid ?? 0, 'SIGKILL');
     sendSignal(pid, 'SIGKILL');
     await killed.ended;
-    expect(Object.values(pids).filter(isAlive)).toHaveLength(4);
+    expect(Object.values(pids).filter(isAlive)).toHaveLength(5);
 
     const next = start();
     const after = await untilRunning(next);
     expect(Object.values(pids).filter(isAlive)).toEqual([]);
     expect(await isReady(after.api)).toBe(true);
-    for (const name of ['API', 'Worker', 'Redis', 'PostgreSQL']) {
+    for (const name of ['Web', 'API', 'Worker', 'Redis', 'PostgreSQL']) {
       expect(next.text()).toContain(`Stopped the ${name} of an earlier start.`);
     }
   });
@@ -220,7 +222,7 @@ test('servers named by the environment are used, none of that kind is started, a
       WORKFLOW_QUEUE_NAME: 'start-test',
     });
     const { pids, api } = await untilRunning(self);
-    expect(Object.keys(pids).sort()).toEqual(['api', 'worker']);
+    expect(Object.keys(pids).sort()).toEqual(['api', 'web', 'worker']);
     expect(self.text()).not.toMatch(/Demo|PostgreSQL \d|Redis \d/);
     expect(await isReady(api)).toBe(true);
     await self.stop();

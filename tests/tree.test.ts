@@ -7,7 +7,9 @@ const TOOLS = /^(scripts|bench)\//;
 const GUARDED_DOOR = 'packages/connectors/src/safe-fetch.ts';
 /** Asks the sign-in providers that the operator configured, on private networks too; no tenant chooses an address here. */
 const PROVIDER_DOOR = 'apps/api/src/features/oauth/provider-fetch.ts';
-const DOORS = [GUARDED_DOOR, PROVIDER_DOOR];
+/** A browser's own requests to the origin that served the page. */
+const BROWSER_DOOR = 'apps/web/src/lib/fetch-api.ts';
+const DOORS = [GUARDED_DOOR, PROVIDER_DOOR, BROWSER_DOOR];
 
 interface Ban {
   name: string;

@@ -3,7 +3,7 @@ import { SetupError } from '../services/failure.ts';
 
 const USAGE = `Usage: npm start [-- options]
 
-Starts PostgreSQL, Redis, the API and the worker, and on an empty database makes a demo workspace and runs its workflow.
+Starts PostgreSQL, Redis, the API, the worker and the web app, and on an empty database makes a demo workspace and runs its workflow.
 
 Options:
   --empty     no demo

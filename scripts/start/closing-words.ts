@@ -14,6 +14,7 @@ interface Closing {
 /** What a person needs to go on from here. The demo's password appears here once and is kept nowhere. */
 export function describePlatform({ platform, dataDir, smtpUrl, demo }: Closing): string {
   const lines: [string, string][] = [
+    ['Open', platform.webUrl],
     ['API', platform.apiUrl],
     ['Reference', `${platform.apiUrl}/docs`],
     ...(demo ? describeDemo(demo, platform) : []),

@@ -20,6 +20,8 @@ const environments = (base: NodeJS.ProcessEnv, egressRule?: string) =>
     redisUrl: 'redis://redis',
     apiHost: '127.0.0.1',
     apiPort: 3001,
+    apiUrl: 'http://127.0.0.1:3001',
+    web: { host: '127.0.0.1', port: 3000, url: 'http://localhost:3000' },
     compileCacheDir: dir,
     egressRule,
     oauth: {},
@@ -33,13 +35,15 @@ it('the worker’s steps and the API’s webhooks may reach the same private add
 });
 
 it('each program gets the secrets that it needs, and none of the other', async () => {
-  const { api, worker } = await environments({
+  const { api, worker, web } = await environments({
     DATABASE_URL: 'postgres://owner:canary@db/millrace',
     SMTP_URL: 'smtp://user:canary@mail',
     GOOGLE_CLIENT_SECRET: 'canary',
     AUTH_TOKEN_SECRET: 'canary',
   });
   expect(JSON.stringify(worker)).not.toContain('canary');
+  expect(JSON.stringify(web)).not.toContain('canary');
+  expect([web.REDIS_URL, web.API_URL]).toEqual([undefined, 'http://127.0.0.1:3001']);
   expect(api).toMatchObject({
     SMTP_URL: 'smtp://user:canary@mail',
     GOOGLE_CLIENT_SECRET: 'canary',

@@ -1,15 +1,17 @@
 import { join } from 'node:path';
 import { SetupError } from '../services/failure.ts';
-import { findFreePort, isPortFree } from '../services/ports.ts';
+import type { WebBuild } from '../web/build.ts';
+import { type Address, chooseAddress } from './addresses.ts';
 import type { StartContext } from './context.ts';
 import type { Database } from './database.ts';
 import type { Echo } from './demo-echo.ts';
 import { type DemoIdp, settingsForDemoIdp } from './demo-idp.ts';
 import { createEnvironments, type ProgramEnvironments } from './environment.ts';
-import { startApi, startWorker } from './programs.ts';
+import { startApi, startWeb, startWorker } from './programs.ts';
 import type { Running } from './supervisor.ts';
 
 export const API_PORT = 3001;
+const WEB_PORT = 3000;
 const PORT_ATTEMPTS = 5;
 
 interface ProgramSettings {
@@ -17,16 +19,19 @@ interface ProgramSettings {
   redisUrl: string;
   echo: Echo | undefined;
   demoIdp: DemoIdp | undefined;
+  /** Under way since the start began. */
+  webBuild: Promise<WebBuild>;
 }
 
 interface Api {
   running: Running;
   url: string;
   port: number;
+  web: Address;
   environments: ProgramEnvironments;
 }
 
-/** Starts the API, then the worker, which is told where the API listens because steps may never reach it. */
+/** Starts the API, then the worker and the web app, which are told where the API listens. */
 export async function launchPrograms(context: StartContext, settings: ProgramSettings) {
   const { cloneDir, host, progress, supervisor } = context;
   const describeApi = ({ url, running }: Api) => `API on ${url}, pid ${running.process.pid}`;
@@ -34,17 +39,32 @@ export async function launchPrograms(context: StartContext, settings: ProgramSet
   const worker = () => startWorker({ cloneDir, host, env: api.environments.worker });
   const describeWorker = (running: Running) => `Worker, pid ${running.process.pid}`;
   await progress.stage('Worker', () => supervisor.launch('Worker', worker, worker), describeWorker);
-  return { apiUrl: api.url, apiPort: api.port };
+  await launchWeb(context, settings, api);
+  return { apiUrl: api.url, apiPort: api.port, webUrl: api.environments.web.WEB_BASE_URL ?? api.web.url };
+}
+
+async function launchWeb({ cloneDir, host, progress, supervisor }: StartContext, settings: ProgramSettings, api: Api) {
+  const describeBuild = ({ isNew }: WebBuild) => (isNew ? 'Web app built' : 'Web app is built already');
+  await progress.stage('Building the web app', () => settings.webBuild, describeBuild);
+  const start = () => startWeb({ cloneDir, host, env: api.environments.web }, api.web.url);
+  const describe = (running: Running) => `Web app on ${api.web.url}, pid ${running.process.pid}`;
+  await progress.stage('Web app', () => supervisor.launch('Web', start, start), describe);
 }
 
 async function launchApi(context: StartContext, settings: ProgramSettings): Promise<Api> {
   const { cloneDir, host, env, supervisor } = context;
   for (let attempt = 1; ; attempt += 1) {
-    const address = await chooseAddress(env);
-    const environments = await environmentsFor(context, settings, address);
+    const address = await chooseAddress({
+      variable: 'API_PORT',
+      host: env.API_HOST || undefined,
+      port: env.API_PORT,
+      preferredPort: API_PORT,
+    });
+    const web = await chooseWebAddress(env);
+    const environments = await environmentsFor(context, settings, { address, web });
     const start = () => startApi({ cloneDir, host, env: environments.api }, address.url);
     try {
-      return { ...address, environments, running: await supervisor.launch('API', start, start) };
+      return { ...address, web, environments, running: await supervisor.launch('API', start, start) };
     } catch (error) {
       // Between choosing a port and listening on it, somebody else may have taken it.
       const lostPort = error instanceof SetupError && error.message.includes('EADDRINUSE');
@@ -53,14 +73,20 @@ async function launchApi(context: StartContext, settings: ProgramSettings): Prom
   }
 }
 
-interface Address {
-  host: string;
-  port: number;
-  url: string;
+function chooseWebAddress(env: NodeJS.ProcessEnv): Promise<Address> {
+  return chooseAddress({
+    variable: 'WEB_PORT',
+    host: env.WEB_HOST || undefined,
+    port: env.WEB_PORT,
+    preferredPort: WEB_PORT,
+  });
 }
 
-function environmentsFor(context: StartContext, settings: ProgramSettings, address: Address) {
+function environmentsFor(context: StartContext, settings: ProgramSettings, at: { address: Address; web: Address }) {
   const { database, redisUrl, echo, demoIdp } = settings;
+  const { address, web } = at;
+  // Browsers keep cookies by name, and people type this one.
+  const webUrl = context.env.WEB_BASE_URL || `http://localhost:${web.port}`;
   return createEnvironments({
     base: context.env,
     dataDir: context.host.dataDir,
@@ -70,23 +96,10 @@ function environmentsFor(context: StartContext, settings: ProgramSettings, addre
     redisUrl,
     apiHost: address.host,
     apiPort: address.port,
+    apiUrl: address.url,
+    web: { host: web.host, port: web.port, url: webUrl },
     compileCacheDir: join(context.host.dataDir, 'compile-cache'),
     egressRule: echo && `127.0.0.1/32:${echo.port}`,
     oauth: demoIdp ? settingsForDemoIdp(demoIdp, address.url) : {},
   });
-}
-
-/** A port that was asked for is used or refused; only the default gives way. */
-async function chooseAddress(env: NodeJS.ProcessEnv): Promise<Address> {
-  const host = env.API_HOST || '127.0.0.1';
-  const asked = env.API_PORT ? Number(env.API_PORT) : undefined;
-  if (asked !== undefined && !(asked >= 0 && asked <= 65_535 && Number.isInteger(asked))) {
-    throw new SetupError(`API_PORT must be a port number, not "${env.API_PORT}".`);
-  }
-  if (asked !== undefined && !(await isPortFree(asked, host))) {
-    throw new SetupError(`Something else listens on port ${asked} (API_PORT) of ${host}, or it cannot be used.`);
-  }
-  const port = asked || (await findFreePort(API_PORT));
-  const reachable = { '0.0.0.0': '127.0.0.1', '::': '[::1]' }[host] ?? host;
-  return { host, port, url: `http://${reachable}:${port}` };
 }

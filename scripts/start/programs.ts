@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SetupError } from '../services/failure.ts';
 import type { Host } from '../services/host.ts';
 import { lastLines, startProcess, stopLeftover, stopProcess } from '../services/managed-process.ts';
-import { PROGRAM_FLAGS } from './node-flags.ts';
+import { flagsOf } from './node-flags.ts';
 import type { Running } from './supervisor.ts';
 
 const READY_TIMEOUT_MS = 60_000;
@@ -14,7 +14,7 @@ const SILENT_START_MS = 3_000;
 const STOP_TIMEOUT_MS = 20_000;
 
 interface ProgramSettings {
-  name: 'API' | 'Worker';
+  name: 'API' | 'Worker' | 'Web';
   cloneDir: string;
   host: Host;
   env: NodeJS.ProcessEnv;
@@ -30,9 +30,14 @@ export function startWorker(settings: Omit<ProgramSettings, 'name'>): Promise<Ru
   return startProgram({ ...settings, name: 'Worker' }, async () => true);
 }
 
+/** Starts the web app and waits until it serves its first page. Throws with the end of its log. */
+export function startWeb(settings: Omit<ProgramSettings, 'name'>, url: string): Promise<Running> {
+  return startProgram({ ...settings, name: 'Web' }, () => isReady(url));
+}
+
 /** Stops the programs that a start left behind when it was killed: they would serve and work beside the new ones. */
 export async function stopLeftoverPrograms(runDir: string, say: (line: string) => void): Promise<void> {
-  for (const name of ['Worker', 'API', 'Demo-IdP']) {
+  for (const name of ['Web', 'Worker', 'API', 'Demo-IdP']) {
     if (await stopLeftover(runDir, name, 'SIGTERM')) say(`Stopped the ${name} of an earlier start.`);
   }
 }
@@ -45,7 +50,7 @@ async function startProgram(settings: ProgramSettings, isReadyToo: () => Promise
   const managed = await startProcess({
     name,
     command: process.execPath,
-    args: [...PROGRAM_FLAGS, join(cloneDir, 'apps', folder, 'src', 'main.ts')],
+    args: [...flagsOf(name), join(cloneDir, 'apps', folder, 'src', 'main.ts')],
     env,
     cwd: cloneDir,
     runDir: host.runDir,

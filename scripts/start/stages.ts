@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Postgres, startPostgres } from '../services/postgres.ts';
 import { type Redis, startRedis } from '../services/redis.ts';
+import { buildWeb } from '../web/build.ts';
 import type { StartContext } from './context.ts';
 import { createDatabase, DATABASE_NAME, type Database, isDatabaseUnused, prepareDatabase } from './database.ts';
 import { readDemoNote } from './demo.ts';
@@ -15,6 +16,8 @@ const REDIS_PORT = 6380;
 export interface Platform {
   apiUrl: string;
   apiPort: number;
+  /** What people open. */
+  webUrl: string;
   /** The database's owner; programs never see it. */
   ownerUrl: string;
   redisUrl: string;
@@ -22,9 +25,11 @@ export interface Platform {
   demoIdp: DemoIdp | undefined;
 }
 
-/** Everything up to a worker that waits for runs, in order, each kept running by the supervisor. */
+/** Everything up to the web app, in order, each kept running by the supervisor. */
 export async function startPlatform(context: StartContext): Promise<Platform> {
   if (context.hasDemoIdp) assertDemoIdpFits(context.env);
+  const webBuild = buildWeb(context.cloneDir);
+  webBuild.catch(() => {}); // told when its turn comes, unless something else fails first
   await stopLeftoverPrograms(context.host.runDir, context.progress.say);
   const postgres = context.env.DATABASE_URL ? undefined : await launchPostgres(context);
   const ownerUrl = context.env.DATABASE_URL || postgres?.urlOf(DATABASE_NAME) || '';
@@ -32,7 +37,7 @@ export async function startPlatform(context: StartContext): Promise<Platform> {
   const database = await migrate(context, ownerUrl, postgres);
   const echo = postgres && (await wantsDemo(context, ownerUrl)) ? await launchEcho(context) : undefined;
   const demoIdp = context.hasDemoIdp ? await startIdp(context) : undefined;
-  const api = await launchPrograms(context, { database, redisUrl, echo, demoIdp });
+  const api = await launchPrograms(context, { database, redisUrl, echo, demoIdp, webBuild });
   return { ...api, ownerUrl, redisUrl, echo, demoIdp };
 }
 

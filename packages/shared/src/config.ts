@@ -206,3 +206,14 @@ export const WorkerConfig = z.object({
   WEB_PORT: Port.default(3000),
 });
 export type WorkerConfig = z.infer<typeof WorkerConfig>;
+
+export const WebConfig = z.object({
+  NODE_ENV: Common.NODE_ENV,
+  API_LOG_LEVEL: Common.API_LOG_LEVEL,
+  WEB_HOST: z.string().default('127.0.0.1'),
+  WEB_PORT: Port.default(3000),
+  WEB_BASE_URL: HttpUrl.default('http://localhost:3000'),
+  /** Where the web app finds the API; people never see it. */
+  API_URL: HttpUrl.default('http://127.0.0.1:3001'),
+});
+export type WebConfig = z.infer<typeof WebConfig>;

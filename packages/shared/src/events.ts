@@ -196,7 +196,7 @@ export const programStarted = event<{ pid: number; detail?: object }>('program_s
 export const programStopping = event<{ signal: string }>('program_stopping', 'info');
 export const programFailed = event<{ error: string; stack?: string }>('program_failed', 'error');
 export const programWarning = event<{ warning: string }>('program_warning', 'warn');
-type Dependency = 'postgresql' | 'redis' | 'sweeper' | 'scheduler' | 'outbox' | 'failure-notices' | 'traces';
+type Dependency = 'postgresql' | 'redis' | 'sweeper' | 'scheduler' | 'outbox' | 'failure-notices' | 'traces' | 'api';
 export const dependencyFailed = event<{ dependency: Dependency; error: string }>(
   'dependency_failed',
   'warn',

@@ -161,6 +161,17 @@ export const verifyEmail = defineContract({
   errors: ['TOKEN_INVALID', 'RATE_LIMITED'],
 });
 
+export const listSignInProviders = defineContract({
+  id: 'listSignInProviders',
+  method: 'GET',
+  path: '/v1/auth/providers',
+  summary: 'The providers that this server is set up to sign people in with',
+  tag: 'Auth',
+  auth: 'public',
+  status: 200,
+  response: z.object({ providers: z.array(OAuthProvider) }),
+});
+
 export const startOAuth = defineContract({
   id: 'startOAuth',
   method: 'GET',

@@ -22,6 +22,9 @@ export function serveOAuth(app: FastifyInstance, deps: Deps): void {
 function serveSignIn(app: FastifyInstance, deps: Deps): void {
   const answerFailure = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
     answerOAuthFailure(deps, error, request, reply);
+  route(app, deps, contracts.listSignInProviders, async () => ({
+    providers: contracts.OAuthProvider.options.filter((provider) => deps.oauth[provider] !== undefined),
+  }));
   route(
     app,
     deps,

@@ -1,0 +1,48 @@
+'use client';
+import { Button } from '../../ui/button.tsx';
+import { TextField } from '../../ui/field.tsx';
+import { Notice } from '../../ui/surfaces.tsx';
+import { AuthCard, TextLink } from './auth-card.tsx';
+import { OAuthButtons } from './oauth-buttons.tsx';
+import { useOAuthFailure } from './oauth-failure.ts';
+import { useArrival } from './use-arrival.ts';
+import { useSignIn } from './use-sign-in.ts';
+
+export function SignIn() {
+  const { returnTo } = useArrival();
+  const oauthFailure = useOAuthFailure();
+  const { form, submit, failure, problemOf, isSending } = useSignIn();
+  const footer = (
+    <>
+      New here? <TextLink href={`/sign-up?returnTo=${encodeURIComponent(returnTo)}`}>Create an account</TextLink>
+    </>
+  );
+  return (
+    <AuthCard title="Sign in" about="Welcome back." footer={footer}>
+      {failure || oauthFailure ? <Notice>{failure ?? oauthFailure}</Notice> : null}
+      <OAuthButtons returnTo={returnTo} />
+      <form noValidate onSubmit={submit} className="grid gap-4">
+        <TextField
+          label="E-mail address"
+          type="email"
+          autoComplete="username"
+          problem={problemOf('email')}
+          {...form.register('email')}
+        />
+        <TextField
+          label="Password"
+          type="password"
+          autoComplete="current-password"
+          problem={problemOf('password')}
+          {...form.register('password')}
+        />
+        <Button type="submit" isBusy={isSending}>
+          Sign in
+        </Button>
+      </form>
+      <p className="text-center text-sm">
+        <TextLink href="/forgot-password">Forgot your password?</TextLink>
+      </p>
+    </AuthCard>
+  );
+}

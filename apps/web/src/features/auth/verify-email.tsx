@@ -1,0 +1,27 @@
+'use client';
+import { sayError } from '../../lib/say-error.ts';
+import { ButtonLink } from '../../ui/button.tsx';
+import { Notice, Skeleton } from '../../ui/surfaces.tsx';
+import { SignedInOnly } from '../shell/signed-in-only.tsx';
+import { AuthCard } from './auth-card.tsx';
+import { useVerifyEmail } from './use-verify-email.ts';
+
+export function VerifyEmail() {
+  return (
+    <SignedInOnly>
+      <Verification />
+    </SignedInOnly>
+  );
+}
+
+function Verification() {
+  const { isDone, error, isMissing } = useVerifyEmail();
+  return (
+    <AuthCard title="Confirm your e-mail address">
+      {isDone ? <Notice tone="success">Your e-mail address is confirmed.</Notice> : null}
+      {error ? <Notice>{sayError(error)}</Notice> : null}
+      {isMissing ? <Notice>This link is not complete; open the link of the newest mail again.</Notice> : null}
+      {isDone || error || isMissing ? <ButtonLink href="/home">Go on</ButtonLink> : <Skeleton className="h-10" />}
+    </AuthCard>
+  );
+}

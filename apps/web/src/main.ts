@@ -1,0 +1,48 @@
+import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
+import { parseConfig, WebConfig } from '@millrace/shared/config';
+import { dependencyFailed, programFailed, programStarted, programStopping } from '@millrace/shared/events';
+import { createLog } from '@millrace/shared/log';
+import { createForward } from './server/forward.ts';
+import { openPages } from './server/pages.ts';
+
+/** The web app's one process: pages from the production build, and `/v1/*` forwarded to the API. */
+const log = createLog('web', process.env.API_LOG_LEVEL ?? 'info');
+const DRAIN_MS = 5_000;
+
+try {
+  await start();
+} catch (error) {
+  programFailed(log, { error: error instanceof Error ? error.message : String(error) });
+  process.exit(1);
+}
+
+async function start(): Promise<void> {
+  const config = parseConfig(WebConfig, process.env);
+  const pages = await openPages(join(import.meta.dirname, '..'), config.WEB_BASE_URL);
+  const forward = createForward(config.API_URL, (error) => dependencyFailed(log, { dependency: 'api', error }));
+  const server = createServer((request, response) => {
+    if (/^\/v1(\/|\?|$)/.test(request.url ?? '')) forward(request, response);
+    else pages(request, response);
+  });
+  const port = await listen(server, config);
+  programStarted(log, { pid: process.pid, detail: { host: config.WEB_HOST, port } });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => {
+      programStopping(log, { signal });
+      server.close(() => process.exit(0));
+      server.closeIdleConnections();
+      // Timelines that somebody watches stay open for as long as their runs: those readers come back by themselves.
+      setTimeout(() => process.exit(0), DRAIN_MS).unref();
+    });
+}
+
+function listen(server: Server, { WEB_HOST, WEB_PORT }: WebConfig): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: WEB_HOST, port: WEB_PORT }, () => {
+      const address = server.address();
+      resolve(typeof address === 'object' ? address?.port : undefined);
+    });
+  });
+}

@@ -1,0 +1,83 @@
+'use client';
+import { type ComponentProps, type ReactNode, useId } from 'react';
+import { cn } from './cn.ts';
+import { sayProblem } from './field-message.ts';
+
+const CONTROL =
+  'w-full rounded-lg border border-line-strong bg-surface text-ink placeholder:text-muted aria-invalid:border-danger focus-visible:outline-offset-0';
+
+interface FieldProps {
+  label: string;
+  /** What the schema or the server says about it, as "must be ...". */
+  problem?: string | undefined;
+  hint?: ReactNode;
+}
+
+function Field({ label, problem, hint, id, children }: FieldProps & { id: string; children: ReactNode }) {
+  return (
+    <div className="grid gap-1.5">
+      <label htmlFor={id} className="text-sm font-medium">
+        {label}
+      </label>
+      {children}
+      {problem ? (
+        <p id={`${id}-note`} role="alert" className="text-[0.8125rem] text-danger">
+          {sayProblem(label, problem)}
+        </p>
+      ) : null}
+      {!problem && hint ? (
+        <p id={`${id}-note`} className="text-[0.8125rem] text-muted">
+          {hint}
+        </p>
+      ) : null}
+    </div>
+  );
+}
+
+function describe(id: string, { problem, hint }: FieldProps) {
+  return {
+    id,
+    'aria-invalid': problem ? true : undefined,
+    'aria-describedby': problem || hint ? `${id}-note` : undefined,
+  };
+}
+
+export function TextField({ label, problem, hint, className, ...input }: FieldProps & ComponentProps<'input'>) {
+  const id = useId();
+  return (
+    <Field {...{ label, problem, hint, id }}>
+      <input
+        {...input}
+        {...describe(id, { label, problem, hint })}
+        className={cn(CONTROL, 'h-10 px-3 text-sm', className)}
+      />
+    </Field>
+  );
+}
+
+export function TextArea({ label, problem, hint, className, ...input }: FieldProps & ComponentProps<'textarea'>) {
+  const id = useId();
+  return (
+    <Field {...{ label, problem, hint, id }}>
+      <textarea
+        {...input}
+        {...describe(id, { label, problem, hint })}
+        className={cn(CONTROL, 'min-h-24 px-3 py-2 text-sm', className)}
+      />
+    </Field>
+  );
+}
+
+export function SelectField({ label, problem, hint, className, ...select }: FieldProps & ComponentProps<'select'>) {
+  const id = useId();
+  return (
+    <Field {...{ label, problem, hint, id }}>
+      <Select {...select} {...describe(id, { label, problem, hint })} className={className} />
+    </Field>
+  );
+}
+
+/** Without a visible label: give it an `aria-label`. */
+export function Select({ className, ...select }: ComponentProps<'select'>) {
+  return <select {...select} className={cn(CONTROL, 'h-10 px-2.5 text-sm', className)} />;
+}
