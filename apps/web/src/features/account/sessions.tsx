@@ -23,7 +23,13 @@ export function Sessions() {
               {isCurrent ? (
                 <Badge tone="success">this device</Badge>
               ) : (
-                <Button look="ghost" size="sm" aria-label={`Sign out ${device}`} isBusy={revoke.busyWith === id} onClick={() => revoke.start(id)}>
+                <Button
+                  look="ghost"
+                  size="sm"
+                  aria-label={`Sign out ${device}`}
+                  isBusy={revoke.busyWith === id}
+                  onClick={() => revoke.start(id)}
+                >
                   Sign out
                 </Button>
               )}

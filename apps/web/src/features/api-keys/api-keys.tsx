@@ -23,7 +23,10 @@ export function ApiKeys() {
   ) : null;
   return (
     <>
-      <PageHeader title="API keys" about="For programs. A key acts for whoever made it, and never holds more than their role.">
+      <PageHeader
+        title="API keys"
+        about="For programs. A key acts for whoever made it, and never holds more than their role."
+      >
         {items && items.length > 0 ? makeButton : null}
       </PageHeader>
       {error ? <Failure error={error} onRetry={retry} /> : null}
@@ -41,10 +44,32 @@ export function ApiKeys() {
               <RowText title={name}>
                 …{keyHint} · {permissions.join(', ')}
               </RowText>
-              <span className="text-[0.8125rem] text-muted">{lastUsedAt ? <>used <Time at={lastUsedAt} /></> : 'never used'}</span>
-              <Badge>{expiresAt ? <>ends <Time at={expiresAt} /></> : 'does not end'}</Badge>
+              <span className="text-[0.8125rem] text-muted">
+                {lastUsedAt ? (
+                  <>
+                    used <Time at={lastUsedAt} />
+                  </>
+                ) : (
+                  'never used'
+                )}
+              </span>
+              <Badge>
+                {expiresAt ? (
+                  <>
+                    ends <Time at={expiresAt} />
+                  </>
+                ) : (
+                  'does not end'
+                )}
+              </Badge>
               {can('api-key:write') ? (
-                <Button look="ghost" size="sm" aria-label={`Revoke ${name}`} isBusy={revoke.busyWith === id} onClick={() => revoke.start(id)}>
+                <Button
+                  look="ghost"
+                  size="sm"
+                  aria-label={`Revoke ${name}`}
+                  isBusy={revoke.busyWith === id}
+                  onClick={() => revoke.start(id)}
+                >
                   Revoke
                 </Button>
               ) : null}

@@ -23,7 +23,13 @@ export function NewApiKey({ onClose }: { onClose: () => void }) {
   return (
     <form noValidate onSubmit={submit} className="grid gap-4">
       {failure ? <Notice>{failure}</Notice> : null}
-      <TextField label="Name" hint="What will use it." autoComplete="off" problem={problemOf('name')} {...form.register('name')} />
+      <TextField
+        label="Name"
+        hint="What will use it."
+        autoComplete="off"
+        problem={problemOf('name')}
+        {...form.register('name')}
+      />
       <SelectField label="Ends after" {...form.register('lifetime')}>
         {Object.entries(LIFETIMES).map(([value, name]) => (
           <option key={value} value={value}>
@@ -37,7 +43,12 @@ export function NewApiKey({ onClose }: { onClose: () => void }) {
           {permissionChoices(roleKey).flatMap(({ permissions }) =>
             permissions.map((permission) => (
               <label key={permission} className="flex items-center gap-2 text-sm">
-                <input type="checkbox" value={permission} className="size-4 accent-(--accent)" {...form.register('permissions')} />
+                <input
+                  type="checkbox"
+                  value={permission}
+                  className="size-4 accent-(--accent)"
+                  {...form.register('permissions')}
+                />
                 {permission}
               </label>
             )),

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { expiryOf, permissionChoices } from './permission-choices.ts';
 
-const offered = (role: 'owner' | 'admin' | 'member') => permissionChoices(role).flatMap(({ permissions }) => permissions);
+const offered = (role: 'owner' | 'admin' | 'member') =>
+  permissionChoices(role).flatMap(({ permissions }) => permissions);
 
 it('a key is offered what its maker holds, and nothing that no key may hold', () => {
   expect(offered('member')).toContain('run:start');

@@ -13,8 +13,16 @@ export function AuditLog() {
   const { items, error, retry, hasMore, isReadingMore, readMore } = pages;
   return (
     <>
-      <PageHeader title="Audit log" about="Who changed what, when and from where. Nobody can change or delete an entry.">
-        <Select aria-label="By whom" className="h-9 w-auto" value={actorUserId} onChange={({ target }) => setActor(target.value)}>
+      <PageHeader
+        title="Audit log"
+        about="Who changed what, when and from where. Nobody can change or delete an entry."
+      >
+        <Select
+          aria-label="By whom"
+          className="h-9 w-auto"
+          value={actorUserId}
+          onChange={({ target }) => setActor(target.value)}
+        >
           <option value="">By everybody</option>
           {members.map(({ userId, email }) => (
             <option key={userId} value={userId}>

@@ -1,4 +1,5 @@
 'use client';
+import { useMailedToken } from '../../lib/mailed-token.ts';
 import { sayError } from '../../lib/say-error.ts';
 import { ButtonLink } from '../../ui/button.tsx';
 import { Notice, Skeleton } from '../../ui/surfaces.tsx';
@@ -7,15 +8,17 @@ import { AuthCard } from './auth-card.tsx';
 import { useVerifyEmail } from './use-verify-email.ts';
 
 export function VerifyEmail() {
+  // Out here, so that it is kept also while somebody has to sign in first.
+  const token = useMailedToken('verify-email');
   return (
     <SignedInOnly>
-      <Verification />
+      <Verification token={token} />
     </SignedInOnly>
   );
 }
 
-function Verification() {
-  const { isDone, error, isMissing } = useVerifyEmail();
+function Verification({ token }: { token: string | null | undefined }) {
+  const { isDone, error, isMissing } = useVerifyEmail(token);
   return (
     <AuthCard title="Confirm your e-mail address">
       {isDone ? <Notice tone="success">Your e-mail address is confirmed.</Notice> : null}

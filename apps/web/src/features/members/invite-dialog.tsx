@@ -28,7 +28,13 @@ function InviteForm({ onDone }: { onDone: () => void }) {
   return (
     <form noValidate onSubmit={submit} className="grid gap-4">
       {failure ? <Notice>{failure}</Notice> : null}
-      <TextField label="E-mail address" type="email" autoComplete="off" problem={problemOf('email')} {...form.register('email')} />
+      <TextField
+        label="E-mail address"
+        type="email"
+        autoComplete="off"
+        problem={problemOf('email')}
+        {...form.register('email')}
+      />
       <SelectField label="Role" problem={problemOf('roleKey')} {...form.register('roleKey')}>
         <option value="member">Member: reads and runs</option>
         <option value="admin">Admin: also builds, publishes and invites</option>

@@ -55,7 +55,12 @@ export function MemberRow({ member }: { member: Member }) {
         <Badge>{ROLE_NAMES[member.roleKey]}</Badge>
       )}
       {removal ? (
-        <Button look="ghost" size="sm" aria-label={removal === 'leave' ? 'Leave' : `Remove ${name}`} onClick={() => setAsking(true)}>
+        <Button
+          look="ghost"
+          size="sm"
+          aria-label={removal === 'leave' ? 'Leave' : `Remove ${name}`}
+          onClick={() => setAsking(true)}
+        >
           {removal === 'leave' ? 'Leave' : 'Remove'}
         </Button>
       ) : null}

@@ -26,10 +26,22 @@ export function PendingInvitations() {
             <Badge>{ROLE_NAMES[roleKey]}</Badge>
             {can('invitation:write') ? (
               <span className="flex gap-1">
-                <Button look="ghost" size="sm" aria-label={`Send ${email} again`} isBusy={resend.busyWith === id} onClick={() => resend.start(id)}>
+                <Button
+                  look="ghost"
+                  size="sm"
+                  aria-label={`Send again to ${email}`}
+                  isBusy={resend.busyWith === id}
+                  onClick={() => resend.start(id)}
+                >
                   Send again
                 </Button>
-                <Button look="ghost" size="sm" aria-label={`Revoke ${email}`} isBusy={revoke.busyWith === id} onClick={() => revoke.start(id)}>
+                <Button
+                  look="ghost"
+                  size="sm"
+                  aria-label={`Revoke ${email}`}
+                  isBusy={revoke.busyWith === id}
+                  onClick={() => revoke.start(id)}
+                >
                   Revoke
                 </Button>
               </span>

@@ -41,7 +41,14 @@ export function useAcceptInvitation() {
   };
   const view = isGone ? 'loading' : viewOf(token, session.status, error);
   const email = session.status === 'signed-in' ? session.user.email : undefined;
-  return { view, email, isPending, message: error ? sayError(error) : undefined, accept: () => mutate(token ?? ''), putAway };
+  return {
+    view,
+    email,
+    isPending,
+    message: error ? sayError(error) : undefined,
+    accept: () => mutate(token ?? ''),
+    putAway,
+  };
 }
 
 export function viewOf(token: string | null | undefined, status: string, error: unknown): InvitationView {

@@ -16,10 +16,13 @@ export function AccountMenu() {
       trigger={
         <button
           type="button"
-          aria-label="Account menu"
           className="flex w-full min-w-0 items-center gap-2.5 rounded-lg px-2 py-1.5 text-left text-sm hover:bg-hover"
         >
-          <span className="grid size-7 shrink-0 place-items-center rounded-full bg-accent-soft text-xs font-semibold text-accent uppercase">
+          <span className="sr-only">Account menu</span>
+          <span
+            aria-hidden
+            className="grid size-7 shrink-0 place-items-center rounded-full bg-accent-soft text-xs font-semibold text-accent uppercase"
+          >
             {(displayName ?? email).slice(0, 1)}
           </span>
           <span className="truncate">{displayName ?? email}</span>

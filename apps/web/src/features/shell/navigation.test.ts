@@ -5,7 +5,8 @@ import { placesFor } from './navigation.ts';
 const organization = { id: 'o', slug: 'acme', name: 'Acme', createdAt: '2026-01-01T00:00:00Z' };
 
 it('a role is offered the places that it may read, and no other', () => {
-  const labels = (role: 'member' | 'admin') => placesFor(accessOf(organization, role, 'u'), '/').map(({ label }) => label);
+  const labels = (role: 'member' | 'admin') =>
+    placesFor(accessOf(organization, role, 'u'), '/').map(({ label }) => label);
   expect(labels('member')).toEqual(['Workflows', 'Runs', 'Members', 'Settings']);
   expect(labels('admin')).toEqual(['Workflows', 'Runs', 'Members', 'API keys', 'Audit log', 'Settings']);
 });

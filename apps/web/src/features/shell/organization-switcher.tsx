@@ -14,10 +14,13 @@ export function OrganizationSwitcher() {
       trigger={
         <button
           type="button"
-          aria-label={`Organization: ${organization.name}`}
           className="flex w-full min-w-0 items-center gap-2.5 rounded-lg border border-line bg-surface px-2.5 py-2 text-left shadow-card hover:bg-hover"
         >
-          <span className="grid size-7 shrink-0 place-items-center rounded-md bg-accent text-xs font-semibold text-on-accent uppercase">
+          <span className="sr-only">Organization:</span>
+          <span
+            aria-hidden
+            className="grid size-7 shrink-0 place-items-center rounded-md bg-accent text-xs font-semibold text-on-accent uppercase"
+          >
             {organization.name.slice(0, 1)}
           </span>
           <span className="flex-1 truncate text-sm font-medium">{organization.name}</span>

@@ -63,7 +63,13 @@ function Frame({ children }: { children: ReactNode }) {
         <Link href="/home" aria-label="Millrace, home">
           <Logo />
         </Link>
-        <Button look="ghost" size="icon" aria-label="Navigation" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+        <Button
+          look="ghost"
+          size="icon"
+          aria-label="Navigation"
+          aria-expanded={isOpen}
+          onClick={() => setOpen(!isOpen)}
+        >
           <MenuIcon aria-hidden />
         </Button>
       </header>
@@ -82,7 +88,11 @@ function Frame({ children }: { children: ReactNode }) {
           <AccountMenu />
         </div>
       </aside>
-      <main id="content" tabIndex={-1} className="grid min-w-0 content-start gap-6 px-4 py-8 outline-none sm:px-8 lg:px-12">
+      <main
+        id="content"
+        tabIndex={-1}
+        className="grid min-w-0 content-start gap-6 px-4 py-8 outline-none sm:px-8 lg:px-12"
+      >
         {children}
       </main>
     </div>

@@ -1,0 +1,102 @@
+'use client';
+import { RotateCcw, SkipForward, Square } from 'lucide-react';
+import Link from 'next/link';
+import { Button } from '../../ui/button.tsx';
+import { Failure } from '../../ui/failure.tsx';
+import { Card, Notice, PageHeader, Section, SkeletonRows } from '../../ui/surfaces.tsx';
+import { Time } from '../../ui/time.tsx';
+import { useOrganization } from '../organizations/use-organization.ts';
+import { describeRun } from './describe-run.ts';
+import { JsonBlock } from './json-block.tsx';
+import { ENDED } from './run-status.ts';
+import { RunStatusBadge } from './run-status-badge.tsx';
+import { StepCard } from './step-card.tsx';
+import { Timeline } from './timeline.tsx';
+import { type RunAddress, useRun, useRunActions } from './use-run.ts';
+
+export function RunPage(address: RunAddress) {
+  const { path } = useOrganization();
+  const { run, steps, entries, error, retry } = useRun(address);
+  if (error) return <Failure error={error} onRetry={retry} />;
+  if (!run) return <SkeletonRows />;
+  return (
+    <>
+      <div className="grid gap-3">
+        <Link
+          href={path(`/workflows/${address.workflowId}`)}
+          className="justify-self-start rounded-sm text-sm text-muted hover:text-ink"
+        >
+          Workflow
+        </Link>
+        <PageHeader
+          title="Run"
+          about={
+            <span className="flex flex-wrap items-center gap-x-3 gap-y-1.5">
+              <RunStatusBadge status={run.status} />
+              <span>{describeRun({ ...run, error: null })}</span>
+              <Time at={run.createdAt} />
+              <code className="text-xs">{run.id}</code>
+            </span>
+          }
+        >
+          <Actions address={address} status={run.status} />
+        </PageHeader>
+      </div>
+      {run.error ? (
+        <Notice>
+          {run.error.stepId ? <strong>{run.error.stepId}: </strong> : null}
+          {run.error.message}
+        </Notice>
+      ) : null}
+      {run.nextAttemptAt ? (
+        <Notice tone="warning">
+          The next attempt is due <Time at={run.nextAttemptAt} />.
+        </Notice>
+      ) : null}
+      <div className="grid items-start gap-6 xl:grid-cols-[minmax(0,1fr)_20rem]">
+        <Section title="Steps">
+          {steps.length === 0 ? <p className="text-sm text-muted">No step has begun yet.</p> : null}
+          <ol aria-label="Steps" className="grid gap-3">
+            {steps.map((step) => (
+              <StepCard key={step.stepId} step={step} address={address} />
+            ))}
+          </ol>
+          <div className="grid gap-4 lg:grid-cols-2">
+            <JsonBlock title="Input of the run" value={run.input} />
+            <JsonBlock title="Output of the run" value={run.output} />
+          </div>
+        </Section>
+        <Card className="p-5">
+          <Timeline entries={entries} />
+        </Card>
+      </div>
+    </>
+  );
+}
+
+function Actions({ address, status }: { address: RunAddress; status: (typeof ENDED)[number] | string }) {
+  const { can } = useOrganization();
+  const { cancel, startAgain } = useRunActions(address);
+  if (!can('run:start')) return null;
+  const hasEnded = ENDED.some((ended) => ended === status);
+  if (!hasEnded)
+    return (
+      <Button look="danger" isBusy={cancel.isBusy} onClick={() => cancel.start()}>
+        <Square aria-hidden /> Cancel
+      </Button>
+    );
+  return (
+    <>
+      {status === 'succeeded' ? null : (
+        <Button look="secondary" isBusy={startAgain.busyWith === false} onClick={() => startAgain.start(false)}>
+          <SkipForward aria-hidden /> Retry from here
+        </Button>
+      )}
+      {status === 'succeeded' ? null : (
+        <Button look="secondary" isBusy={startAgain.busyWith === true} onClick={() => startAgain.start(true)}>
+          <RotateCcw aria-hidden /> Run again on the latest version
+        </Button>
+      )}
+    </>
+  );
+}

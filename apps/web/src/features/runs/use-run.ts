@@ -1,0 +1,86 @@
+'use client';
+import { cancelRun, decideStep, getRun, retryRun } from '@millrace/shared/contracts/runs';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useRouter } from 'next/navigation';
+import { useEffect, useMemo, useState } from 'react';
+import { callApi } from '../../lib/call-api.ts';
+import { useAction } from '../../lib/use-action.ts';
+import { useOrganization } from '../organizations/use-organization.ts';
+import { runsKey } from '../workflows/keys.ts';
+import { followRun, type TimelineEntry } from './follow-run.ts';
+import { withLiveStatuses } from './timeline.ts';
+
+/** Changes that come together are read together. */
+const GATHER_MS = 150;
+
+export interface RunAddress {
+  workflowId: string;
+  runId: string;
+}
+
+const runKey = (orgId: string, runId: string) => [...runsKey(orgId), 'one', runId];
+
+/** A run and its steps, followed live by its timeline until it ends. */
+export function useRun({ workflowId, runId }: RunAddress) {
+  const { organization } = useOrganization();
+  const orgId = organization.id;
+  const queries = useQueryClient();
+  const [entries, setEntries] = useState<TimelineEntry[]>([]);
+  const { data, error, refetch } = useQuery({
+    queryKey: runKey(orgId, runId),
+    queryFn: ({ signal }) => callApi(getRun, { params: { orgId, workflowId, runId }, signal }),
+  });
+  useEffect(() => {
+    const leaving = new AbortController();
+    let gathering: ReturnType<typeof setTimeout> | undefined;
+    const readSoon = () => {
+      gathering ??= setTimeout(() => {
+        gathering = undefined;
+        void queries.invalidateQueries({ queryKey: runKey(orgId, runId) });
+      }, GATHER_MS);
+    };
+    const follow = async () => {
+      setEntries([]);
+      for await (const entry of followRun({ orgId, workflowId, runId }, leaving.signal)) {
+        setEntries((before) => [...before, entry]);
+        readSoon();
+      }
+      readSoon();
+    };
+    // A refusal is shown by the reading of the run, which is refused too.
+    follow().catch(readSoon);
+    return () => {
+      leaving.abort();
+      clearTimeout(gathering);
+    };
+  }, [orgId, workflowId, runId, queries]);
+  const steps = useMemo(() => withLiveStatuses(data?.steps ?? [], entries), [data, entries]);
+  return { run: data?.run, steps, entries, error: data ? null : error, retry: () => void refetch() };
+}
+
+export function useRunActions({ workflowId, runId }: RunAddress) {
+  const { organization, path } = useOrganization();
+  const router = useRouter();
+  const params = { orgId: organization.id, workflowId, runId };
+  const changes = [runsKey(organization.id)];
+  const cancel = useAction({
+    run: () => callApi(cancelRun, { params }),
+    changes,
+    done: () => 'The run is being cancelled.',
+  });
+  const startAgain = useAction({
+    run: (latest: boolean) => callApi(retryRun, { params, body: { latest }, idempotencyKey: crypto.randomUUID() }),
+    changes,
+    done: ({ run }) => {
+      router.push(path(`/workflows/${workflowId}/runs/${run.id}`));
+      return 'This is the new run.';
+    },
+  });
+  const decide = useAction({
+    run: ({ stepId, decision }: { stepId: string; decision: 'approved' | 'rejected' }) =>
+      callApi(decideStep, { params: { ...params, stepId }, body: { decision } }),
+    changes,
+    done: () => 'Your decision is noted.',
+  });
+  return { cancel, startAgain, decide };
+}

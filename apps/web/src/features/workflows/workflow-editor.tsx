@@ -1,0 +1,94 @@
+'use client';
+import type { Workflow } from '@millrace/shared/contracts/workflows';
+import { Play } from 'lucide-react';
+import Link from 'next/link';
+import { useState } from 'react';
+import { Button } from '../../ui/button.tsx';
+import { CopyText } from '../../ui/copy-text.tsx';
+import { Notice, PageHeader, Section } from '../../ui/surfaces.tsx';
+import { Time } from '../../ui/time.tsx';
+import { useOrganization } from '../organizations/use-organization.ts';
+import { RunList } from '../runs/run-list.tsx';
+import { ConflictDialog } from './conflict-dialog.tsx';
+import { JsonEditorPane } from './json-editor-pane.tsx';
+import { Problems } from './problems.tsx';
+import { PublishDialog } from './publish-dialog.tsx';
+import { RunDialog } from './run-dialog.tsx';
+import { useDraft } from './use-draft.ts';
+import { WorkflowBadges } from './workflow-badges.tsx';
+import { WorkflowMenu } from './workflow-menu.tsx';
+
+export function WorkflowEditor({ workflow }: { workflow: Workflow }) {
+  const { can, path } = useOrganization();
+  const draft = useDraft(workflow);
+  const [dialog, setDialog] = useState<'publish' | 'run' | null>(null);
+  const close = () => setDialog(null);
+  const mayWrite = can('workflow:write');
+  return (
+    <>
+      <div className="grid gap-3">
+        <Link href={path('/workflows')} className="justify-self-start rounded-sm text-sm text-muted hover:text-ink">
+          Workflows
+        </Link>
+        <PageHeader title={workflow.name} about={<WorkflowBadges workflow={workflow} />}>
+          {can('run:start') && workflow.status === 'published' && workflow.isEnabled ? (
+            <Button look="secondary" onClick={() => setDialog('run')}>
+              <Play aria-hidden /> Run
+            </Button>
+          ) : null}
+          {mayWrite ? (
+            <Button
+              look="secondary"
+              disabled={!draft.isDirty || !draft.isReadable}
+              isBusy={draft.busy === 'save'}
+              onClick={draft.save}
+            >
+              Save
+            </Button>
+          ) : null}
+          {can('workflow:publish') ? (
+            <Button
+              disabled={draft.isDirty || draft.problems.length > 0 || !workflow.hasUnpublishedChanges}
+              isBusy={draft.busy === 'publish'}
+              onClick={() => setDialog('publish')}
+            >
+              Publish
+            </Button>
+          ) : null}
+          {mayWrite ? <WorkflowMenu workflow={workflow} onRename={draft.rename} /> : null}
+        </PageHeader>
+      </div>
+      <Triggers workflow={workflow} />
+      <div className="grid gap-4 xl:grid-cols-[minmax(0,1fr)_20rem]">
+        <JsonEditorPane label="Workflow document" text={draft.text} isReadOnly={!mayWrite} onChange={draft.setText} />
+        <Problems problems={draft.problems} isDirty={draft.isDirty} />
+      </div>
+      <Section title="Runs">
+        <RunList workflowId={workflow.id} />
+      </Section>
+      <PublishDialog
+        isOpen={dialog === 'publish'}
+        version={workflow.version + 1}
+        onClose={close}
+        onPublish={draft.publish}
+      />
+      <RunDialog isOpen={dialog === 'run'} workflow={workflow} onClose={close} />
+      <ConflictDialog draft={draft} />
+    </>
+  );
+}
+
+/** What starts it, besides people. */
+function Triggers({ workflow: { hookUrl, nextFireAt, isEnabled, status } }: { workflow: Workflow }) {
+  return (
+    <>
+      {hookUrl && status === 'published' ? <CopyText label="webhook address" text={hookUrl} /> : null}
+      {nextFireAt ? (
+        <p className="text-sm text-muted">
+          The schedule starts the next run <Time at={nextFireAt} />.
+        </p>
+      ) : null}
+      {isEnabled ? null : <Notice tone="warning">This workflow is off: its triggers and runs are refused.</Notice>}
+    </>
+  );
+}
