@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import axe from 'axe-core';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { readMailbox } from '../packages/mail/src/testing.ts';
@@ -20,8 +20,7 @@ const PHONE = { width: 390, height: 844 };
 const DESK = { width: 1280, height: 800 };
 /** Away from what `npm start` prefers. */
 const WEB_PORT = 13_000;
-const PATIENCE_MS = 20_000;
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const PATIENCE_MS = 45_000;
 
 export interface Site {
   platform: TestPlatform;
@@ -90,7 +89,6 @@ async function refuseBrokenPages(context: BrowserContext, page: Page): Promise<v
   broken.set(context, faults);
   page.on('pageerror', (error) => faults.push(error.message));
   page.on('console', (message) => {
-    if (process.env.DEBUG_WEB) process.stdout.write(`console: ${message.text()}\n`);
     if (/Content Security Policy|hydrat|Minified React error/i.test(message.text())) faults.push(message.text());
   });
 }
@@ -99,7 +97,7 @@ async function refuseBrokenPages(context: BrowserContext, page: Page): Promise<v
 export async function expectSound(page: Page): Promise<void> {
   expect(broken.get(page.context())).toEqual([]);
   // By the browser's debugger, whom the page's policy does not rule.
-  await page.evaluate(axeSource);
+  await page.evaluate(axe.source);
   const findings = await page.evaluate<Finding[]>(`axe.run().then(({ violations }) => violations.map(
     ({ id, impact, nodes }) => ({ id, impact, where: nodes.slice(0, 3).map(({ html }) => html) })))`);
   expect(findings.filter(({ impact }) => impact === 'serious' || impact === 'critical')).toEqual([]);

@@ -21,7 +21,6 @@ if (!DEMO_IDP_PORT || !DEMO_IDP_CLIENT_ID || !DEMO_IDP_CLIENT_SECRET)
 
 const issuer = `http://127.0.0.1:${DEMO_IDP_PORT}`;
 const provider = new Provider(issuer, describeDemo(DEMO_IDP_CLIENT_ID, DEMO_IDP_CLIENT_SECRET));
-provider.use(askForJson);
 const serve = provider.callback();
 const server = createServer((request, response) => {
   if (request.url?.startsWith('/demo/')) login(request, response).catch(() => response.writeHead(400).end());
@@ -89,11 +88,4 @@ async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
     if (text.length > LARGEST_FORM_BYTES) throw new Error('the form is too large');
   }
   return new URLSearchParams(text);
-}
-
-/** There is no web app to go on to yet, so the API is asked to answer the browser with what it has. */
-async function askForJson(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
-  await next();
-  const location: string | undefined = ctx.response.get('location'); // undefined for an answer without one
-  if (location?.includes(`${DEMO_CALLBACK_PATH}?`)) ctx.set('location', `${location}&mode=json`);
 }

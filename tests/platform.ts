@@ -102,7 +102,7 @@ async function startProgram(name: string, env: NodeJS.ProcessEnv): Promise<Progr
     lines.push(line);
     process.stderr.write(`${line}\n`);
   });
-  await eventually(`${name} to start`, () => isStarted(child, events), 20_000);
+  await eventually(`${name} to start`, () => isStarted(child, events), 60_000);
   return {
     pid: child.pid ?? 0,
     events,

@@ -265,22 +265,27 @@ test("a setting that a program refuses is shown in the program's own words", asy
 
 test('--demo-idp: a browser that types an address is signed in, and the provider is kept running and stopped', async () => {
   const self = start(['--empty', '--demo-idp'], { MILLRACE_DATA_DIR: newDataDir() });
-  const { api, pids } = await untilRunning(self);
+  const { pids } = await untilRunning(self);
   sendSignal(pids['demo-idp'] ?? 0, 'SIGKILL');
   await self.shows(/✓ Demo-IdP runs again, pid (\d+)/);
-  const address = await self.shows(/Try OAuth +open (\S+)/);
-  expect(address).toBe(`${api}/v1/auth/oauth/google/start`);
+  const address = await self.shows(/Try OAuth +open ([^\s,]+)/);
+  const web = new URL(address).origin;
+  expect(address).toBe(`${web}/sign-in`);
+  const begin = `${web}/v1/auth/oauth/google/start?returnTo=/home`;
 
   const browser = createBrowser();
-  const page = await browser.open(address);
+  const page = await browser.open(begin);
   expect(page.text).toContain('It believes whatever address you type');
   const typed = new URLSearchParams({ email: 'Ada@Example.com' });
-  const { status, text } = await browser.open(page.url, { method: 'POST', body: typed });
-  const { session, user, provider } = JSON.parse(text);
-  expect([status, provider, user.email]).toEqual([200, 'google', 'ada@example.com']);
-  const me = await fetch(`${api}/v1/me`, { headers: { authorization: `Bearer ${session.token}` } });
+  const { status, url } = await browser.open(page.url, { method: 'POST', body: typed });
+  expect([status, url]).toEqual([200, `${web}/home`]);
+  // As the page does, with the cookie that the callback set on its way through the web app.
+  const refreshed = await browser.open(`${web}/v1/auth/refresh`, { method: 'POST', headers: { origin: web } });
+  const { session, user } = JSON.parse(refreshed.text);
+  expect(user.email).toBe('ada@example.com');
+  const me = await fetch(`${web}/v1/me`, { headers: { authorization: `Bearer ${session.token}` } });
   expect(await me.json()).toMatchObject({ user: { id: user.id } });
-  expect((await browser.open(address)).text).toContain('It believes'); // asks each time
+  expect((await browser.open(begin)).text).toContain('It believes'); // asks each time
 
   await self.stop();
   expect(Object.values(pidsOf(await self.shows(/Data, logs +(.+)/)))).toEqual([]);
@@ -291,7 +296,7 @@ function createBrowser() {
   const cookies = new Map<string, string>();
   const open = async (url: string, init: RequestInit = {}): Promise<{ url: string; status: number; text: string }> => {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const headers = { cookie, accept: 'text/html,*/*;q=0.8' };
+    const headers = { cookie, accept: 'text/html,*/*;q=0.8', ...init.headers };
     const response = await fetch(url, { ...init, headers, redirect: 'manual' });
     for (const set of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? [];
@@ -310,6 +315,7 @@ test.each([
   ['with an API that listens for everybody', { API_HOST: '0.0.0.0' }, 'leave API_HOST unset'],
   ['with an API that listens for everybody by IPv6', { API_HOST: '::' }, 'leave API_HOST unset'],
   ['with an API on an address of the network', { API_HOST: '192.0.2.7' }, 'leave API_HOST unset'],
+  ['with a web app that listens for everybody', { WEB_HOST: '0.0.0.0' }, 'leave WEB_HOST unset'],
 ])('--demo-idp is refused %s', async (_name, settings, words) => {
   const dataDir = newDataDir();
   dataDirs.add(dataDir);

@@ -45,9 +45,6 @@ function describeDemo(demo: Demo | DemoNote, { apiUrl, echo }: Platform): [strin
   ];
 }
 
-function describeIdp({ apiUrl }: Platform): [string, string][] {
-  return [
-    ['Try OAuth', `open ${apiUrl}/v1/auth/oauth/google/start in a browser and type any address;`],
-    ['', 'the browser then shows what the API answers: your new session and user, as JSON'],
-  ];
+function describeIdp({ webUrl }: Platform): [string, string][] {
+  return [['Try OAuth', `open ${webUrl}/sign-in, continue with Google and type any address`]];
 }

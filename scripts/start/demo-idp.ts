@@ -8,7 +8,7 @@ import { findFreePort } from '../services/ports.ts';
 import type { StartContext } from './context.ts';
 import type { Running } from './supervisor.ts';
 
-/** Where the API takes the provider's answer; the demo has no web app that could forward it. */
+/** Where the API takes the provider's answer, which the web app forwards. */
 export const DEMO_CALLBACK_PATH = '/v1/auth/oauth/google/callback';
 
 const PREFERRED_PORT = 4400;
@@ -27,8 +27,9 @@ export function assertDemoIdpFits(env: NodeJS.ProcessEnv): void {
   if (env.NODE_ENV === 'production') throw new SetupError('--demo-idp believes every address: not in production.');
   if (env.GOOGLE_CLIENT_ID)
     throw new SetupError('--demo-idp takes the place of google: unset GOOGLE_CLIENT_ID to use it.');
-  if (env.API_HOST && !isLoopback(env.API_HOST))
-    throw new SetupError('--demo-idp needs an API that this machine alone reaches: leave API_HOST unset.');
+  for (const name of ['API_HOST', 'WEB_HOST'] as const)
+    if (env[name] && !isLoopback(env[name]))
+      throw new SetupError(`--demo-idp needs a platform that this machine alone reaches: leave ${name} unset.`);
 }
 
 /** Of the address that is listened on, not of one it is reached by: 0.0.0.0 is reached at 127.0.0.1, and by everybody. */
@@ -50,12 +51,12 @@ export async function launchDemoIdp(context: StartContext): Promise<DemoIdp> {
 }
 
 /** What the API is told instead of the settings for google. */
-export function settingsForDemoIdp({ issuer, clientId, clientSecret }: DemoIdp, apiUrl: string): NodeJS.ProcessEnv {
+export function settingsForDemoIdp({ issuer, clientId, clientSecret }: DemoIdp, webUrl: string): NodeJS.ProcessEnv {
   return {
     OAUTH_GOOGLE_ISSUER: issuer,
     GOOGLE_CLIENT_ID: clientId,
     GOOGLE_CLIENT_SECRET: clientSecret,
-    GOOGLE_REDIRECT_URI: `${apiUrl}${DEMO_CALLBACK_PATH}`,
+    GOOGLE_REDIRECT_URI: `${webUrl}${DEMO_CALLBACK_PATH}`,
   };
 }
 

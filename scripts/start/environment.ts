@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { generateSigningKeys } from '../../packages/shared/src/tokens.ts';
 import { loadOrCreateSecret } from '../services/secrets.ts';
 
-export interface WebAddress {
+interface WebAddress {
   host: string;
   port: number;
   /** What people open. */

@@ -100,6 +100,6 @@ function environmentsFor(context: StartContext, settings: ProgramSettings, at: {
     web: { host: web.host, port: web.port, url: webUrl },
     compileCacheDir: join(context.host.dataDir, 'compile-cache'),
     egressRule: echo && `127.0.0.1/32:${echo.port}`,
-    oauth: demoIdp ? settingsForDemoIdp(demoIdp, address.url) : {},
+    oauth: demoIdp ? settingsForDemoIdp(demoIdp, webUrl) : {},
   });
 }

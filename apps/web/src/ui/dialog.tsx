@@ -17,7 +17,8 @@ export function Dialog({ title, about, isOpen, onOpenChange, children }: DialogP
       <Radix.Portal>
         <Radix.Overlay className="fixed inset-0 z-40 bg-black/40" />
         <Radix.Content
-          aria-describedby={about ? undefined : ''}
+          // Said out loud, because one without a description is otherwise taken for a mistake.
+          {...(about ? {} : { 'aria-describedby': undefined })}
           className="fixed top-1/2 left-1/2 z-50 grid max-h-[calc(100dvh-2rem)] w-[calc(100vw-2rem)] max-w-lg -translate-x-1/2 -translate-y-1/2 gap-5 overflow-y-auto rounded-2xl border border-line bg-raised p-6 shadow-float"
         >
           <div className="grid gap-1 pr-8">

@@ -1,4 +1,4 @@
-import { startOAuth } from '@millrace/shared/contracts/auth';
+import { listSignInProviders, startOAuth } from '@millrace/shared/contracts/auth';
 import { linkIdentity } from '@millrace/shared/contracts/identities';
 import { getMe } from '@millrace/shared/contracts/me';
 import { newId } from '@millrace/shared/ids';
@@ -45,6 +45,11 @@ const somebody = () => {
   return doer.person;
 };
 const sql = async (text: string, values: unknown[] = []) => (await api.deps.db.pool.query(text, values)).rows;
+
+it('the web app is told which providers there are, and nothing else about them', async () => {
+  const { status, body } = await call(api, listSignInProviders, {});
+  expect([status, body]).toEqual([200, { providers: ['google'] }]);
+});
 
 describe('start', () => {
   it('O1: sends the browser to the provider with state, nonce, PKCE and our scopes, and sets the cookie', async () => {

@@ -14,7 +14,7 @@ export function useOAuthFailure(): string | undefined {
   return failure;
 }
 
-export function sayOAuthFailure(code: string): string {
+function sayOAuthFailure(code: string): string {
   if (!Object.hasOwn(ERROR_CATALOG, code)) return 'The sign-in did not work; start it again.';
   return ERROR_CATALOG[code as ErrorCode].message;
 }

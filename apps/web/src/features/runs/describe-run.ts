@@ -9,6 +9,6 @@ export function describeRun(run: Pick<Run, 'version' | 'triggerType' | 'startedA
   return parts.join(' · ');
 }
 
-export function sayTrigger(type: string): string {
+function sayTrigger(type: string): string {
   return type.replace(/^trigger\./, '');
 }
