@@ -76,3 +76,15 @@ function triggerType({ trigger }: Document): string {
 function idsOf(graph: Outline): string[] {
   return graph.nodes.flatMap(({ id }) => id ?? []);
 }
+
+/** What the steps of a run gave. Of steps in a loop, whose keys are `<loop>.<index>.<id>`, the first that gave something. */
+export function outputsOfRun(
+  steps: readonly { stepId: string; status: string; output: unknown }[],
+): Record<string, Json> {
+  const outputs: Record<string, Json> = {};
+  for (const { stepId, status, output } of steps) {
+    const id = stepId.split('.').at(-1) ?? stepId;
+    if (status === 'succeeded' && !Object.hasOwn(outputs, id)) outputs[id] = (output ?? null) as Json;
+  }
+  return outputs;
+}

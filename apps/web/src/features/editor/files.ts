@@ -1,0 +1,37 @@
+import { Draft } from '@millrace/workflow/definition';
+import type { Document } from '@millrace/workflow/edit';
+import { parseDraft, printDraft } from '../workflows/draft.ts';
+import type { Refusal } from './actions.ts';
+import type { EditorStore } from './editor-store.ts';
+
+/** No workflow is larger: the API takes no more. */
+const MOST_BYTES = 1_048_576;
+
+/** Puts the document of a file in the place of the one at hand, as one change that can be undone. */
+export async function importDocument(store: EditorStore, file: Pick<File, 'size' | 'text'>): Promise<Refusal> {
+  if (file.size > MOST_BYTES) return 'This file is larger than a workflow can be.';
+  const parsed = parseDraft(await file.text());
+  if (!parsed.ok) return parsed.message;
+  const draft = Draft.safeParse(parsed.dsl);
+  if (!draft.success) return draft.error.issues[0]?.message ?? 'This is no workflow.';
+  return store.edit(() => ({ ok: true, document: draft.data }));
+}
+
+/** Downloads a document as a file that is called after its workflow. */
+export function exportDocument(name: string, dsl: Document): void {
+  const address = URL.createObjectURL(new Blob([`${printDraft({ ...dsl })}\n`], { type: 'application/json' }));
+  const link = document.createElement('a');
+  link.href = address;
+  link.download = fileName(name);
+  link.click();
+  URL.revokeObjectURL(address);
+}
+
+/** Letters and digits of any script survive; everything else is a hyphen. */
+export function fileName(name: string): string {
+  const stem = name
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, '-')
+    .replace(/^-|-$/g, '');
+  return `${stem || 'workflow'}.json`;
+}
