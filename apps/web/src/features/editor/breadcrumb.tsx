@@ -32,7 +32,7 @@ export function Breadcrumb() {
       ))}
       <span aria-hidden className="mx-1 h-4 w-px bg-line" />
       <button type="button" onClick={() => open(other)} className="rounded px-1.5 py-0.5 text-muted hover:bg-hover">
-        {isOnFailure ? 'Run' : 'After a failure'}
+        {isOnFailure ? 'Workflow' : 'After a failure'}
       </button>
     </nav>
   );

@@ -65,7 +65,7 @@ it('the body of a loop is a canvas of its own, a chain of steps included', () =>
   const { nodes, edges } = derive(DOCUMENT, { in: 'loop', loopId: 'each' });
   expect(nodes.map(({ id }) => id)).toEqual(['x', 'y']);
   expect(edges.map(({ source, target }) => [source, target])).toEqual([['x', 'y']]);
-  expect(crumbsTo(DOCUMENT, { in: 'loop', loopId: 'each' }).map(({ label }) => label)).toEqual(['Run', 'each']);
+  expect(crumbsTo(DOCUMENT, { in: 'loop', loopId: 'each' }).map(({ label }) => label)).toEqual(['Workflow', 'each']);
   expect(placeStill({ nodes: [] }, { in: 'loop', loopId: 'each' })).toEqual(RUN);
 });
 

@@ -8,6 +8,7 @@ import { useCanvas } from './use-canvas.ts';
 
 const edgeTypes = { step: StepEdge };
 const FIT = { maxZoom: 1, padding: 0.2 };
+const MAP = { width: 150, height: 105 };
 const ADD_KEYS = ['Control', 'Meta'];
 
 export function Canvas({ isReadOnly }: { isReadOnly: boolean }) {
@@ -33,7 +34,7 @@ export function Canvas({ isReadOnly }: { isReadOnly: boolean }) {
       >
         <Background variant={BackgroundVariant.Dots} gap={20} size={1.2} />
         <Controls showInteractive={false} fitViewOptions={FIT} />
-        <MiniMap pannable zoomable ariaLabel="Map of the workflow" />
+        <MiniMap pannable zoomable style={MAP} ariaLabel="Map of the workflow" />
       </ReactFlow>
     </div>
   );

@@ -6,7 +6,7 @@ export interface Crumb {
   readonly place: Place;
 }
 
-const RUN: Crumb = { label: 'Run', place: { in: 'run' } };
+const RUN: Crumb = { label: 'Workflow', place: { in: 'run' } };
 const ON_FAILURE: Crumb = { label: 'After a failure', place: { in: 'onFailure' } };
 
 /** The way from the run, or from what runs after a failure, into the body of a loop. */
