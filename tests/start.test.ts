@@ -11,7 +11,7 @@ import { createPrivateFolder, newDataDir } from '../scripts/services/testing.ts'
 import { buildWeb } from '../scripts/web/build.ts';
 
 // Each test starts the whole platform, some of them twice, beside other tests.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 /** A copy of the project in a folder that only its owner can enter; as root, PostgreSQL's user cannot. */
 let clone: string;
@@ -26,7 +26,7 @@ beforeAll(async () => {
     cpSync(join(project, part), join(clone, part), { recursive: true, verbatimSymlinks: true });
   }
   copyModules(join(project, 'node_modules'), join(clone, 'node_modules'));
-});
+}, 240_000);
 afterEach(async () => {
   for (const start of started.splice(0)) await start.stop();
 });
@@ -62,7 +62,7 @@ function start(args: string[] = [], settings: NodeJS.ProcessEnv = {}): Start {
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk));
   const ended = once(child, 'close') as Start['ended'];
   const shows = async (pattern: RegExp) => {
-    await expect.poll(() => text, { timeout: 60_000, interval: 50 }).toMatch(pattern);
+    await expect.poll(() => text, { timeout: 150_000, interval: 50 }).toMatch(pattern);
     return pattern.exec(text)?.[1] ?? '';
   };
   const stop = async () => {

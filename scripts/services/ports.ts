@@ -21,6 +21,28 @@ export async function isPortFree(port: number, host: string): Promise<boolean> {
   return (await tryPort(port, host)) !== undefined;
 }
 
+export interface Reservation {
+  release: () => Promise<void>;
+}
+
+/**
+ * Keeps a port from everybody who looks for a free one, until `release` or until somebody knocks by connecting: for a program
+ * that starts later under an address that others are told now, and knocks when it is about to listen. Throws SetupError when it was taken meanwhile.
+ */
+export function reservePort(port: number, host: string): Promise<Reservation> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => {
+      socket.destroy();
+      server.close();
+    });
+    server.once('error', () => reject(new SetupError(`Port ${port} of ${host} was taken (EADDRINUSE).`)));
+    server.listen({ port, host, exclusive: true }, () => {
+      server.unref();
+      resolve({ release: () => new Promise((closed) => server.close(() => closed())) });
+    });
+  });
+}
+
 function tryPort(port: number, host = '127.0.0.1'): Promise<number | undefined> {
   return new Promise((resolve) => {
     const server = createServer();

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { SetupError } from '../services/failure.ts';
+import { type Reservation, reservePort } from '../services/ports.ts';
 import type { WebBuild } from '../web/build.ts';
 import { type Address, chooseAddress } from './addresses.ts';
 import type { StartContext } from './context.ts';
@@ -27,31 +28,38 @@ interface Api {
   running: Running;
   url: string;
   port: number;
-  web: Address;
   environments: ProgramEnvironments;
 }
 
 /** Starts the API, then the worker and the web app, which are told where the API listens. */
 export async function launchPrograms(context: StartContext, settings: ProgramSettings) {
   const { cloneDir, host, progress, supervisor } = context;
+  const web = await reserveWebAddress(context.env);
   const describeApi = ({ url, running }: Api) => `API on ${url}, pid ${running.process.pid}`;
-  const api = await progress.stage('API', () => launchApi(context, settings), describeApi);
+  const api = await progress.stage('API', () => launchApi(context, settings, web), describeApi);
   const worker = () => startWorker({ cloneDir, host, env: api.environments.worker });
   const describeWorker = (running: Running) => `Worker, pid ${running.process.pid}`;
   await progress.stage('Worker', () => supervisor.launch('Worker', worker, worker), describeWorker);
-  await launchWeb(context, settings, api);
-  return { apiUrl: api.url, apiPort: api.port, webUrl: api.environments.web.WEB_BASE_URL ?? api.web.url };
+  await launchWeb(context, settings, { web, env: api.environments.web });
+  return { apiUrl: api.url, apiPort: api.port, webUrl: api.environments.web.WEB_BASE_URL ?? web.url };
 }
 
-async function launchWeb({ cloneDir, host, progress, supervisor }: StartContext, settings: ProgramSettings, api: Api) {
+interface Web {
+  web: Address & Reservation;
+  env: NodeJS.ProcessEnv;
+}
+
+async function launchWeb(context: StartContext, { webBuild }: ProgramSettings, { web, env }: Web): Promise<void> {
+  const { cloneDir, host, progress, supervisor } = context;
   const describeBuild = ({ isNew }: WebBuild) => (isNew ? 'Web app built' : 'Web app is built already');
-  await progress.stage('Building the web app', () => settings.webBuild, describeBuild);
-  const start = () => startWeb({ cloneDir, host, env: api.environments.web }, api.web.url);
-  const describe = (running: Running) => `Web app on ${api.web.url}, pid ${running.process.pid}`;
-  await progress.stage('Web app', () => supervisor.launch('Web', start, start), describe);
+  await progress.stage('Building the web app', () => webBuild, describeBuild);
+  const start = () => startWeb({ cloneDir, host, env }, web.url);
+  const describe = (running: Running) => `Web app on ${web.url}, pid ${running.process.pid}`;
+  // It takes the port over itself, at the last moment.
+  await progress.stage('Web app', () => supervisor.launch('Web', start, start), describe).finally(web.release);
 }
 
-async function launchApi(context: StartContext, settings: ProgramSettings): Promise<Api> {
+async function launchApi(context: StartContext, settings: ProgramSettings, web: Address): Promise<Api> {
   const { cloneDir, host, env, supervisor } = context;
   for (let attempt = 1; ; attempt += 1) {
     const address = await chooseAddress({
@@ -60,11 +68,10 @@ async function launchApi(context: StartContext, settings: ProgramSettings): Prom
       port: env.API_PORT,
       preferredPort: API_PORT,
     });
-    const web = await chooseWebAddress(env);
     const environments = await environmentsFor(context, settings, { address, web });
     const start = () => startApi({ cloneDir, host, env: environments.api }, address.url);
     try {
-      return { ...address, web, environments, running: await supervisor.launch('API', start, start) };
+      return { ...address, environments, running: await supervisor.launch('API', start, start) };
     } catch (error) {
       // Between choosing a port and listening on it, somebody else may have taken it.
       const lostPort = error instanceof SetupError && error.message.includes('EADDRINUSE');
@@ -73,13 +80,21 @@ async function launchApi(context: StartContext, settings: ProgramSettings): Prom
   }
 }
 
-function chooseWebAddress(env: NodeJS.ProcessEnv): Promise<Address> {
-  return chooseAddress({
-    variable: 'WEB_PORT',
-    host: env.WEB_HOST || undefined,
-    port: env.WEB_PORT,
-    preferredPort: WEB_PORT,
-  });
+/** Held until the web app takes it over: the API is told this address long before. */
+async function reserveWebAddress(env: NodeJS.ProcessEnv): Promise<Address & Reservation> {
+  let preferredPort = WEB_PORT;
+  for (let attempt = 1; ; attempt += 1) {
+    const wanted = { variable: 'WEB_PORT', host: env.WEB_HOST || undefined, port: env.WEB_PORT, preferredPort };
+    const address = await chooseAddress(wanted);
+    // The API is asked to listen there, only later.
+    const isMeantForApi = !env.WEB_PORT && String(address.port) === env.API_PORT;
+    if (isMeantForApi) preferredPort = address.port + 1;
+    try {
+      if (!isMeantForApi) return { ...address, ...(await reservePort(address.port, address.host)) };
+    } catch (error) {
+      if (env.WEB_PORT || attempt === PORT_ATTEMPTS) throw error;
+    }
+  }
 }
 
 function environmentsFor(context: StartContext, settings: ProgramSettings, at: { address: Address; web: Address }) {

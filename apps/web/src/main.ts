@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseConfig, WebConfig } from '@millrace/shared/config';
 import { dependencyFailed, programFailed, programStarted, programStopping } from '@millrace/shared/events';
 import { createLog } from '@millrace/shared/log';
@@ -9,6 +12,8 @@ import { openPages } from './server/pages.ts';
 /** The web app's one process: pages from the production build, and `/v1/*` forwarded to the API. */
 const log = createLog('web', process.env.API_LOG_LEVEL ?? 'info');
 const DRAIN_MS = 5_000;
+const TAKE_OVER_ATTEMPTS = 50;
+const TAKE_OVER_PAUSE_MS = 20;
 
 try {
   await start();
@@ -37,12 +42,20 @@ async function start(): Promise<void> {
     });
 }
 
-function listen(server: Server, { WEB_HOST, WEB_PORT }: WebConfig): Promise<number | undefined> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host: WEB_HOST, port: WEB_PORT }, () => {
+/** Whoever started this program may hold the port for it: then it knocks, and takes the port over. */
+async function listen(server: Server, { WEB_HOST, WEB_PORT }: WebConfig): Promise<number | undefined> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      server.listen({ host: WEB_HOST, port: WEB_PORT });
+      await once(server, 'listening');
       const address = server.address();
-      resolve(typeof address === 'object' ? address?.port : undefined);
-    });
-  });
+      return typeof address === 'object' ? address?.port : undefined;
+    } catch (error) {
+      const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+      if (!isTaken || attempt === TAKE_OVER_ATTEMPTS) throw error;
+      const knock = connect(WEB_PORT, WEB_HOST, () => knock.destroy());
+      knock.on('error', () => {});
+      await delay(TAKE_OVER_PAUSE_MS);
+    }
+  }
 }

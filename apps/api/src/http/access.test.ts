@@ -18,7 +18,15 @@ const CREDENTIALS = ['access token', 'key with this permission', 'key with all o
 type Role = (typeof ROLES)[number];
 
 /** Open to everybody on purpose. A contract that becomes public is written here, where somebody asks why. */
-const PUBLIC = ['finishOAuth', 'forgotPassword', 'logIn', 'resetPassword', 'signUp', 'startOAuth'];
+const PUBLIC = [
+  'finishOAuth',
+  'forgotPassword',
+  'listSignInProviders',
+  'logIn',
+  'resetPassword',
+  'signUp',
+  'startOAuth',
+];
 const BY_COOKIE = ['logOut', 'logOutAll', 'refreshSession'];
 /** Served without a contract, so without a caller: these show nothing of anybody. A hook's token is its credential. */
 const OPEN_PATHS = /^\/(healthz|readyz|v1\/openapi\.json|v1\/hooks\/:token|docs(\/.*)?)$/;

@@ -8,7 +8,6 @@ import {
 import { changeMemberRole, listMembers, removeMember } from '@millrace/shared/contracts/organizations';
 import type { RoleKey } from '@millrace/shared/permissions';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useRouter } from 'next/navigation';
 import { callApi } from '../../lib/call-api.ts';
 import { useAction } from '../../lib/use-action.ts';
 import { useApiForm } from '../../lib/use-api-form.ts';
@@ -33,7 +32,6 @@ export function useMembers() {
 export function useMemberActions() {
   const { organization, userId } = useOrganization();
   const orgId = organization.id;
-  const router = useRouter();
   const changeRole = useAction({
     run: ({ memberId, roleKey }: { memberId: string; roleKey: RoleKey }) =>
       callApi(changeMemberRole, { params: { orgId, memberId }, body: { roleKey } }),
@@ -45,7 +43,8 @@ export function useMemberActions() {
     changes: [membersKey(orgId)],
     done: (_, memberId) => {
       if (memberId !== userId) return 'The member was removed.';
-      router.replace('/home');
+      // A new document: nothing of what was left stays in memory.
+      window.location.replace('/home');
       return `You left ${organization.name}.`;
     },
   });

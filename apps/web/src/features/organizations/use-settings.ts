@@ -1,7 +1,6 @@
 'use client';
 import { deleteOrganization, updateOrganization } from '@millrace/shared/contracts/organizations';
 import { useQueryClient } from '@tanstack/react-query';
-import { useRouter } from 'next/navigation';
 import { callApi } from '../../lib/call-api.ts';
 import { useApiForm } from '../../lib/use-api-form.ts';
 import { toast } from '../../ui/toast-store.ts';
@@ -24,15 +23,13 @@ export function useRename() {
 
 export function useDelete() {
   const { organization } = useOrganization();
-  const queries = useQueryClient();
-  const router = useRouter();
   return useApiForm({
     schema: deleteOrganization.body,
     defaults: { confirm: '' },
     send: async (body) => {
       await callApi(deleteOrganization, { params: { orgId: organization.id }, body });
-      router.replace('/home');
-      await queries.invalidateQueries({ queryKey: ME });
+      // A new document: nothing of what is gone stays in memory.
+      window.location.replace('/home');
     },
     fieldOf: { BAD_REQUEST: 'confirm' },
   });

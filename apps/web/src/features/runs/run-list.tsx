@@ -70,7 +70,9 @@ export function RunList({ workflowId }: { workflowId?: string }) {
         <List label="Runs">
           {items.map((run) => (
             <Row key={run.id} className="relative hover:bg-hover">
-              <RunStatusBadge status={run.status} />
+              <span className="w-28 shrink-0">
+                <RunStatusBadge status={run.status} />
+              </span>
               <RowText
                 title={
                   <Link

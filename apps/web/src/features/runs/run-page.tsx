@@ -1,4 +1,5 @@
 'use client';
+import type { Run } from '@millrace/shared/contracts/runs';
 import { RotateCcw, SkipForward, Square } from 'lucide-react';
 import Link from 'next/link';
 import { Button } from '../../ui/button.tsx';
@@ -39,7 +40,7 @@ export function RunPage(address: RunAddress) {
             </span>
           }
         >
-          <Actions address={address} status={run.status} />
+          <Actions address={address} run={run} />
         </PageHeader>
       </div>
       {run.error ? (
@@ -74,29 +75,30 @@ export function RunPage(address: RunAddress) {
   );
 }
 
-function Actions({ address, status }: { address: RunAddress; status: (typeof ENDED)[number] | string }) {
+function Actions({ address, run }: { address: RunAddress; run: Run }) {
   const { can } = useOrganization();
-  const { cancel, startAgain } = useRunActions(address);
+  const { cancel, retry, repeat } = useRunActions(address);
   if (!can('run:start')) return null;
-  const hasEnded = ENDED.some((ended) => ended === status);
-  if (!hasEnded)
+  if (!ENDED.includes(run.status))
     return (
       <Button look="danger" isBusy={cancel.isBusy} onClick={() => cancel.start()}>
         <Square aria-hidden /> Cancel
       </Button>
     );
+  if (run.status === 'succeeded')
+    return (
+      <Button look="secondary" isBusy={repeat.isBusy} onClick={() => repeat.start(run.input)}>
+        <RotateCcw aria-hidden /> Run again
+      </Button>
+    );
   return (
     <>
-      {status === 'succeeded' ? null : (
-        <Button look="secondary" isBusy={startAgain.busyWith === false} onClick={() => startAgain.start(false)}>
-          <SkipForward aria-hidden /> Retry from here
-        </Button>
-      )}
-      {status === 'succeeded' ? null : (
-        <Button look="secondary" isBusy={startAgain.busyWith === true} onClick={() => startAgain.start(true)}>
-          <RotateCcw aria-hidden /> Run again on the latest version
-        </Button>
-      )}
+      <Button look="secondary" isBusy={retry.busyWith === false} onClick={() => retry.start(false)}>
+        <SkipForward aria-hidden /> Retry from here
+      </Button>
+      <Button look="secondary" isBusy={retry.busyWith === true} onClick={() => retry.start(true)}>
+        <RotateCcw aria-hidden /> Run again on the latest version
+      </Button>
     </>
   );
 }

@@ -1,5 +1,5 @@
 'use client';
-import { cancelRun, decideStep, getRun, retryRun } from '@millrace/shared/contracts/runs';
+import { cancelRun, createRun, decideStep, getRun, retryRun } from '@millrace/shared/contracts/runs';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRouter } from 'next/navigation';
 import { useEffect, useMemo, useState } from 'react';
@@ -68,13 +68,25 @@ export function useRunActions({ workflowId, runId }: RunAddress) {
     changes,
     done: () => 'The run is being cancelled.',
   });
-  const startAgain = useAction({
+  const goTo = ({ run }: { run: { id: string } }) => {
+    router.push(path(`/workflows/${workflowId}/runs/${run.id}`));
+    return 'This is the new run.';
+  };
+  const retry = useAction({
     run: (latest: boolean) => callApi(retryRun, { params, body: { latest }, idempotencyKey: crypto.randomUUID() }),
     changes,
-    done: ({ run }) => {
-      router.push(path(`/workflows/${workflowId}/runs/${run.id}`));
-      return 'This is the new run.';
-    },
+    done: goTo,
+  });
+  /** With the input of this one, on the version that is published now. */
+  const repeat = useAction({
+    run: (input: unknown) =>
+      callApi(createRun, {
+        params: { orgId: organization.id, workflowId },
+        body: { input: input ?? undefined },
+        idempotencyKey: crypto.randomUUID(),
+      }),
+    changes,
+    done: goTo,
   });
   const decide = useAction({
     run: ({ stepId, decision }: { stepId: string; decision: 'approved' | 'rejected' }) =>
@@ -82,5 +94,5 @@ export function useRunActions({ workflowId, runId }: RunAddress) {
     changes,
     done: () => 'Your decision is noted.',
   });
-  return { cancel, startAgain, decide };
+  return { cancel, retry, repeat, decide };
 }

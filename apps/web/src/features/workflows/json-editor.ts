@@ -19,7 +19,7 @@ interface JsonEditorSettings {
 export function openJsonEditor({ parent, text, label, isReadOnly, onChange }: JsonEditorSettings): EditorView {
   const extensions: Extension[] = [
     EditorView.cspNonce.of(pageNonce()),
-    EditorView.contentAttributes.of({ 'aria-label': label }),
+    EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
     EditorState.readOnly.of(isReadOnly),
     EditorState.tabSize.of(2),
     lineNumbers(),
