@@ -50,6 +50,7 @@ function extensionsFor({ label, noteId, isReadOnly, isJson, change, complete }: 
     EditorState.readOnly.of(isReadOnly),
     EditorView.lineWrapping,
     history(),
+    typeOverSelection,
     bracketMatching(),
     isJson ? json() : [],
     syntaxHighlighting(classHighlighter),
@@ -65,6 +66,16 @@ function extensionsFor({ label, noteId, isReadOnly, isJson, change, complete }: 
     }),
   ];
 }
+
+/** A browser that types over coloured text would keep its colour by an inline style, which the page's policy forbids. */
+const typeOverSelection = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    if (event.inputType !== 'insertText' || !event.data || view.state.selection.main.empty) return false;
+    event.preventDefault();
+    view.dispatch(view.state.replaceSelection(event.data), { userEvent: 'input.type', scrollIntoView: true });
+    return true;
+  },
+});
 
 function isHistory(transaction: { isUserEvent: (event: string) => boolean }): boolean {
   return ['undo', 'redo', 'move'].some((event) => transaction.isUserEvent(event));

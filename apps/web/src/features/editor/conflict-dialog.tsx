@@ -2,27 +2,27 @@
 import { useState } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
-import { printDraft } from '../workflows/draft.ts';
 import { DiffView } from './diff-view.tsx';
 import { useEditorTools } from './editor-context.tsx';
+import { printDocument } from './print-document.ts';
 
 /** Somebody else saved meanwhile: one of the two stays, by choice of whoever comes second. */
 export function ConflictDialog() {
-  const { saving, document } = useEditorTools();
+  const { saving, document, session, store } = useEditorTools();
   const [isCompared, setCompared] = useState(false);
   const { theirs, takeTheirs, keepMine } = saving;
   return (
     <Dialog
       title="Somebody else saved meanwhile"
       about="Your changes are still here and nothing is lost yet. Choose which of the two stays."
-      isOpen={theirs !== null}
-      onOpenChange={() => undefined}
+      isOpen={theirs !== null && session.isSettling}
+      onOpenChange={(isOpen) => store.session({ type: 'settle', isOpen })}
     >
       {isCompared && theirs ? (
         <DiffView
           label="Their document with your changes"
-          before={printDraft(theirs.dsl)}
-          after={printDraft({ ...document })}
+          before={printDocument(theirs.dsl)}
+          after={printDocument(document)}
         />
       ) : null}
       <div className="flex flex-wrap justify-end gap-2">

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { createAutosave, type SaveResult } from './autosave.ts';
 import { changeHistory, openHistory } from './history.ts';
 import { paneText } from './json-pane.ts';
+import { printDocument } from './print-document.ts';
 import { changeSession, FIRST_SESSION } from './session.ts';
 import { shortcutOf } from './shortcuts.ts';
 
@@ -35,6 +36,8 @@ it('selecting a step shows it, but takes nobody out of the JSON pane', () => {
   expect(changeSession(problems, { type: 'select', nodes: ['a'] })).toMatchObject({ panel: 'step', nodes: ['a'] });
   const json = changeSession(FIRST_SESSION, { type: 'panel', panel: 'json' });
   expect(changeSession(json, { type: 'select', nodes: ['a'] }).panel).toBe('json');
+  const shown = changeSession(json, { type: 'show', place: { in: 'run' }, nodes: ['b'] });
+  expect(shown).toMatchObject({ panel: 'json', nodes: ['b'], reveal: 1 });
   const selected = changeSession(json, { type: 'select', nodes: ['a'] });
   expect(changeSession(selected, { type: 'select', nodes: ['a'] })).toBe(selected);
 });
@@ -45,6 +48,9 @@ it('the JSON pane keeps what is typed until the document says something else', (
   expect(paneText({ text: '{"name": "b"}', document: null }, A)).toBe(printed);
   expect(paneText({ text: '{"name', document: A }, A)).toBe('{"name');
   expect(paneText({ text: '{"name', document: B }, A)).toBe(printed);
+  expect(printDocument({ nodes: [{ config: { b: 1, a: 2 }, x: 1, id: 'n' }], version: 'v2' })).toBe(
+    JSON.stringify({ version: 'v2', nodes: [{ id: 'n', config: { a: 2, b: 1 }, x: 1 }] }, null, 2),
+  );
 });
 
 it('keys belong to the field while somebody types in one, but for those that mean the same everywhere', () => {

@@ -37,7 +37,7 @@ export function FieldControl(props: FieldControlProps) {
 function GroupField({ field, value, problem, onChange, ...rest }: FieldControlProps) {
   const id = useId();
   return (
-    <fieldset className="grid gap-3 rounded-lg border border-line p-3" aria-describedby={problem ? id : undefined}>
+    <fieldset className="grid min-w-0 gap-3 rounded-lg border border-line p-3" aria-describedby={problem ? id : undefined}>
       <legend className="px-1 text-sm font-medium">{field.label}</legend>
       {problem ? (
         <p id={id} role="alert" className="text-[0.8125rem] text-danger">
@@ -66,7 +66,7 @@ function ListField({ field, value, problem, onChange, ...rest }: FieldControlPro
   const items: readonly unknown[] = Array.isArray(value) ? value : [];
   const { isReadOnly } = rest;
   return (
-    <fieldset className="grid gap-2">
+    <fieldset className="grid min-w-0 gap-2">
       <legend className="mb-1.5 text-sm font-medium">{field.label}</legend>
       {items.map((item, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: an item is its place; nothing else names it while it is typed

@@ -1,8 +1,9 @@
 import { Draft } from '@millrace/workflow/definition';
 import type { Document } from '@millrace/workflow/edit';
-import { parseDraft, printDraft } from '../workflows/draft.ts';
+import { parseDraft } from '../workflows/draft.ts';
 import type { Refusal } from './actions.ts';
 import type { EditorStore } from './editor-store.ts';
+import { printDocument } from './print-document.ts';
 
 /** No workflow is larger: the API takes no more. */
 const MOST_BYTES = 1_048_576;
@@ -19,7 +20,7 @@ export async function importDocument(store: EditorStore, file: Pick<File, 'size'
 
 /** Downloads a document as a file that is called after its workflow. */
 export function exportDocument(name: string, dsl: Document): void {
-  const address = URL.createObjectURL(new Blob([`${printDraft({ ...dsl })}\n`], { type: 'application/json' }));
+  const address = URL.createObjectURL(new Blob([`${printDocument(dsl)}\n`], { type: 'application/json' }));
   const link = document.createElement('a');
   link.href = address;
   link.download = fileName(name);

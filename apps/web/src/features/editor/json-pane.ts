@@ -1,6 +1,7 @@
 import type { Document } from '@millrace/workflow/edit';
-import { parseDraft, printDraft } from '../workflows/draft.ts';
+import { parseDraft } from '../workflows/draft.ts';
 import { isSameJson } from '../workflows/same-json.ts';
+import { printDocument } from './print-document.ts';
 
 /** What was typed into the JSON pane, and the document as it was after that. */
 export interface Typed {
@@ -12,5 +13,5 @@ export interface Typed {
 export function paneText(typed: Typed, document: Document): string {
   if (typed.document === document) return typed.text;
   const parsed = parseDraft(typed.text);
-  return parsed.ok && isSameJson(parsed.dsl, document) ? typed.text : printDraft({ ...document });
+  return parsed.ok && isSameJson(parsed.dsl, document) ? typed.text : printDocument(document);
 }

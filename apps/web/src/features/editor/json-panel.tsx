@@ -18,7 +18,7 @@ export function JsonPanel({ isReadOnly }: { isReadOnly: boolean }) {
     typed.current = { text: next, document: store.document() };
   };
   return (
-    <div className="p-3">
+    <div className="json-panel p-3">
       <JsonEditorPane label="Workflow document" text={text} isReadOnly={isReadOnly} onChange={change} />
     </div>
   );

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 /** A part of the panel under a heading. */
 export function PanelSection({ title, children }: { title: string; children: ReactNode }) {
   return (
-    <section aria-label={title} className="grid gap-4 border-b border-line px-4 py-4 last:border-b-0">
+    <section aria-label={title} className="grid grid-cols-[minmax(0,1fr)] gap-4 border-b border-line px-4 py-4 last:border-b-0">
       <h2 className="text-xs font-semibold tracking-wide text-muted uppercase">{title}</h2>
       {children}
     </section>
@@ -15,7 +15,7 @@ export function FoldedSection({ title, children }: { title: string; children: Re
   return (
     <details className="group border-b border-line px-4 py-3 last:border-b-0">
       <summary className="cursor-pointer text-xs font-semibold tracking-wide text-muted uppercase">{title}</summary>
-      <div className="grid gap-4 pt-4 pb-1">{children}</div>
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-4 pt-4 pb-1">{children}</div>
     </details>
   );
 }

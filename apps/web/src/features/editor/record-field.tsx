@@ -19,7 +19,7 @@ export function RecordField({ field, value, problem, isReadOnly, onChange }: Fie
   };
   const replace = (index: number, pair: Pair) => change(pairs.map((old, at) => (at === index ? pair : old)));
   return (
-    <fieldset className="grid gap-1.5">
+    <fieldset className="grid min-w-0 gap-1.5">
       <legend className="mb-1.5 text-sm font-medium">{field.label}</legend>
       {pairs.map(([name, text], index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place; its name is being typed

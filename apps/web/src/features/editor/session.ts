@@ -14,6 +14,8 @@ export interface Session {
   readonly field: string | null;
   /** Goes up whenever the canvas should bring the selection into view. */
   readonly reveal: number;
+  /** False while somebody puts off the question which of two saved documents stays. */
+  readonly isSettling: boolean;
   /** The list of commands: closed, open for anything, or open to choose a step for a spot. */
   readonly commands: 'closed' | 'all' | Spot;
 }
@@ -23,6 +25,7 @@ export type SessionAction =
   | { type: 'show'; place: Place; nodes: readonly string[]; edges?: readonly string[]; field?: string | null }
   | { type: 'open'; place: Place }
   | { type: 'panel'; panel: Panel }
+  | { type: 'settle'; isOpen: boolean }
   | { type: 'commands'; commands: Session['commands'] };
 
 export const TRIGGER = '$trigger';
@@ -33,6 +36,7 @@ export const FIRST_SESSION: Session = {
   panel: 'step',
   field: null,
   reveal: 0,
+  isSettling: true,
   commands: 'closed',
 };
 
@@ -46,7 +50,7 @@ export function changeSession(session: Session, action: SessionAction): Session 
         place: action.place,
         nodes: action.nodes,
         edges: action.edges ?? [],
-        panel: 'step',
+        panel: session.panel === 'json' ? 'json' : 'step',
         field: action.field ?? null,
         reveal: session.reveal + 1,
       };
@@ -54,6 +58,8 @@ export function changeSession(session: Session, action: SessionAction): Session 
       return { ...session, place: action.place, nodes: [], edges: [], field: null };
     case 'panel':
       return { ...session, panel: action.panel };
+    case 'settle':
+      return { ...session, isSettling: action.isOpen };
     case 'commands':
       return { ...session, commands: action.commands };
   }

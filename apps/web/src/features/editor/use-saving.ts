@@ -39,6 +39,7 @@ export function useSaving(workflow: Workflow, store: EditorStore): Saving {
     store.history({ type: 'change', document: newest.dsl });
     autosave.rebase({ revision: newest.revision, document: newest.dsl });
     setTheirs(null);
+    store.session({ type: 'settle', isOpen: true });
   };
   useWatching(store, autosave);
   useOthersChanges(workflow, autosave, load);

@@ -6,9 +6,9 @@ import { Failure } from '../../ui/failure.tsx';
 import { More } from '../../ui/list.tsx';
 import { Badge, SkeletonRows } from '../../ui/surfaces.tsx';
 import { Time } from '../../ui/time.tsx';
-import { printDraft } from '../workflows/draft.ts';
 import { DiffView } from './diff-view.tsx';
 import { useEditorTools } from './editor-context.tsx';
+import { printDocument } from './print-document.ts';
 import { useVersion, useVersions } from './use-versions.ts';
 
 /** What was published, newest first. A published version never changes; restored, it becomes the draft again. */
@@ -82,8 +82,8 @@ function Comparison({ version }: { version: number }) {
   return (
     <DiffView
       label={`Version ${version} and the draft`}
-      before={printDraft(data.dsl)}
-      after={printDraft({ ...document })}
+      before={printDocument(data.dsl)}
+      after={printDocument(document)}
     />
   );
 }
