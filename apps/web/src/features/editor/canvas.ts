@@ -12,7 +12,7 @@ import { edgeKey, TRIGGER } from './session.ts';
 /** A branch of a step as a handle; null is the way on without a choice. */
 export type Handle = string | null;
 
-export type StepData = {
+type StepData = {
   readonly type: string;
   readonly name: string;
   readonly config: unknown;

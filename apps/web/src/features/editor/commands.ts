@@ -4,7 +4,7 @@ import { kindOf, OFFERED_KINDS } from './node-kinds.ts';
 import { nameOf } from './places.ts';
 import type { Session } from './session.ts';
 
-export interface CommandItem {
+interface CommandItem {
   /** `add:<kind>`, `go:<step>`, or a word. */
   readonly id: string;
   readonly label: string;

@@ -4,7 +4,7 @@ import { JSONATA_FUNCTIONS } from '@millrace/workflow/jsonata-functions';
 /** What an expression at one place can read, as far as samples tell. */
 export type Sample = Readonly<Record<string, unknown>>;
 
-export interface Completion {
+interface Completion {
   readonly label: string;
   /** What kind of value it is, or a short one itself. */
   readonly detail: string;
@@ -69,7 +69,7 @@ function quoteKey(key: string): string {
 }
 
 /** A value in a few characters. */
-export function describe(value: unknown): string {
+function describe(value: unknown): string {
   if (value === undefined) return 'no sample';
   if (Array.isArray(value)) return value.length === 1 ? 'list of 1' : `list of ${value.length}`;
   if (isRecord(value)) return 'object';

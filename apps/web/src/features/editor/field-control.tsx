@@ -37,7 +37,10 @@ export function FieldControl(props: FieldControlProps) {
 function GroupField({ field, value, problem, onChange, ...rest }: FieldControlProps) {
   const id = useId();
   return (
-    <fieldset className="grid min-w-0 gap-3 rounded-lg border border-line p-3" aria-describedby={problem ? id : undefined}>
+    <fieldset
+      className="grid min-w-0 gap-3 rounded-lg border border-line p-3"
+      aria-describedby={problem ? id : undefined}
+    >
       <legend className="px-1 text-sm font-medium">{field.label}</legend>
       {problem ? (
         <p id={id} role="alert" className="text-[0.8125rem] text-danger">

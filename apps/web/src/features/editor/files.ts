@@ -1,9 +1,8 @@
-import { Draft } from '@millrace/workflow/definition';
 import type { Document } from '@millrace/workflow/edit';
-import { parseDraft } from '../workflows/draft.ts';
 import type { Refusal } from './actions.ts';
 import type { EditorStore } from './editor-store.ts';
 import { printDocument } from './print-document.ts';
+import { readDocument } from './read-document.ts';
 
 /** No workflow is larger: the API takes no more. */
 const MOST_BYTES = 1_048_576;
@@ -11,11 +10,8 @@ const MOST_BYTES = 1_048_576;
 /** Puts the document of a file in the place of the one at hand, as one change that can be undone. */
 export async function importDocument(store: EditorStore, file: Pick<File, 'size' | 'text'>): Promise<Refusal> {
   if (file.size > MOST_BYTES) return 'This file is larger than a workflow can be.';
-  const parsed = parseDraft(await file.text());
-  if (!parsed.ok) return parsed.message;
-  const draft = Draft.safeParse(parsed.dsl);
-  if (!draft.success) return draft.error.issues[0]?.message ?? 'This is no workflow.';
-  return store.edit(() => ({ ok: true, document: draft.data }));
+  const read = readDocument(await file.text());
+  return read.ok ? store.edit(() => read) : read.message;
 }
 
 /** Downloads a document as a file that is called after its workflow. */

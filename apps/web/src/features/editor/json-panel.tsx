@@ -1,10 +1,10 @@
 'use client';
 import { useRef } from 'react';
-import { parseDraft } from '../workflows/draft.ts';
 import { JsonEditorPane } from '../workflows/json-editor-pane.tsx';
 import { isSameJson } from '../workflows/same-json.ts';
 import { useEditorTools } from './editor-context.tsx';
 import { paneText, type Typed } from './json-pane.ts';
+import { readDocument } from './read-document.ts';
 
 /** The document as text: what is typed is drawn, what is drawn is typed. Text that is no JSON changes nothing yet. */
 export function JsonPanel({ isReadOnly }: { isReadOnly: boolean }) {
@@ -12,9 +12,8 @@ export function JsonPanel({ isReadOnly }: { isReadOnly: boolean }) {
   const typed = useRef<Typed>({ text: '', document: null });
   const text = paneText(typed.current, document);
   const change = (next: string) => {
-    const parsed = parseDraft(next);
-    if (parsed.ok && !isSameJson(parsed.dsl, store.document()))
-      store.edit(() => ({ ok: true, document: parsed.dsl }), 'json');
+    const read = readDocument(next);
+    if (read.ok && !isSameJson(read.document, store.document())) store.edit(() => read, 'json');
     typed.current = { text: next, document: store.document() };
   };
   return (

@@ -3,7 +3,10 @@ import type { ReactNode } from 'react';
 /** A part of the panel under a heading. */
 export function PanelSection({ title, children }: { title: string; children: ReactNode }) {
   return (
-    <section aria-label={title} className="grid grid-cols-[minmax(0,1fr)] gap-4 border-b border-line px-4 py-4 last:border-b-0">
+    <section
+      aria-label={title}
+      className="grid grid-cols-[minmax(0,1fr)] gap-4 border-b border-line px-4 py-4 last:border-b-0"
+    >
       <h2 className="text-xs font-semibold tracking-wide text-muted uppercase">{title}</h2>
       {children}
     </section>

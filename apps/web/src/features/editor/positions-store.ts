@@ -20,6 +20,7 @@ export function openPositions(
       return () => void listeners.delete(listener);
     },
     set: (changed: Positions) => {
+      if (Object.keys(changed).length === 0) return;
       positions = { ...positions, ...changed };
       for (const listener of listeners) listener();
       try {

@@ -21,7 +21,7 @@ import { addStepOfKind, connectSteps } from './actions.ts';
 import { branchOfHandle, type CanvasEdge, type CanvasNode, deriveCanvas } from './canvas.ts';
 import { useEditorTools } from './editor-context.tsx';
 import { keepEdges, keepNodes } from './keep-nodes.ts';
-import { placeMissing } from './positions.ts';
+import { type Positions, placeMissing } from './positions.ts';
 import { TRIGGER } from './session.ts';
 import { sayRefusal } from './use-editor.ts';
 
@@ -41,10 +41,11 @@ export function useCanvas() {
     (changes: NodeChange<CanvasNode>[]) => {
       const own = changes.filter(({ type }) => type === 'position' || type === 'dimensions');
       if (own.length > 0) setNodes((shown) => applyNodeChanges(own, shown));
+      positions.set(placesOf(changes));
       const chosen = changes.filter((change) => change.type === 'select');
       if (chosen.length > 0) select(store, { nodes: chosen });
     },
-    [store],
+    [store, positions],
   );
   const onEdgesChange = useCallback(
     (changes: EdgeChange<CanvasEdge>[]) => {
@@ -53,13 +54,16 @@ export function useCanvas() {
     },
     [store],
   );
-  const onNodeDragStop = useCallback(
-    (_: unknown, __: unknown, moved: CanvasNode[]) =>
-      positions.set(Object.fromEntries(moved.map(({ id, position }) => [id, position]))),
-    [positions],
-  );
   useReveal();
-  return { nodes, edges, onNodesChange, onEdgesChange, onNodeDragStop, ...useConnecting(), ...useDropping() };
+  return { nodes, edges, onNodesChange, onEdgesChange, ...useConnecting(), ...useDropping() };
+}
+
+/** Where steps were put down, by hand or by arrow keys; while one is dragged it has no place yet. */
+function placesOf(changes: NodeChange<CanvasNode>[]): Positions {
+  const places = changes.flatMap((change) =>
+    change.type === 'position' && change.position && !change.dragging ? [[change.id, change.position] as const] : [],
+  );
+  return Object.fromEntries(places);
 }
 
 interface Chosen {
