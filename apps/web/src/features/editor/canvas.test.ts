@@ -8,6 +8,7 @@ import { keepEdges, keepNodes } from './keep-nodes.ts';
 import { locateProblem } from './locate-problem.ts';
 import { crumbsTo, placeStill } from './places.ts';
 import { placeMissing, readPositions } from './positions.ts';
+import { wordProblem } from './problem-words.ts';
 import { edgeKey, edgeOfKey, TRIGGER } from './session.ts';
 import { saySpot, spotFor, spotOnEdge } from './spots.ts';
 
@@ -77,6 +78,14 @@ it('every problem leads to the step, the edge and the field that it is about', (
   expect(spots).toContainEqual({ code: 'UNKNOWN_BRANCH', place: RUN, node: null, edge: key, field: null });
   const inLoop = { place: { in: 'loop', loopId: 'each' }, node: 'y', edge: null, field: 'value' };
   expect(spots).toContainEqual({ code: 'UNKNOWN_STEP', ...inLoop });
+  const words = problemsOf(DOCUMENT).map((problem) => wordProblem(DOCUMENT, problem, locateProblem(DOCUMENT, problem)));
+  expect(words).toContainEqual({ says: 'This is required.', where: 'call · URL' });
+  const empty = {
+    path: 'nodes[1].config.url',
+    code: 'INVALID_VALUE',
+    message: 'Too small: expected string to have >=1 characters',
+  };
+  expect(wordProblem(DOCUMENT, empty, locateProblem(DOCUMENT, empty)).says).toBe('URL is required.');
   const { nodes, edges } = derive();
   expect(nodes.map(({ data }) => data.problemCount)).toEqual([0, 0, 2, 1, 0]);
   expect(edges.map(({ data }) => data?.isFaulty)).toEqual([false, false, false, true]);

@@ -1,5 +1,6 @@
 'use client';
 import { cn } from '../../ui/cn.ts';
+import { sayProblem } from '../../ui/field-message.ts';
 import type { FieldControlProps } from './field-props.ts';
 import { printPreview } from './preview.ts';
 import { useCodeField } from './use-code-field.ts';
@@ -9,7 +10,7 @@ import { usePreview } from './use-preview.ts';
 export function CodeField(props: FieldControlProps) {
   const { field, value, problem, bindings, isReadOnly } = props;
   const { parent, noteId, failure } = useCodeField(props);
-  const shown = failure ?? problem;
+  const shown = failure ?? (problem === undefined ? undefined : sayProblem(field.label, problem));
   return (
     <div className="grid gap-1.5">
       <span className="text-sm font-medium">

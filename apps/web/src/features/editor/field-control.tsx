@@ -3,6 +3,7 @@ import { isRecord } from '@millrace/workflow/json';
 import { Plus, X } from 'lucide-react';
 import { useId } from 'react';
 import { Button } from '../../ui/button.tsx';
+import { sayProblem } from '../../ui/field-message.ts';
 import { CodeField } from './code-field.tsx';
 import type { FieldControlProps } from './field-props.ts';
 import { withField } from './field-value.ts';
@@ -69,7 +70,7 @@ function ListField({ field, value, problem, onChange, ...rest }: FieldControlPro
   const items: readonly unknown[] = Array.isArray(value) ? value : [];
   const { isReadOnly } = rest;
   return (
-    <fieldset className="grid min-w-0 gap-2">
+    <fieldset className="grid min-w-0 grid-cols-[minmax(0,1fr)] gap-2">
       <legend className="mb-1.5 text-sm font-medium">{field.label}</legend>
       {items.map((item, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: an item is its place; nothing else names it while it is typed
@@ -112,7 +113,7 @@ function ListField({ field, value, problem, onChange, ...rest }: FieldControlPro
       )}
       {problem || field.hint ? (
         <p className={problem ? 'text-[0.8125rem] text-danger' : 'text-[0.8125rem] text-muted'}>
-          {problem ?? field.hint}
+          {problem ? sayProblem(field.label, problem) : field.hint}
         </p>
       ) : null}
     </fieldset>

@@ -72,7 +72,8 @@ it('options that a kind refuses are not offered', () => {
 
 it('any value of a field is printed and read back as it was', () => {
   fc.assert(
-    fc.property(fc.jsonValue(), (value) => {
+    fc.property(fc.jsonValue(), (given) => {
+      const value: unknown = JSON.parse(JSON.stringify(given)); // JSON has no -0
       const parsed = parseField({ control: 'value', takesNumber: false }, printField({ control: 'value' }, value));
       const isBlank = typeof value === 'string' && value.trim() === '';
       if (!isBlank) expect(parsed).toEqual({ ok: true, value });

@@ -1,6 +1,7 @@
 'use client';
 import { useState } from 'react';
 import { SelectField, TextField } from '../../ui/field.tsx';
+import { sayProblem } from '../../ui/field-message.ts';
 import type { FieldControlProps } from './field-props.ts';
 import { parseField, printField } from './field-value.ts';
 
@@ -72,7 +73,7 @@ export function YesNoField({ field, value, problem, isReadOnly, onChange }: Fiel
       </label>
       {problem || field.hint ? (
         <p className={problem ? 'text-[0.8125rem] text-danger' : 'text-[0.8125rem] text-muted'}>
-          {problem ?? field.hint}
+          {problem ? sayProblem(field.label, problem) : field.hint}
         </p>
       ) : null}
     </div>

@@ -2,7 +2,7 @@
 import { CircleAlert, CircleCheck } from 'lucide-react';
 import { useEditorTools } from './editor-context.tsx';
 import { locateProblem } from './locate-problem.ts';
-import { TRIGGER } from './session.ts';
+import { wordProblem } from './problem-words.ts';
 
 const SHOWN = 100;
 
@@ -18,7 +18,9 @@ export function ProblemsPanel() {
   return (
     <ul aria-label="Problems" className="divide-y divide-line">
       {problems.slice(0, SHOWN).map((problem) => {
-        const { place, node, edge, field } = locateProblem(document, problem);
+        const spot = locateProblem(document, problem);
+        const { place, node, edge, field } = spot;
+        const { says, where } = wordProblem(document, problem, spot);
         const show = () =>
           store.session({ type: 'show', place, nodes: node ? [node] : [], edges: edge ? [edge] : [], field });
         return (
@@ -26,11 +28,8 @@ export function ProblemsPanel() {
             <button type="button" onClick={show} className="flex w-full gap-2.5 px-4 py-3 text-left hover:bg-hover">
               <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-danger" />
               <span className="grid min-w-0 gap-0.5 text-[0.8125rem]">
-                <span>{problem.message}</span>
-                <code className="truncate text-xs text-muted">
-                  {node === TRIGGER ? 'trigger' : (node ?? problem.path)}
-                  {field ? ` · ${field}` : ''}
-                </code>
+                <span>{says}</span>
+                <span className="truncate text-xs text-muted">{where}</span>
               </span>
             </button>
           </li>

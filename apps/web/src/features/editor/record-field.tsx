@@ -2,6 +2,7 @@
 import { Plus, X } from 'lucide-react';
 import { useState } from 'react';
 import { Button } from '../../ui/button.tsx';
+import { sayProblem } from '../../ui/field-message.ts';
 import type { FieldControlProps } from './field-props.ts';
 import { type Pair, pairsOf, recordOf } from './field-value.ts';
 
@@ -19,11 +20,11 @@ export function RecordField({ field, value, problem, isReadOnly, onChange }: Fie
   };
   const replace = (index: number, pair: Pair) => change(pairs.map((old, at) => (at === index ? pair : old)));
   return (
-    <fieldset className="grid min-w-0 gap-1.5">
+    <fieldset className="grid min-w-0 grid-cols-[minmax(0,1fr)] gap-1.5">
       <legend className="mb-1.5 text-sm font-medium">{field.label}</legend>
       {pairs.map(([name, text], index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place; its name is being typed
-        <div key={index} className="flex items-center gap-1">
+        <div key={index} className="flex min-w-0 items-center gap-1">
           <input
             aria-label={`${field.label}: name ${index + 1}`}
             placeholder="Name"
@@ -66,7 +67,7 @@ export function RecordField({ field, value, problem, isReadOnly, onChange }: Fie
       )}
       {problem || field.hint ? (
         <p className={problem ? 'text-[0.8125rem] text-danger' : 'text-[0.8125rem] text-muted'}>
-          {problem ?? field.hint}
+          {problem ? sayProblem(field.label, problem) : field.hint}
         </p>
       ) : null}
     </fieldset>
