@@ -44,9 +44,10 @@ export function deriveCanvas({ document, place, problems, positions, pinned }: C
   if (!graph) return { nodes: [], edges: [] };
   const counts = countProblems(document, place, problems);
   const faulty = faultyEdges(document, place, problems);
+  const used = usedBranches(graph);
   const steps = graph.nodes.flatMap((node) => (node.id === null ? [] : [stepNode(node, node.id)]));
   function stepNode(node: OutlineNode, id: string): CanvasNode {
-    const data = dataOf(node, graph as Outline, counts.get(id) ?? 0, pinned.has(id));
+    const data = dataOf(node, used.get(id) ?? [], counts.get(id) ?? 0, pinned.has(id));
     return { id, type: nodeType(node.type), position: positions[id] ?? { x: 0, y: 0 }, data, ariaLabel: labelOf(data) };
   }
   const ids = new Set(steps.map(({ id }) => id));
@@ -70,12 +71,20 @@ export function deriveCanvas({ document, place, problems, positions, pinned }: C
  * the step has not is a handle as well, or the edge could not be seen.
  */
 export function handlesOf({ id, type, config, onError }: OutlineNode, graph: Outline): Handle[] {
+  return handlesWith({ type, config, onError }, usedBranches(graph).get(id ?? '') ?? []);
+}
+
+/** The branches by which edges leave each step. */
+function usedBranches(graph: Outline): Map<string, Handle[]> {
+  const used = new Map<string, Handle[]>();
+  for (const { from, branch } of effectiveEdges(graph)) used.set(from, [...(used.get(from) ?? []), branch]);
+  return used;
+}
+
+function handlesWith({ type, config, onError }: Pick<OutlineNode, 'type' | 'config' | 'onError'>, used: Handle[]) {
   const kind = findKind(type ?? '');
   const branches: Handle[] = kind ? [...branchesOf(kind, config)] : [];
   const isChoice = branches.some((branch) => branch !== 'timeout');
-  const used = effectiveEdges(graph)
-    .filter(({ from }) => from === id)
-    .map(({ branch }) => branch);
   const own: Handle[] = isChoice ? branches : [null, ...branches];
   return [...new Set([...own, ...used, ...(onError === 'branch' ? ['error'] : [])])];
 }
@@ -85,15 +94,14 @@ export const handleId = (branch: Handle): string => branch ?? 'next';
 export const branchOfHandle = (id: string | null | undefined): string | undefined =>
   !id || id === 'next' ? undefined : id;
 
-function dataOf(node: OutlineNode, graph: Outline, problemCount: number, isPinned: boolean): StepData {
-  const handles = handlesOf(node, graph);
-  const used = new Set(effectiveEdges(graph).flatMap(({ from, branch }) => (from === node.id ? [branch] : [])));
+function dataOf(node: OutlineNode, used: Handle[], problemCount: number, isPinned: boolean): StepData {
+  const handles = handlesWith(node, used);
   return {
     type: node.type ?? '',
     name: nameOf(node) ?? '',
     config: node.config,
     handles,
-    loose: handles.filter((handle) => !used.has(handle)),
+    loose: handles.filter((handle) => !used.includes(handle)),
     problemCount,
     isPinned,
     bodySize: node.body?.nodes.length ?? null,

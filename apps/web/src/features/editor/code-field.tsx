@@ -34,6 +34,20 @@ export function CodeField(props: FieldControlProps) {
   );
 }
 
+/** The editor of such text by itself, where there is no room for more. */
+export function CodeBox({ className, ...props }: FieldControlProps & { className?: string }) {
+  const { parent } = useCodeField(props);
+  return (
+    <div
+      ref={parent}
+      className={cn(
+        'code-field min-h-9 min-w-0 overflow-hidden rounded-lg border border-line-strong bg-surface focus-within:outline-2 focus-within:outline-accent',
+        className,
+      )}
+    />
+  );
+}
+
 function PreviewLine({ value, bindings }: { value: unknown; bindings: NonNullable<FieldControlProps['bindings']> }) {
   const preview = usePreview(value, bindings);
   if (preview.type === 'none') return null;

@@ -8,7 +8,7 @@ import { completionsAt } from './completions.ts';
 import { pairsOf, parseField, printField, recordOf, withField } from './field-value.ts';
 import { fieldsOfKind, humanize } from './fields.ts';
 import { fieldsOfTrigger, optionsOf, TRIGGER_TYPES } from './node-fields.ts';
-import { kindOf, newStep, OFFERED_KINDS } from './node-kinds.ts';
+import { isTestable, kindOf, newStep, OFFERED_KINDS } from './node-kinds.ts';
 import { hasExpressions, missingSamples, printPreview, toPreview } from './preview.ts';
 import { bindingsFor, sampleOf, stepsBefore } from './samples.ts';
 
@@ -49,6 +49,9 @@ it('every kind that can be published is offered, with words of its own and a fir
     expect(added.ok && graphAt(added.document, { in: 'run' })?.nodes[0]?.id, label).toBe(step.id);
     expect(fieldsOfKind(type).length, label).toBeGreaterThan(0);
   }
+  expect(OFFERED_KINDS.filter(({ type }) => !isTestable(type)).map(({ type }) => type)).toEqual([
+    ...['foreach', 'repeat', 'delay', 'approval'],
+  ]);
   expect(kindOf('connector.action').label).toBe('connector.action');
 });
 

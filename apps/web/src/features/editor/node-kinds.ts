@@ -1,6 +1,6 @@
 import type { Document } from '@millrace/workflow/edit';
 import { freeId } from '@millrace/workflow/edit-steps';
-import { isLaterKind, KIND_NAMES } from '@millrace/workflow/steps/registry';
+import { findKind, isLaterKind, KIND_NAMES } from '@millrace/workflow/steps/registry';
 
 /** How a kind of step is shown, and what a new one begins with. */
 export interface NodeKind {
@@ -44,6 +44,12 @@ export const OFFERED_KINDS = KINDS.filter(({ type }) => KIND_NAMES.includes(type
 
 export function kindOf(type: string | null): NodeKind {
   return KINDS.find((known) => known.type === type) ?? kind(type ?? '', type || 'Unknown step', '', 'step', {});
+}
+
+/** Whether one step of that kind can be tried by itself: waits would only wait, and a loop is its body. */
+export function isTestable(type: string | null): boolean {
+  const known = findKind(type ?? '');
+  return known !== undefined && !known.wait && !known.loop && !isLaterKind(known.type);
 }
 
 /** A step of that kind as the palette adds it, with ids that the document has not. */

@@ -3,14 +3,21 @@ import { Plus, X } from 'lucide-react';
 import { useState } from 'react';
 import { Button } from '../../ui/button.tsx';
 import { sayProblem } from '../../ui/field-message.ts';
+import { CodeBox } from './code-field.tsx';
 import type { FieldControlProps } from './field-props.ts';
 import { type Pair, pairsOf, recordOf } from './field-value.ts';
+import type { Field } from './fields.ts';
 
 const INPUT =
-  'h-8 min-w-0 flex-1 rounded-lg border border-line-strong bg-surface px-2 font-mono text-xs text-ink placeholder:text-muted';
+  'h-9 min-w-0 flex-1 rounded-lg border border-line-strong bg-surface px-2 font-mono text-xs text-ink placeholder:text-muted';
+
+const TEXT: Field = {
+  ...{ key: '', label: '', hint: undefined, control: 'template', isRequired: false, options: [], fields: [] },
+  ...{ takesNumber: false, takesOther: false },
+};
 
 /** Names with values, such as headers. Values may hold expressions. */
-export function RecordField({ field, value, problem, isReadOnly, onChange }: FieldControlProps) {
+export function RecordField({ field, value, problem, bindings, isReadOnly, onChange }: FieldControlProps) {
   const [typed, setTyped] = useState<{ pairs: readonly Pair[]; value: unknown }>({ pairs: pairsOf(value), value });
   const pairs = typed.value === value ? typed.pairs : pairsOf(value);
   const change = (next: readonly Pair[]) => {
@@ -24,7 +31,7 @@ export function RecordField({ field, value, problem, isReadOnly, onChange }: Fie
       <legend className="mb-1.5 text-sm font-medium">{field.label}</legend>
       {pairs.map(([name, text], index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place; its name is being typed
-        <div key={index} className="flex min-w-0 items-center gap-1">
+        <div key={index} className="flex min-w-0 items-start gap-1">
           <input
             aria-label={`${field.label}: name ${index + 1}`}
             placeholder="Name"
@@ -33,19 +40,19 @@ export function RecordField({ field, value, problem, isReadOnly, onChange }: Fie
             value={name}
             onChange={({ target }) => replace(index, [target.value, text])}
           />
-          <input
-            aria-label={`${field.label}: value ${index + 1}`}
-            placeholder="Value"
-            readOnly={isReadOnly}
-            className={INPUT}
+          <CodeBox
+            field={{ ...TEXT, label: `${field.label}: value ${index + 1}` }}
             value={text}
-            onChange={({ target }) => replace(index, [name, target.value])}
+            bindings={bindings}
+            isReadOnly={isReadOnly}
+            className="flex-1"
+            onChange={(next) => replace(index, [name, typeof next === 'string' ? next : ''])}
           />
           {isReadOnly ? null : (
             <Button
               look="ghost"
               size="icon"
-              className="size-7"
+              className="mt-1 size-7"
               aria-label={`Remove ${name || `row ${index + 1}`}`}
               onClick={() => change(pairs.filter((_, at) => at !== index))}
             >

@@ -11,7 +11,7 @@ import { withField } from './field-value.ts';
 import { fieldsOfKind } from './fields.ts';
 import { problemsOfField } from './locate-problem.ts';
 import { optionsOf } from './node-fields.ts';
-import { kindOf } from './node-kinds.ts';
+import { isTestable, kindOf } from './node-kinds.ts';
 import { FoldedSection, PanelSection } from './panel-section.tsx';
 import { StepIdField } from './step-id-field.tsx';
 import { iconOf } from './step-nodes.tsx';
@@ -70,7 +70,7 @@ export function StepPanel({ id, isReadOnly }: { id: string; isReadOnly: boolean 
         ))}
       </PanelSection>
       <Connections id={id} isReadOnly={isReadOnly} />
-      {isReadOnly || !isInRun || node.body ? null : <StepTest id={id} />}
+      {isReadOnly || !isInRun || !isTestable(type) ? null : <StepTest id={id} />}
       <FoldedSection title="Name, retries and failure">
         {optionsOf(type).map((field) => (
           <FieldControl
