@@ -111,6 +111,31 @@ it('a problem leads to its field, and goes when it is mended', async () => {
   await photographDesk('editor-request');
 });
 
+it('a trigger, cases and repeated attempts are set up by fields that their schemas ask for', async () => {
+  await newWorkflow();
+  await page.locator('.react-flow__node[data-id="$trigger"]').click();
+  await page.getByLabel('Starts').selectOption({ label: 'Schedule' });
+  await page.getByText('This is required.').waitFor();
+  await page.getByRole('textbox', { name: 'Schedule' }).fill('*/15 * * * *');
+  await page.getByRole('button', { name: 'Publish', exact: true }).waitFor();
+  await page.locator('.react-flow__node[data-id="$trigger"]').getByText('*/15 * * * *').waitFor();
+  await step('answer').click();
+  await page.getByRole('button', { name: 'Switch', exact: true }).click();
+  await step('choose').waitFor();
+  await page.getByRole('button', { name: 'Add to cases' }).click();
+  await page.getByLabel('Name 2').fill('second');
+  await write('If 2', '$trigger.at > "2026"');
+  await step('choose').getByText('first, second').waitFor();
+  await page.getByRole('button', { name: 'Add a step after choose, branch second' }).waitFor();
+  await page.getByText('Name, retries and failure').click();
+  await page.getByLabel('Attempts').fill('3');
+  await page.getByLabel('When it fails').selectOption('branch');
+  await page.getByRole('button', { name: 'Add a step after choose, branch error' }).waitFor();
+  await photographDesk('editor-switch');
+  await page.getByRole('tab', { name: 'JSON' }).click();
+  await page.locator('.json-editor .cm-content').getByText('"maxAttempts"').waitFor();
+});
+
 it('steps are copied, pasted, deleted and brought back by keys, and inside a loop too', async () => {
   await newWorkflow();
   await page.getByRole('button', { name: 'For each', exact: true }).click();
@@ -225,6 +250,33 @@ it('a step is moved by arrow keys, stays where it was put, and can be connected 
   await page.setViewportSize({ width: 390, height: 844 });
   expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390);
   await page.setViewportSize(DESK);
+});
+
+it('whoever may only look sees everything and is offered no change', async () => {
+  await newWorkflow();
+  await step('answer').waitFor();
+  const address = page.url();
+  await page.goto('/orgs/engines/members');
+  await page.getByRole('button', { name: 'Invite', exact: true }).click();
+  await page.getByLabel('E-mail address').fill('grace@example.com');
+  await page.getByRole('button', { name: 'Send invitation' }).click();
+  const grace = await site.newVisitor({ viewport: DESK });
+  await signUp(grace, 'grace@example.com');
+  await grace.goto(await site.mailedLink('grace@example.com', /^Join/));
+  await grace.getByRole('button', { name: 'Accept the invitation' }).click();
+  await grace.waitForURL('**/orgs/engines/workflows');
+  await grace.goto(address);
+  await grace.getByText('View only').waitFor();
+  await grace.locator('.react-flow__node[data-id="answer"]').click();
+  const field = grace.getByRole('textbox', { name: 'Value', exact: true });
+  await field.click();
+  await grace.keyboard.type('changed');
+  expect(await field.textContent()).toBe('{% $trigger.input %}');
+  await grace.locator('.react-flow__node[data-id="answer"]').focus();
+  await grace.keyboard.press('Delete');
+  expect(await grace.locator('.react-flow__node[data-id="answer"]').count()).toBe(1);
+  expect(await grace.getByRole('button', { name: /Add a step|Publish|Undo|Delete|Test step/ }).count()).toBe(0);
+  await expectSound(grace);
 });
 
 it('one of 200 steps is dragged without the others, in little time', async () => {

@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import { completionsAt } from './completions.ts';
 import { pairsOf, parseField, printField, recordOf, withField } from './field-value.ts';
 import { fieldsOfKind, humanize } from './fields.ts';
-import { fieldsOfTrigger, optionsOf, TRIGGER_TYPES } from './node-fields.ts';
+import { fieldsOfTrigger, optionsOf, TRIGGER_TYPES, triggerWith } from './node-fields.ts';
 import { isTestable, kindOf, newStep, OFFERED_KINDS } from './node-kinds.ts';
 import { hasExpressions, missingSamples, printPreview, toPreview } from './preview.ts';
 import { bindingsFor, sampleOf, stepsBefore } from './samples.ts';
@@ -71,6 +71,8 @@ it('options that a kind refuses are not offered', () => {
       ?.fields.map(({ key }) => key),
   ).toContain('maxAttempts');
   expect(TRIGGER_TYPES.map(({ type }) => fieldsOfTrigger(type).length)).toEqual([1, 3, 3]);
+  expect(triggerWith('trigger.cron', {})).toEqual({ type: 'trigger.cron', config: {} });
+  expect(triggerWith('trigger.manual', {})).toEqual({ type: 'trigger.manual' });
 });
 
 it('any value of a field is printed and read back as it was', () => {

@@ -35,6 +35,12 @@ export function fieldsOfTrigger(type: string): readonly Field[] {
   return TRIGGERS.get(type) ?? [];
 }
 
+/** A trigger of that type with that config, which is left out where it may be and says nothing. */
+export function triggerWith(type: string, config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const needsConfig = fieldsOfTrigger(type).some(({ isRequired }) => isRequired);
+  return needsConfig || Object.keys(config).length > 0 ? { type, config } : { type };
+}
+
 function configOf({ config }: (typeof Trigger.options)[number]['shape']) {
   return 'unwrap' in config ? config.unwrap() : config;
 }

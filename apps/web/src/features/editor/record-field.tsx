@@ -9,7 +9,7 @@ import { type Pair, pairsOf, recordOf } from './field-value.ts';
 import type { Field } from './fields.ts';
 
 const INPUT =
-  'h-9 min-w-0 flex-1 rounded-lg border border-line-strong bg-surface px-2 font-mono text-xs text-ink placeholder:text-muted';
+  'h-9 w-2/5 min-w-0 rounded-lg border border-line-strong bg-surface px-2 font-mono text-xs text-ink placeholder:text-muted';
 
 const TEXT: Field = {
   ...{ key: '', label: '', hint: undefined, control: 'template', isRequired: false, options: [], fields: [] },

@@ -6,7 +6,7 @@ import { useEditorTools } from './editor-context.tsx';
 import { FieldControl } from './field-control.tsx';
 import { withField } from './field-value.ts';
 import { problemsOfField } from './locate-problem.ts';
-import { fieldsOfTrigger, TRIGGER_TYPES } from './node-fields.ts';
+import { fieldsOfTrigger, TRIGGER_TYPES, triggerWith } from './node-fields.ts';
 import { PanelSection } from './panel-section.tsx';
 
 /** What starts a run. */
@@ -15,12 +15,8 @@ export function TriggerPanel({ isReadOnly }: { isReadOnly: boolean }) {
   const trigger = isRecord(document.trigger) ? document.trigger : {};
   const type = typeof trigger.type === 'string' ? trigger.type : '';
   const setConfig = (key: string, value: unknown) => {
-    const config = withField(trigger.config, key, value);
-    const isEmpty = Object.keys(config).length === 0;
-    store.edit(
-      (it) => setPart(it, 'trigger', withField(trigger, 'config', isEmpty ? undefined : config)),
-      `trigger.${key}`,
-    );
+    const next = triggerWith(type, withField(trigger.config, key, value));
+    store.edit((it) => setPart(it, 'trigger', next), `trigger.${key}`);
   };
   return (
     <PanelSection title="Trigger">
@@ -29,7 +25,7 @@ export function TriggerPanel({ isReadOnly }: { isReadOnly: boolean }) {
         disabled={isReadOnly}
         value={type}
         problem={problemsOfField(problems, 'trigger.type')}
-        onChange={({ target }) => store.edit((it) => setPart(it, 'trigger', { type: target.value }))}
+        onChange={({ target }) => store.edit((it) => setPart(it, 'trigger', triggerWith(target.value, {})))}
       >
         {TRIGGER_TYPES.map((offered) => (
           <option key={offered.type} value={offered.type}>
