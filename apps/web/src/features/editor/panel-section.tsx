@@ -13,10 +13,17 @@ export function PanelSection({ title, children }: { title: string; children: Rea
   );
 }
 
+interface FoldedSectionProps {
+  title: string;
+  /** Something in it is asked for. */
+  isOpen: boolean;
+  children: ReactNode;
+}
+
 /** A part that most people do not need. */
-export function FoldedSection({ title, children }: { title: string; children: ReactNode }) {
+export function FoldedSection({ title, isOpen, children }: FoldedSectionProps) {
   return (
-    <details className="group border-b border-line px-4 py-3 last:border-b-0">
+    <details open={isOpen || undefined} className="group border-b border-line px-4 py-3 last:border-b-0">
       <summary className="cursor-pointer text-xs font-semibold tracking-wide text-muted uppercase">{title}</summary>
       <div className="grid grid-cols-[minmax(0,1fr)] gap-4 pt-4 pb-1">{children}</div>
     </details>

@@ -71,7 +71,10 @@ export function StepPanel({ id, isReadOnly }: { id: string; isReadOnly: boolean 
       </PanelSection>
       <Connections id={id} isReadOnly={isReadOnly} />
       {isReadOnly || !isInRun || !isTestable(type) ? null : <StepTest id={id} />}
-      <FoldedSection title="Name, retries and failure">
+      <FoldedSection
+        title="Name, retries and failure"
+        isOpen={optionsOf(type).some(({ key }) => key === session.field)}
+      >
         {optionsOf(type).map((field) => (
           <FieldControl
             key={field.key}
