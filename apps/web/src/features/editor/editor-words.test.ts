@@ -21,11 +21,15 @@ it('a step says in one line what it does, however unfinished it is', () => {
     summaryOf('fail', null),
     summaryOf('trigger.cron', { expression: '* * * * *' }),
     summaryOf('trigger.webhook', undefined),
+    summaryOf('respond', {}),
+    summaryOf('wait.webhook', {}),
+    summaryOf('subworkflow', { workflowId: '' }),
     summaryOf('nothing', {}),
   ];
   expect(lines).toEqual([
     ...['No address yet', '$item.paid', 'large, ', '{"a":1}', 'After 2 paths', 'Until true'],
-    ...['Until 2026-05-01T09:00:00Z', 'By chosen people', '', '* * * * *', 'POST', ''],
+    ...['Until 2026-05-01T09:00:00Z', 'By chosen people', '', '* * * * *', 'POST'],
+    ...['Status 200', 'Until its address is called', 'No workflow chosen yet', ''],
   ]);
 });
 

@@ -9,6 +9,7 @@ import type { FieldControlProps } from './field-props.ts';
 import { withField } from './field-value.ts';
 import { PlainField, YesNoField } from './plain-field.tsx';
 import { RecordField } from './record-field.tsx';
+import { WorkflowField } from './workflow-field.tsx';
 
 /** One field by the control that its schema asks for. */
 export function FieldControl(props: FieldControlProps) {
@@ -24,6 +25,8 @@ export function FieldControl(props: FieldControlProps) {
       return <ListField {...props} />;
     case 'group':
       return <GroupField {...props} />;
+    case 'workflow':
+      return <WorkflowField {...props} />;
     case 'boolean':
       return <YesNoField {...props} />;
     default:

@@ -21,6 +21,7 @@ export function parseField({ control, takesNumber }: Pick<Field, 'control' | 'ta
       return given(parseExpressionField(text.trim()));
     case 'number':
       return Number.isFinite(Number(text)) ? given(Number(text)) : { ok: false, message: 'This must be a number.' };
+    case 'text':
     case 'template':
       return given(takesNumber && /^\d+$/.test(text.trim()) ? Number(text) : text);
     default:

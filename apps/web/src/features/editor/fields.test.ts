@@ -49,8 +49,8 @@ it('every kind that can be published is offered, with words of its own and a fir
     expect(added.ok && graphAt(added.document, { in: 'run' })?.nodes[0]?.id, label).toBe(step.id);
     expect(fieldsOfKind(type).length, label).toBeGreaterThan(0);
   }
-  expect(OFFERED_KINDS.filter(({ type }) => !isTestable(type)).map(({ type }) => type)).toEqual([
-    ...['foreach', 'repeat', 'delay', 'approval'],
+  expect(['transform', 'http.request', 'foreach', 'delay', 'nothing'].map(isTestable)).toEqual([
+    ...[true, true, false, false, false],
   ]);
   expect(kindOf('connector.action').label).toBe('connector.action');
 });
@@ -96,6 +96,7 @@ it('an expression stands in its field without marks, and a number that looks lik
   expect(parseField(expression, 'true')).toEqual({ ok: true, value: true });
   expect(printField(expression, 'a {% 1 %} b')).toBe('a {% 1 %} b');
   expect(parseField({ control: 'template', takesNumber: true }, '500')).toEqual({ ok: true, value: 500 });
+  expect(parseField({ control: 'text', takesNumber: true }, '3')).toEqual({ ok: true, value: 3 });
   expect(parseField({ control: 'template', takesNumber: true }, 'PT5S')).toEqual({ ok: true, value: 'PT5S' });
   expect(parseField({ control: 'number', takesNumber: true }, 'x')).toMatchObject({ ok: false });
   expect(parseField({ control: 'text', takesNumber: false }, ' ')).toEqual({ ok: true, value: undefined });

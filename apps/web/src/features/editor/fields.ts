@@ -5,7 +5,7 @@ import { FIELD_WORDS } from './field-words.ts';
 
 /**
  * How a value is edited. `template`: text with expressions in it; `expression`: one expression and nothing else;
- * `value`: any JSON with expressions; `group`, `list` and `record`: fields of an object, of each of several, and pairs.
+ * `value`: any JSON with expressions; `workflow`: one of the organization's; `group`, `list` and `record`: fields of an object, of each of several, and pairs.
  */
 export type Control =
   | 'text'
@@ -14,6 +14,7 @@ export type Control =
   | 'number'
   | 'boolean'
   | 'select'
+  | 'workflow'
   | 'value'
   | 'group'
   | 'list'

@@ -1,7 +1,6 @@
 'use client';
 import { useState } from 'react';
 import { SelectField, TextField } from '../../ui/field.tsx';
-import { sayProblem } from '../../ui/field-message.ts';
 import type { FieldControlProps } from './field-props.ts';
 import { parseField, printField } from './field-value.ts';
 
@@ -58,24 +57,27 @@ function TypedField({ field, value, problem, isReadOnly, onChange }: FieldContro
   );
 }
 
+const ANSWERS = new Map<string, boolean | undefined>([
+  ['', undefined],
+  ['yes', true],
+  ['no', false],
+]);
+
+/** Yes, no, or whatever holds when nothing is said: that may be either. */
 export function YesNoField({ field, value, problem, isReadOnly, onChange }: FieldControlProps) {
   return (
-    <div className="grid gap-1">
-      <label className="flex items-center gap-2 text-sm font-medium">
-        <input
-          type="checkbox"
-          className="size-4 accent-(--accent)"
-          disabled={isReadOnly}
-          checked={value === true}
-          onChange={({ target }) => onChange(target.checked ? true : undefined)}
-        />
-        {field.label}
-      </label>
-      {problem || field.hint ? (
-        <p className={problem ? 'text-[0.8125rem] text-danger' : 'text-[0.8125rem] text-muted'}>
-          {problem ? sayProblem(field.label, problem) : field.hint}
-        </p>
-      ) : null}
-    </div>
+    <SelectField
+      label={field.label}
+      hint={field.hint}
+      problem={problem}
+      disabled={isReadOnly}
+      className="h-9"
+      value={[...ANSWERS].find(([, answer]) => answer === value)?.[0] ?? ''}
+      onChange={({ target }) => onChange(ANSWERS.get(target.value))}
+    >
+      <option value="">Not set</option>
+      <option value="yes">Yes</option>
+      <option value="no">No</option>
+    </SelectField>
   );
 }

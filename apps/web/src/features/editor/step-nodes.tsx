@@ -12,9 +12,12 @@ import {
   Merge,
   Play,
   Repeat,
+  Reply,
   RotateCw,
   Split,
   UserCheck,
+  Webhook,
+  Workflow,
 } from 'lucide-react';
 import { memo } from 'react';
 import type { CanvasNode } from './canvas.ts';
@@ -35,6 +38,9 @@ const KIND_ICONS: Record<string, LucideIcon> = {
   delay: Clock,
   approval: UserCheck,
   fail: CircleX,
+  respond: Reply,
+  'wait.webhook': Webhook,
+  subworkflow: Workflow,
 };
 export const iconOf = (type: string): LucideIcon => KIND_ICONS[type] ?? CircleHelp;
 
@@ -74,6 +80,18 @@ const Approval = memo(function Approval(props: Props) {
 
 const Fail = memo(function Fail(props: Props) {
   return <PlainStep {...props} icon={CircleX} tone="end" />;
+});
+
+const Respond = memo(function Respond(props: Props) {
+  return <PlainStep {...props} icon={Reply} tone="end" />;
+});
+
+const WaitWebhook = memo(function WaitWebhook(props: Props) {
+  return <PlainStep {...props} icon={Webhook} tone="wait" />;
+});
+
+const Subworkflow = memo(function Subworkflow(props: Props) {
+  return <PlainStep {...props} icon={Workflow} tone="call" />;
 });
 
 const Unknown = memo(function Unknown(props: Props) {
@@ -120,5 +138,8 @@ export const nodeTypes = {
   delay: Delay,
   approval: Approval,
   fail: Fail,
+  respond: Respond,
+  'wait.webhook': WaitWebhook,
+  subworkflow: Subworkflow,
   unknown: Unknown,
 };

@@ -23,6 +23,12 @@ export function summaryOf(type: string, config: unknown): string {
       return given.until === undefined ? `For ${text(given.for)}` : `Until ${text(given.until)}`;
     case 'approval':
       return `By ${typeof given.by === 'string' ? `any ${given.by}` : 'chosen people'}`;
+    case 'respond':
+      return `Status ${text(given.status ?? 200)}`;
+    case 'wait.webhook':
+      return 'Until its address is called';
+    case 'subworkflow':
+      return text(given.workflowId) || 'No workflow chosen yet';
     case 'fail':
       return text(given.message);
     default:
