@@ -43,12 +43,14 @@ it('six steps with branches are built by mouse and keyboard, checked, published 
   await write('Value', 'small: {% $steps.answer.output.total %}');
   await page.getByText('No sample of answer').waitFor();
   await draw(handle('check', 'false'), target('value2'));
+  await page.getByRole('button', { name: 'Add a step between check and value2' }).waitFor();
   // One by pressing the rail, joined by drawing, and the last one by the "+" on an edge.
   await step('value').click();
   await page.getByRole('button', { name: 'Join', exact: true }).click();
   await step('join').waitFor();
   await page.getByRole('button', { name: 'Fit View' }).click();
   await draw(handle('value2', 'next'), target('join'));
+  await page.getByRole('button', { name: 'Add a step between value2 and join' }).waitFor();
   await page.getByRole('button', { name: 'Publish', exact: true }).waitFor();
   await page.getByRole('button', { name: 'Add a step after join' }).click();
   await page.getByRole('combobox').fill('transform');
@@ -319,7 +321,7 @@ async function dragAndMeasure(id: string): Promise<{ p95: number; rendered: stri
   const renders = () =>
     page.evaluate<Record<string, number>>(`Object.fromEntries([...document.querySelectorAll('.react-flow__node')].map(
       (node) => [node.dataset.id, Number(node.querySelector('[data-renders]').dataset.renders)]))`);
-  const box = await step(id).boundingBox();
+  const box = await stillBox(step(id));
   if (!box) throw new Error('the step must be on the screen');
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
   await page.mouse.down();
@@ -361,9 +363,22 @@ async function newWorkflow(): Promise<void> {
 const handle = (id: string, branch: string) => step(id).locator(`.react-flow__handle[data-handleid="${branch}"]`);
 const target = (id: string) => step(id).locator('.react-flow__handle.target');
 
+/** Where something is once the canvas has come to rest. */
+async function stillBox(locator: Locator) {
+  let last = '';
+  const isStill = async () => {
+    const now = JSON.stringify(await locator.boundingBox());
+    const isSame = now === last;
+    last = now;
+    return isSame;
+  };
+  await expect.poll(isStill, { interval: 300 }).toBe(true);
+  return locator.boundingBox();
+}
+
 /** Draws a line from one handle to another, in steps as a hand does. */
 async function draw(from: Locator, to: Locator): Promise<void> {
-  const [start, end] = [await from.boundingBox(), await to.boundingBox()];
+  const [start, end] = [await stillBox(from), await stillBox(to)];
   if (!start || !end) throw new Error('both handles must be on the screen');
   await page.mouse.move(start.x + start.width / 2, start.y + start.height / 2);
   await page.mouse.down();

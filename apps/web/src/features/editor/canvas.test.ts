@@ -7,7 +7,7 @@ import { deriveCanvas } from './canvas.ts';
 import { keepEdges, keepNodes } from './keep-nodes.ts';
 import { locateProblem } from './locate-problem.ts';
 import { crumbsTo, placeStill } from './places.ts';
-import { placeMissing, readPositions } from './positions.ts';
+import { isInView, placeMissing, readPositions } from './positions.ts';
 import { wordProblem } from './problem-words.ts';
 import { edgeKey, edgeOfKey, TRIGGER } from './session.ts';
 import { saySpot, spotFor, spotOnEdge } from './spots.ts';
@@ -119,6 +119,13 @@ it('steps without a position get one below what leads to them, and those that fo
   expect(toElkGraph(graph).edges).toHaveLength(4);
   expect(readPositions('{"a":{"x":1,"y":2},"b":{"x":"1"}}')).toEqual({ a: { x: 1, y: 2 } });
   expect(readPositions('broken')).toEqual({});
+  const [area, screen] = [
+    { x: 100, y: 100, width: 200, height: 80 },
+    { width: 400, height: 300 },
+  ];
+  expect(isInView(area, { x: 0, y: 0, zoom: 1 }, screen)).toBe(true);
+  expect(isInView(area, { x: 150, y: 0, zoom: 1 }, screen)).toBe(false);
+  expect(isInView(area, { x: 0, y: 0, zoom: 2 }, screen)).toBe(false);
 });
 
 it('a step is added where somebody looks: after what is selected, onto an edge, after the only end', () => {

@@ -100,6 +100,24 @@ function inOrder(ids: readonly string[], edges: readonly { from: string; to: str
   return ordered;
 }
 
+interface Area {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** Whether all of an area of the canvas is on the screen, by what the canvas is moved and magnified. */
+export function isInView(
+  area: Area,
+  moved: { x: number; y: number; zoom: number },
+  screen: { width: number; height: number },
+): boolean {
+  const [left, top] = [area.x * moved.zoom + moved.x, area.y * moved.zoom + moved.y];
+  const [right, bottom] = [left + area.width * moved.zoom, top + area.height * moved.zoom];
+  return left >= 0 && top >= 0 && right <= screen.width && bottom <= screen.height;
+}
+
 /** Reads what a browser kept; anything that is no position is dropped. */
 export function readPositions(text: string | null): Positions {
   try {

@@ -7,6 +7,7 @@ import {
   type FinalConnectionState,
   type NodeChange,
   useReactFlow,
+  useStoreApi,
 } from '@xyflow/react';
 import {
   type DragEvent,
@@ -21,7 +22,7 @@ import { addStepOfKind, connectSteps } from './actions.ts';
 import { branchOfHandle, type CanvasEdge, type CanvasNode, deriveCanvas } from './canvas.ts';
 import { useEditorTools } from './editor-context.tsx';
 import { keepEdges, keepNodes } from './keep-nodes.ts';
-import { type Positions, placeMissing } from './positions.ts';
+import { isInView, type Positions, placeMissing } from './positions.ts';
 import { TRIGGER } from './session.ts';
 import { sayRefusal } from './use-editor.ts';
 
@@ -147,16 +148,22 @@ function useDropping() {
   return { onDragOver, onDrop };
 }
 
-/** Brings into view what somebody asked to see. */
+/** Brings into view what somebody asked to see, unless it is in view: nothing should move without need. */
 function useReveal() {
   const { session, store } = useEditorTools();
-  const { fitView } = useReactFlow();
+  const { fitView, getNodesBounds, getViewport } = useReactFlow();
+  const flow = useStoreApi();
   useEffect(() => {
     const { nodes } = store.read().session;
     if (session.reveal === 0 || nodes.length === 0) return;
-    const timer = setTimeout(() => void fitView({ nodes: nodes.map((id) => ({ id })), maxZoom: 1, duration: 150 }), 60);
+    const reveal = () => {
+      if (isInView(getNodesBounds([...nodes]), getViewport(), flow.getState())) return;
+      void fitView({ nodes: nodes.map((id) => ({ id })), maxZoom: 1, duration: 150 });
+    };
+    // A step that was just added is measured first.
+    const timer = setTimeout(reveal, 60);
     return () => clearTimeout(timer);
-  }, [session.reveal, store, fitView]);
+  }, [session.reveal, store, fitView, getNodesBounds, getViewport, flow]);
 }
 
 export function placeKey(place: Place): string {
