@@ -78,8 +78,11 @@ it('fills what the sample does not give from pinned outputs', async () => {
   await client.call('PUT', `${path}/pins/before`, { output: 'pinned' });
   const read = { id: 'it', type: 'transform', config: { value: '{% $steps.before.output %}' } };
   expect(await test(read)).toMatchObject({ output: 'pinned' });
+  const pin = { stepId: 'before', output: 'pinned', updatedAt: expect.any(String) };
+  expect(await client.call('GET', `${path}/pins`)).toEqual({ pins: [pin] });
   expect(await test(read, { steps: { before: 'given' } })).toMatchObject({ output: 'given' });
   await client.call('DELETE', `${path}/pins/before`);
+  expect(await client.call('GET', `${path}/pins`)).toEqual({ pins: [] });
   expect(await test(read)).toMatchObject({ output: null });
 });
 

@@ -6,8 +6,8 @@ import { renameReferences } from './rename-references.ts';
 import { findKind } from './steps/registry.ts';
 
 /** A document while it is edited; it must have passed the check of `Draft`, and may be wrong in any other way. */
-type Document = Readonly<Record<string, unknown>>;
-type EdgeEnds = { readonly from: string; readonly to: string; readonly branch?: string };
+export type Document = Readonly<Record<string, unknown>>;
+export type EdgeEnds = { readonly from: string; readonly to: string; readonly branch?: string };
 
 /** The changed document, which shares what did not change with the one it came of, or why nothing was changed. */
 export type Edit =
@@ -88,12 +88,44 @@ export function disconnect(document: Document, edge: EdgeEnds): Edit {
   }));
 }
 
+/** Writes the edges of a chain out, so that a node added to it follows nothing by itself. */
+export function writeEdges(document: Document, place: Place): Edit {
+  const graph = graphAt(document, place);
+  return graph === null
+    ? refuse('', 'UNKNOWN_NODE', 'There is no such place in this document.')
+    : changed(document, graph.path, (it) => ({ ...it, edges: writtenEdges(graph, it) }));
+}
+
 /** Replaces the config of a node as a whole; that of a loop holds its body. */
 export function setConfig(document: Document, id: string, config: Readonly<Record<string, unknown>>): Edit {
   return changeGraphOf(document, id, (graph) => ({
     ...graph,
     nodes: listOf(graph.nodes).map((node) => (isRecord(node) && node.id === id ? { ...node, config } : node)),
   }));
+}
+
+/** What a node has besides its id, type and config. */
+export type NodeOption = 'name' | 'retry' | 'timeoutMs' | 'onError' | 'idempotency';
+
+/** Sets an option of a node; undefined removes it. */
+export function setOption(document: Document, id: string, option: NodeOption, value: unknown): Edit {
+  return changeGraphOf(document, id, (graph) => ({
+    ...graph,
+    nodes: listOf(graph.nodes).map((node) => (isRecord(node) && node.id === id ? withKey(node, option, value) : node)),
+  }));
+}
+
+/** What a document has besides its nodes, edges and version. */
+export type DocumentPart = 'trigger' | 'output' | 'constants' | 'settings';
+
+/** Sets a part of the document itself; undefined removes it. */
+export function setPart(document: Document, part: DocumentPart, value: unknown): Edit {
+  return { ok: true, document: withKey(document, part, value) };
+}
+
+function withKey(target: Document, key: string, value: unknown): Document {
+  const { [key]: _, ...rest } = target;
+  return value === undefined ? rest : { ...target, [key]: value };
 }
 
 type Change = (graph: Document) => Document;
@@ -132,11 +164,13 @@ function changeWithin(graph: Document, at: string, path: string, change: Change)
   return nodes.every((node, index) => node === listOf(graph.nodes)[index]) ? graph : { ...graph, nodes };
 }
 
-function graphOf(document: Document, id: string): Outline | null {
+/** The graph that holds the node of that id; null when none does. */
+export function graphOf(document: Document, id: string): Outline | null {
   return listGraphs(readOutline(document)).find((graph) => graph.nodes.some((node) => node.id === id)) ?? null;
 }
 
-function graphAt(document: Document, place: Place): Outline | null {
+/** The graph of a place; null when the document has no such place. */
+export function graphAt(document: Document, place: Place): Outline | null {
   const { main, onFailure } = readOutline(document);
   if (place.in !== 'loop') {
     return place.in === 'run' ? main : onFailure;

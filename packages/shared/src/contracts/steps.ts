@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Done, defineContract } from './contract.ts';
+import { Done, defineContract, Time } from './contract.ts';
 import { WorkflowParams } from './workflows.ts';
 
 const StepError = z.object({ code: z.string(), message: z.string() });
@@ -36,6 +36,18 @@ export const testStep = defineContract({
     durationMs: z.int(),
   }),
   errors: ['WORKFLOW_INVALID', 'QUEUE_UNAVAILABLE'],
+});
+
+export const listPins = defineContract({
+  ...base,
+  id: 'listPins',
+  method: 'GET',
+  path: '/v1/orgs/:orgId/workflows/:workflowId/pins',
+  summary: 'The pinned sample outputs, by step',
+  permission: 'workflow:read',
+  params: WorkflowParams,
+  status: 200,
+  response: z.object({ pins: z.array(z.object({ stepId: z.string(), output: z.unknown(), updatedAt: Time })) }),
 });
 
 export const putPin = defineContract({

@@ -44,6 +44,13 @@ export async function testStep(
   });
 }
 
+/** What is pinned for the steps of a workflow, by their ids; also for steps that its draft has no more. */
+export async function listPins(context: OrgContext, workflowId: string) {
+  const rows = await selectPins(context, workflowId);
+  const pins = rows.map(({ stepId, output, updatedAt }) => ({ stepId, output, updatedAt: updatedAt.toISOString() }));
+  return { pins: pins.toSorted((one, other) => one.stepId.localeCompare(other.stepId)) };
+}
+
 /** Keeps a sample output for tests of later steps; runs never see it. */
 export async function putPin(context: OrgContext, workflowId: string, stepId: string, output: unknown) {
   return withOrg(context.deps.db, context.orgId, async (tx) => {
@@ -74,11 +81,15 @@ export async function deletePin(context: OrgContext, workflowId: string, stepId:
 }
 
 async function readPins(context: OrgContext, workflowId: string): Promise<Record<string, unknown>> {
-  const rows = await withOrg(context.deps.db, context.orgId, async (tx) => {
+  const rows = await selectPins(context, workflowId);
+  return Object.fromEntries(rows.map((row) => [row.stepId, row.output]));
+}
+
+async function selectPins(context: OrgContext, workflowId: string) {
+  return withOrg(context.deps.db, context.orgId, async (tx) => {
     await readWorkflow(context, tx, workflowId);
     return tx.select().from(workflowPins).where(ofWorkflow(tx.orgId, workflowId));
   });
-  return Object.fromEntries(rows.map((row) => [row.stepId, row.output]));
 }
 
 function ofWorkflow(orgId: string, workflowId: string) {

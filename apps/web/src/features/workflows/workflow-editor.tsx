@@ -1,9 +1,9 @@
 'use client';
 import type { Workflow } from '@millrace/shared/contracts/workflows';
-import { Play } from 'lucide-react';
+import { PenTool, Play } from 'lucide-react';
 import Link from 'next/link';
 import { useState } from 'react';
-import { Button } from '../../ui/button.tsx';
+import { Button, ButtonLink } from '../../ui/button.tsx';
 import { CopyText } from '../../ui/copy-text.tsx';
 import { Notice, PageHeader, Section } from '../../ui/surfaces.tsx';
 import { Time } from '../../ui/time.tsx';
@@ -31,6 +31,9 @@ export function WorkflowEditor({ workflow }: { workflow: Workflow }) {
           Workflows
         </Link>
         <PageHeader title={workflow.name} about={<WorkflowBadges workflow={workflow} />}>
+          <ButtonLink look="secondary" href={path(`/workflows/${workflow.id}/edit`)} className="max-md:hidden">
+            <PenTool aria-hidden /> Open editor
+          </ButtonLink>
           {can('run:start') && workflow.status === 'published' && workflow.isEnabled ? (
             <Button look="secondary" onClick={() => setDialog('run')}>
               <Play aria-hidden /> Run
