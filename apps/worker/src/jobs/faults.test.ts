@@ -314,6 +314,8 @@ async function hitStatements({ admin }: TestPlatform, runId: string, fault: stri
     await client.query('SELECT FROM app.workflow_runs WHERE id = $1 FOR UPDATE', [runId]);
     for (let tries = 0, hits = 0; ; tries += 1) {
       await new Promise((resolve) => setTimeout(resolve, 20));
+      // Else a transaction keeps seeing what it saw first of this view.
+      await client.query('SELECT pg_stat_clear_snapshot()');
       const { rows } = await client.query<{ hits: number }>(
         `SELECT (count(*) FILTER (WHERE ${fault}(pid)))::integer AS hits FROM pg_stat_activity
          WHERE usename = 'app_worker' AND datname = current_database() AND wait_event_type = 'Lock'`,
