@@ -53,7 +53,7 @@ export function mainBranch(type: string, config: unknown): string | null {
 /** An id that no node has yet, in the manner of the ones at hand: `transform`, `transform2`. Needs no backticks. */
 export function freeId(document: Document, wished: string): string {
   const taken = new Set(listGraphs(readOutline(document)).flatMap(({ nodes }) => nodes.map(({ id }) => id)));
-  const stem = wished.replace(/[^A-Za-z0-9]/g, '').replace(/^[^A-Za-z]+|\d+$/g, '') || 'step';
+  const stem = wished.replace(/[^A-Za-z0-9]/g, '').replace(/^[^A-Za-z]+|(?<!\d)\d+$/g, '') || 'step';
   const first = taken.has(wished) || !/^[A-Za-z][A-Za-z0-9]*$/.test(wished) ? stem : wished;
   for (let count = 1; ; count += 1) {
     const id = count === 1 ? first : `${stem}${count}`;

@@ -205,6 +205,14 @@ async function seedRun(orgId: string): Promise<void> {
     );
     await sql(`INSERT INTO app.workflow_run_events (org_id, run_id, number, entries) VALUES ($1, $2, 1, '[]')`, [id]);
     await sql(`INSERT INTO app.workflow_run_signals (org_id, run_id, number, type) VALUES ($1, $2, 1, 'cancel')`, [id]);
+    await sql(
+      `INSERT INTO app.workflow_run_files (org_id, run_id, id, step_key, name, content_type) VALUES ($1, $2, $2, 'a', 'a.txt', 'text/plain')`,
+      [id],
+    );
+    await sql(
+      `INSERT INTO app.workflow_run_file_chunks (org_id, run_id, file_id, number, data) VALUES ($1, $2, $2, 0, 'x')`,
+      [id],
+    );
     await sql(`INSERT INTO app.workflow_run_calls (org_id, run_id, step_key) VALUES ($1, $2, 'a')`, [id]);
     await sql(
       `INSERT INTO app.workflow_run_blobs (org_id, run_id, step_key, field, size_bytes, data) VALUES ($1, $2, 'a', 'input', 9, 'x')`,

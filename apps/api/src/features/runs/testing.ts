@@ -19,7 +19,7 @@ export interface RunScene {
 
 export async function openRunScene(): Promise<RunScene> {
   const redis = await startTestRedis();
-  const api = await openTestApi({ REDIS_URL: redis.url });
+  const api = await openTestApi({ REDIS_URL: redis.url, ORG_ADMISSION_WINDOW: 1_000 });
   const admin = new pg.Client({ connectionString: api.adminUrl });
   await admin.connect();
   const worker = connectDatabase({ url: api.workerUrl, poolSize: 2, applicationName: 'a-worker', onError: () => {} });

@@ -14,10 +14,11 @@ const ADD_KEYS = ['Control', 'Meta'];
 export function Canvas({ isReadOnly }: { isReadOnly: boolean }) {
   const { onDragOver, onDrop, ...flow } = useCanvas();
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: dropping is one of three ways to add a step; the others take a keyboard
-    <div className="editor-canvas h-full w-full" onDragOver={onDragOver} onDrop={onDrop}>
+    <div className="editor-canvas h-full w-full">
       <ReactFlow
         {...flow}
+        onDragOver={onDragOver}
+        onDrop={onDrop}
         nodeTypes={nodeTypes}
         edgeTypes={edgeTypes}
         aria-label="Workflow"

