@@ -235,6 +235,8 @@ export const WorkerConfig = z
     WORKER_DATABASE_URL: PostgresUrl,
     WORKFLOW_QUEUE_CONCURRENCY: wholeNumber(1, 500).default(50),
     WORKFLOW_STEP_CONCURRENCY: wholeNumber(1, 10_000).default(500),
+    /** Attempts of one run that its owner makes itself before it offers others to all workers. */
+    WORKFLOW_LOCAL_ATTEMPTS: wholeNumber(1, 20).default(8),
     EGRESS_ALLOW_CIDRS: z.string().default(''),
     // Where the platform itself listens: steps may never reach it, whatever EGRESS_ALLOW_CIDRS says.
     API_HOST: z.string().default('127.0.0.1'),
