@@ -177,7 +177,7 @@ describe('POST /v1/orgs/:orgId/runs/cancel', () => {
       );
       expect(rows).toEqual([{ told: 10 }]);
     } finally {
-      await redis.restart();
+      await scene.restartRedis();
     }
   });
 });
@@ -269,7 +269,7 @@ describe('POST /v1/orgs/:orgId/runs/retry', () => {
     expect([status, body.code]).toEqual([503, 'QUEUE_UNAVAILABLE']);
     expect(await statusCounts()).toEqual({ failed: 5 });
     expect(await auditEntries()).toEqual([]);
-    await redis.restart();
+    await scene.restartRedis();
     let again = await send(retryRuns, { filter: {} }, key);
     while (again.status === 503) again = await send(retryRuns, { filter: {} }, key);
     expect([again.body.done, again.headers['idempotency-replayed']]).toEqual([5, undefined]);
@@ -286,7 +286,7 @@ describe('POST /v1/orgs/:orgId/runs/retry', () => {
       expect(body.done).toBeLessThan(400);
       expect(await statusCounts()).toEqual({ failed: 400, queued: body.done });
     } finally {
-      await redis.restart();
+      await scene.restartRedis();
     }
     const rest: BulkResult[] = [];
     for (let cursor = body.nextCursor; cursor !== null; ) {

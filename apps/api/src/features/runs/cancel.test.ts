@@ -124,7 +124,7 @@ describe('POST .../cancel', () => {
       expect(performance.now() - startedAt).toBeLessThan(1_000);
       await end(run, 'failed');
     } finally {
-      await redis.restart();
+      await scene.restartRedis();
     }
   });
 });

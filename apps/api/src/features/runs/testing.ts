@@ -1,5 +1,5 @@
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
-import { startTestRedis, type TestRedis } from '@millrace/queue/testing';
+import { eventually, startTestRedis, type TestRedis } from '@millrace/queue/testing';
 import { createWorkflow, publishWorkflow } from '@millrace/shared/contracts/workflows';
 import pg from 'pg';
 import { call, createOrg, openTestApi, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
@@ -14,6 +14,8 @@ export interface RunScene {
   worker: Database;
   owner: TestUser;
   orgId: string;
+  /** Starts the Redis that a test killed; resolves when the API has found it, so that no later call meets the gap. */
+  restartRedis(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -27,6 +29,10 @@ export async function openRunScene(): Promise<RunScene> {
   const orgId = await createOrg(api, owner);
   return {
     ...{ api, redis, admin, worker, owner, orgId },
+    restartRedis: async () => {
+      await redis.restart();
+      await eventually('the API finds Redis', () => api.deps.queue.isReady());
+    },
     close: async () => {
       await admin.end();
       await closeDatabase(worker);
