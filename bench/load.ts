@@ -21,9 +21,8 @@ export function saturate(stack: Stack, client: Client, path: string, options: Pa
 /** Waits until no run is on its way. */
 export async function drained(stack: Stack): Promise<void> {
   for (const deadline = Date.now() + DRAIN_DEADLINE_MS; Date.now() < deadline; await delay(100)) {
-    const { rows } = await stack.admin.query(
-      `SELECT FROM app.workflow_runs WHERE status IN ('queued', 'running', 'waiting') LIMIT 1`,
-    );
+    // As the index of open runs asks it: a look at the whole table each time was a fifth of PostgreSQL's work.
+    const { rows } = await stack.admin.query('SELECT FROM app.workflow_runs WHERE finished_at IS NULL LIMIT 1');
     if (rows.length === 0) return;
   }
   throw new Error('the backlog did not drain');
