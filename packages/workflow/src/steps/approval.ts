@@ -4,13 +4,10 @@ import type { StepKind } from './kind.ts';
 import { waitResult } from './timeout.ts';
 
 const Config = z.strictObject({
-  by: z.union(
-    [
-      z.enum(['member', 'admin', 'owner']),
-      z.strictObject({ userIds: z.array(z.string().min(1).max(64)).min(1).max(100) }),
-    ],
-    { error: 'An approval is given "by" a "member", an "admin", an "owner", or { "userIds": [...] }.' },
-  ),
+  by: z.union([z.enum(['member', 'admin', 'owner']), z.strictObject({ userIds: z.array(z.uuid()).min(1).max(100) })], {
+    error:
+      'An approval is given "by" a "member", an "admin", an "owner", or { "userIds": [...] }, which are ids of users.',
+  }),
   note: z.string().max(10_000).optional(),
   timeoutMs: z.int().min(1).max(MAX_WAIT_MS).optional(),
 });

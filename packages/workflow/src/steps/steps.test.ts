@@ -3,6 +3,8 @@ import type { Json } from '../json.ts';
 import { evaluateJsonata } from '../jsonata.ts';
 import { findKind } from './registry.ts';
 
+const USER = '0198c0de-0000-7000-8000-000000000001';
+
 const run = (type: string, config: Json, collected: Record<string, Json> = {}) =>
   findKind(type)?.run?.({ config, collected });
 
@@ -89,7 +91,7 @@ test('a literal delay is checked when publishing, one made by an expression when
 
 test('an approval and a webhook wait for as long as it takes, or until their time-out', () => {
   expect(wait('approval', { by: 'admin' })).toEqual({ ok: true, for: 'approval', dueAt: null });
-  expect(wait('approval', { by: { userIds: ['u'] }, timeoutMs: 5 }, 10)).toEqual({
+  expect(wait('approval', { by: { userIds: [USER] }, timeoutMs: 5 }, 10)).toEqual({
     ok: true,
     for: 'approval',
     dueAt: 15,
@@ -100,14 +102,10 @@ test('an approval and a webhook wait for as long as it takes, or until their tim
 
 test('who may approve is written down, never computed from the data of a run', () => {
   const isValid = (by: unknown) => findKind('approval')?.config.safeParse({ by }).success;
-  expect(['member', 'admin', 'owner', { userIds: ['a', 'b'] }].map(isValid)).toEqual([true, true, true, true]);
-  expect(['viewer', '{% "owner" %}', { userIds: [] }, { roles: ['x'] }, undefined].map(isValid)).toEqual([
-    false,
-    false,
-    false,
-    false,
-    false,
-  ]);
+  expect(['member', 'admin', 'owner', { userIds: [USER] }].map(isValid)).toEqual([true, true, true, true]);
+  expect(
+    ['viewer', '{% "owner" %}', { userIds: [] }, { userIds: ['ann'] }, { roles: ['x'] }, undefined].map(isValid),
+  ).toEqual([false, false, false, false, false, false]);
   expect(findKind('approval')?.literalKeys).toContain('by');
 });
 
