@@ -6,6 +6,14 @@ import { sayProblem } from './field-message.ts';
 const CONTROL =
   'w-full rounded-lg border border-line-strong bg-surface text-ink placeholder:text-muted aria-invalid:border-danger focus-visible:outline-offset-0';
 
+/** What is found out about a value while it is typed. */
+export interface FieldStatus {
+  tone: 'muted' | 'success' | 'danger';
+  text: string;
+}
+
+const STATUS_TONES = { muted: 'text-muted', success: 'text-success', danger: 'text-danger' } as const;
+
 interface FieldProps {
   label: string;
   /** What the schema or the server says about it, as "must be ...". */
@@ -42,7 +50,12 @@ function describe(id: string, { problem, hint }: FieldProps) {
   };
 }
 
-export function TextField({ label, problem, hint, className, ...input }: FieldProps & ComponentProps<'input'>) {
+interface TextFieldProps extends FieldProps, ComponentProps<'input'> {
+  /** Null: there will be something to say, and screen readers listen for it already. */
+  status?: FieldStatus | null;
+}
+
+export function TextField({ label, problem, hint, status, className, ...input }: TextFieldProps) {
   const id = useId();
   return (
     <Field {...{ label, problem, hint, id }}>
@@ -51,6 +64,11 @@ export function TextField({ label, problem, hint, className, ...input }: FieldPr
         {...describe(id, { label, problem, hint })}
         className={cn(CONTROL, 'h-10 px-3 text-sm', className)}
       />
+      {status === undefined ? null : (
+        <p role="status" className={cn('text-[0.8125rem] empty:hidden', STATUS_TONES[status?.tone ?? 'muted'])}>
+          {problem ? null : status?.text}
+        </p>
+      )}
     </Field>
   );
 }
