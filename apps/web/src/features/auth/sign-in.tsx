@@ -4,13 +4,11 @@ import { Form } from '../../ui/form.tsx';
 import { Notice } from '../../ui/surfaces.tsx';
 import { AuthCard, TextLink } from './auth-card.tsx';
 import { OAuthButtons } from './oauth-buttons.tsx';
-import { useOAuthFailure } from './oauth-failure.ts';
 import { useArrival } from './use-arrival.ts';
 import { useSignIn } from './use-sign-in.ts';
 
 export function SignIn() {
-  const { returnTo } = useArrival();
-  const oauthFailure = useOAuthFailure();
+  const { returnTo, oauthFailure } = useArrival();
   const signIn = useSignIn();
   const { form, problemOf } = signIn;
   const footer = (
