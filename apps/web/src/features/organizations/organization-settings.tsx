@@ -3,6 +3,10 @@ import { CopyText } from '../../ui/copy-text.tsx';
 import { TextField } from '../../ui/field.tsx';
 import { Form } from '../../ui/form.tsx';
 import { Card, PageHeader, Section } from '../../ui/surfaces.tsx';
+import { FailureNotices } from '../failure-notices/failure-notices.tsx';
+import { Retention } from './retention.tsx';
+import { RunLimits } from './run-limits.tsx';
+import { Transfer } from './transfer.tsx';
 import { useOrganization } from './use-organization.ts';
 import { useDelete, useRename } from './use-settings.ts';
 
@@ -15,6 +19,10 @@ export function OrganizationSettings() {
       <Section title="Id" about="What the API calls this organization: in paths, and in the header X-Org-Id.">
         <CopyText label="organization id" text={organization.id} />
       </Section>
+      {can('run:read') ? <RunLimits /> : null}
+      <Retention />
+      {can('notice:read') ? <FailureNotices /> : null}
+      {can('org:transfer') ? <Transfer /> : null}
       {can('org:delete') ? <Delete /> : null}
     </div>
   );
