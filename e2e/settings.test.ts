@@ -65,6 +65,7 @@ it('variables are made, edited and deleted by who may, and read by everybody', a
   await owner.getByRole('button', { name: 'Make variable' }).click();
   await owner.getByText('Name is the name of another variable; edit that one.').waitFor();
   await owner.getByLabel('Name').fill('limits');
+  await owner.getByRole('button', { name: 'Make variable' }).click();
   await owner.getByText(/^Value must be JSON/).waitFor();
   await owner.getByLabel('Value').fill('{"retries": 3, "hosts": ["a", "b"]}');
   await owner.getByRole('button', { name: 'Make variable' }).click();
@@ -102,7 +103,7 @@ it('settings of runs and notices are seen by who may, and kept', async () => {
   await owner.getByLabel('Days').press('Enter');
   await owner.getByText('Kept for 30 days.', { exact: true }).waitFor();
 
-  const notices = owner.getByRole('region', { name: 'Failure notices' });
+  const notices = owner.locator('section', { has: owner.getByRole('heading', { name: 'Failure notices' }) });
   await notices.getByLabel('Tell').selectOption('email');
   await notices.getByLabel('settings@example.com').check();
   await notices.getByRole('button', { name: 'Save' }).click();
@@ -126,7 +127,8 @@ it('settings of runs and notices are seen by who may, and kept', async () => {
   await owner.getByRole('button', { name: 'Done' }).click();
   await notices.getByText('Failures are posted to https://hooks.example.com/***.').waitFor();
   expect(await owner.content()).not.toContain('secret-part');
-  await photograph(owner, 'settings-all');
+  await owner.evaluate('window.scrollTo(0, 0)');
+  await photograph(owner, 'settings-of-an-owner');
 
   const member = await addMember(owner, 'settings', 'looker@example.com');
   await member.goto('/orgs/settings/settings');

@@ -1,5 +1,5 @@
 import type { LucideIcon } from 'lucide-react';
-import { type ComponentProps, type ReactNode, useId } from 'react';
+import type { ComponentProps, ReactNode } from 'react';
 import { cn } from './cn.ts';
 
 export function Card({ className, ...rest }: ComponentProps<'div'>) {
@@ -7,13 +7,10 @@ export function Card({ className, ...rest }: ComponentProps<'div'>) {
 }
 
 export function Section({ title, about, children }: { title: string; about?: ReactNode; children: ReactNode }) {
-  const id = useId();
   return (
-    <section aria-labelledby={id} className="grid gap-4">
+    <section className="grid gap-4">
       <div className="grid gap-1">
-        <h2 id={id} className="text-base font-semibold">
-          {title}
-        </h2>
+        <h2 className="text-base font-semibold">{title}</h2>
         {about ? <p className="max-w-2xl text-sm text-muted">{about}</p> : null}
       </div>
       {children}

@@ -17,7 +17,7 @@ export function useOAuthFailure(): string | undefined {
 /** Where a code stands for several reasons, what a person can do about them. */
 const WORDS: Partial<Record<ErrorCode, string>> = {
   OAUTH_EXCHANGE_FAILED:
-    'You were not signed in: it was cancelled at the provider, or the provider did not confirm who you are. Try again, or sign in another way.',
+    'No sign-in came of it: it was cancelled at the provider, or the provider did not confirm who you are. Try again, or use another way.',
   BAD_REQUEST: 'This sign-in was begun elsewhere, is finished or took too long; start it again.',
   CONFLICT:
     'Not linked: this sign-in belongs to another account, or yours has one of this provider already. Unlink that one first.',

@@ -46,7 +46,7 @@ function NoticeFields({ settings }: { settings: NoticeSettings }) {
     <>
       <Form
         of={saving}
-        action="Save"
+        action="Save notices"
         look="secondary"
         button="start"
         more={

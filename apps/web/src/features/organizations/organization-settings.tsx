@@ -34,7 +34,7 @@ function Rename() {
   return (
     <Section title="Name">
       <Card className="p-5">
-        <Form of={rename} action="Save" look="secondary" button="start">
+        <Form of={rename} action="Rename" look="secondary" button="start">
           <TextField label="Name" autoComplete="off" problem={problemOf('name')} {...form.register('name')} />
         </Form>
       </Card>

@@ -31,7 +31,7 @@ function RetentionFields({ retention }: { retention: Kept }) {
   const saving = useRetentionForm(retention);
   const { form, problemOf } = saving;
   return (
-    <Form of={saving} action="Save" look="secondary" button="start">
+    <Form of={saving} action="Save days" look="secondary" button="start">
       <TextField
         label="Days"
         hint="From 1 to 3650. Left empty, they are kept as long as the server keeps them."

@@ -27,7 +27,7 @@ export function VariableRow({ variable, remove, onEdit }: VariableRowProps) {
         set <Time at={updatedAt} />
       </span>
       {can('variable:write') ? (
-        <div className="flex gap-1">
+        <div className="flex gap-1 max-sm:-ml-3">
           <Button look="ghost" size="sm" aria-label={`Edit ${name}`} onClick={onEdit}>
             Edit
           </Button>
