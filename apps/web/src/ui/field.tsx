@@ -42,11 +42,12 @@ function Field({ label, problem, hint, id, children }: FieldProps & { id: string
   );
 }
 
-function describe(id: string, { problem, hint }: FieldProps) {
+function describe(id: string, { problem, hint }: FieldProps, hasStatus = false) {
+  const notes = [hasStatus && `${id}-status`, (problem || hint) && `${id}-note`].filter(Boolean);
   return {
     id,
     'aria-invalid': problem ? true : undefined,
-    'aria-describedby': problem || hint ? `${id}-note` : undefined,
+    'aria-describedby': notes.length > 0 ? notes.join(' ') : undefined,
   };
 }
 
@@ -61,11 +62,15 @@ export function TextField({ label, problem, hint, status, className, ...input }:
     <Field {...{ label, problem, hint, id }}>
       <input
         {...input}
-        {...describe(id, { label, problem, hint })}
+        {...describe(id, { label, problem, hint }, Boolean(status) && !problem)}
         className={cn(CONTROL, 'h-10 px-3 text-sm', className)}
       />
       {status === undefined ? null : (
-        <p role="status" className={cn('text-[0.8125rem] empty:hidden', STATUS_TONES[status?.tone ?? 'muted'])}>
+        <p
+          id={`${id}-status`}
+          role="status"
+          className={cn('text-[0.8125rem] empty:-mt-1.5', STATUS_TONES[status?.tone ?? 'muted'])}
+        >
           {problem ? null : status?.text}
         </p>
       )}

@@ -19,7 +19,7 @@ interface FormProps {
   children?: ReactNode;
 }
 
-/** Fields, what is wrong with the whole of them, and the button that sends them. */
+/** What is wrong with the whole of it, the fields, and the button that sends them. */
 export function Form({ of, action, look = 'primary', button = 'wide', more, children }: FormProps) {
   return (
     <form noValidate onSubmit={of.submit} className="grid gap-4">
