@@ -35,15 +35,18 @@ export interface Site {
   close(): Promise<void>;
 }
 
-/** The whole real platform with a browser in front of it. */
-export async function openSite(settings: Record<string, string> = {}): Promise<Site> {
+type Settings = Record<string, string>;
+
+/** The whole real platform with a browser in front of it. Settings may depend on the address that people will open. */
+export async function openSite(settings: Settings | ((url: string) => Promise<Settings>) = {}): Promise<Site> {
   const say = (line: string) => process.stdout.write(`${line}\n`);
   const executablePath = findOrInstallChromium(say);
   await buildWeb(ROOT);
   const port = await findFreePort(WEB_PORT);
   const url = `http://localhost:${port}`;
+  const own = typeof settings === 'function' ? await settings(url) : settings;
   const loopback = { WEB_BASE_URL: url, WEB_PORT: String(port), TRUST_PROXY: '127.0.0.1,::1' };
-  const platform = await preparePlatform({ ...loopback, ...LIMITS, ...settings });
+  const platform = await preparePlatform({ ...loopback, ...LIMITS, ...own });
   const [api, browser] = await Promise.all([
     platform.startApi(),
     chromium.launch({ executablePath, args: FLAGS }),

@@ -101,7 +101,7 @@ it('a person with two organizations switches between them, and renames and delet
   await page.waitForURL('**/orgs/first-one/workflows');
   await page.getByRole('link', { name: 'Settings' }).click();
   await page.getByLabel('Name').fill('Renamed');
-  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('button', { name: 'Rename' }).click();
   await page.getByRole('button', { name: 'Organization: Renamed' }).waitFor();
   await page.getByLabel('Type first-one to confirm').fill('second-one');
   await page.getByRole('button', { name: 'Delete organization' }).click();

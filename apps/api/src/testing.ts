@@ -92,6 +92,7 @@ export async function openTestApi(
     RATE_LIMIT_LINK_PER_MIN: '1000000',
     RATE_LIMIT_LOGIN_FAILURES: '1000000',
     RATE_LIMIT_PASSWORD_CHANGES_PER_HOUR: '1000000',
+    RATE_LIMIT_SLUG_CHECKS_PER_MIN: '1000000',
   });
   const deps = await openDeps({ ...config, ...overrides }, log);
   const app = await buildApp(deps);

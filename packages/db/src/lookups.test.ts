@@ -116,6 +116,7 @@ describe('the look-up functions', () => {
       { name: 'bury_organization', answer: 'trigger', callers: [] },
       { name: 'due_schedules', answer: 'TABLE(org_id uuid)', callers: ['app_api', 'app_worker'] },
       { name: 'invitation_by_token', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api'] },
+      { name: 'is_slug_taken', answer: 'boolean', callers: ['app_api'] },
       { name: 'left_places', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api', 'app_worker'] },
       { name: 'next_tick_in', answer: 'double precision', callers: ['app_api', 'app_worker'] },
       {
@@ -143,6 +144,7 @@ describe('the look-up functions', () => {
     for (const call of [
       `sys.authorize('${tenant.sessionId}', '${tenant.userId}', NULL)`,
       `sys.orgs_of_user('${tenant.userId}')`,
+      `sys.is_slug_taken('${tenant.orgId}')`,
       `sys.invitation_by_token('\\x00')`,
       `sys.authorize_api_key('\\x00')`,
       `sys.workflow_by_hook('\\x00')`,

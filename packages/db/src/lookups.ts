@@ -63,6 +63,12 @@ export async function listOrganizationsOfUser(db: Database, userId: string): Pro
   return rows;
 }
 
+/** True when an organization has this slug; whose it is stays unsaid. */
+export async function isSlugTaken(db: Database, slug: string): Promise<boolean> {
+  const { rows } = await db.pool.query<{ taken: boolean }>('SELECT sys.is_slug_taken($1) AS taken', [slug]);
+  return rows[0]?.taken ?? false;
+}
+
 /** Finds an invitation by the SHA-256 of its token, whatever its state; the caller reads that inside `withOrg`. */
 export async function findInvitationByTokenHash(
   db: Database,

@@ -148,6 +148,8 @@ const RateLimits = {
   RATE_LIMIT_MAILS_PER_HOUR: wholeNumber(1, 1_000_000).default(5),
   /** Password changes of one signed-in user an hour, failed ones included: each is two hashes and may be a mail. */
   RATE_LIMIT_PASSWORD_CHANGES_PER_HOUR: wholeNumber(1, 1_000_000).default(10),
+  /** Slugs that one signed-in user may ask about a minute: enough for typing, too few for listing who is here. */
+  RATE_LIMIT_SLUG_CHECKS_PER_MIN: wholeNumber(1, 1_000_000).default(60),
 };
 
 export const ApiConfig = z

@@ -22,6 +22,7 @@ const CLASSES = {
   'sign-in': { setting: 'RATE_LIMIT_SIGN_IN_PER_MIN', windowSec: 60, bucketsOf: bucketsOfAddress },
   link: { setting: 'RATE_LIMIT_LINK_PER_MIN', windowSec: 60, bucketsOf: bucketsOfAddress },
   'password-change': { setting: 'RATE_LIMIT_PASSWORD_CHANGES_PER_HOUR', windowSec: 3600, bucketsOf: bucketsOfOne },
+  'slug-check': { setting: 'RATE_LIMIT_SLUG_CHECKS_PER_MIN', windowSec: 60, bucketsOf: bucketsOfOne },
   hook: { setting: 'RATE_LIMIT_HOOK_PER_MIN', windowSec: 60, bucketsOf: bucketsOfOne },
 } as const satisfies Record<
   AnyClass,

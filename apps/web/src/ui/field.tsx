@@ -6,6 +6,14 @@ import { sayProblem } from './field-message.ts';
 const CONTROL =
   'w-full rounded-lg border border-line-strong bg-surface text-ink placeholder:text-muted aria-invalid:border-danger focus-visible:outline-offset-0';
 
+/** What is found out about a value while it is typed. */
+export interface FieldStatus {
+  tone: 'muted' | 'success' | 'danger';
+  text: string;
+}
+
+const STATUS_TONES = { muted: 'text-muted', success: 'text-success', danger: 'text-danger' } as const;
+
 interface FieldProps {
   label: string;
   /** What the schema or the server says about it, as "must be ...". */
@@ -34,23 +42,38 @@ function Field({ label, problem, hint, id, children }: FieldProps & { id: string
   );
 }
 
-function describe(id: string, { problem, hint }: FieldProps) {
+function describe(id: string, { problem, hint }: FieldProps, hasStatus = false) {
+  const notes = [hasStatus && `${id}-status`, (problem || hint) && `${id}-note`].filter(Boolean);
   return {
     id,
     'aria-invalid': problem ? true : undefined,
-    'aria-describedby': problem || hint ? `${id}-note` : undefined,
+    'aria-describedby': notes.length > 0 ? notes.join(' ') : undefined,
   };
 }
 
-export function TextField({ label, problem, hint, className, ...input }: FieldProps & ComponentProps<'input'>) {
+interface TextFieldProps extends FieldProps, ComponentProps<'input'> {
+  /** Null: there will be something to say, and screen readers listen for it already. */
+  status?: FieldStatus | null;
+}
+
+export function TextField({ label, problem, hint, status, className, ...input }: TextFieldProps) {
   const id = useId();
   return (
     <Field {...{ label, problem, hint, id }}>
       <input
         {...input}
-        {...describe(id, { label, problem, hint })}
+        {...describe(id, { label, problem, hint }, Boolean(status) && !problem)}
         className={cn(CONTROL, 'h-10 px-3 text-sm', className)}
       />
+      {status === undefined ? null : (
+        <p
+          id={`${id}-status`}
+          role="status"
+          className={cn('text-[0.8125rem] empty:-mt-1.5', STATUS_TONES[status?.tone ?? 'muted'])}
+        >
+          {problem ? null : status?.text}
+        </p>
+      )}
     </Field>
   );
 }

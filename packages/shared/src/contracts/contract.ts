@@ -10,7 +10,7 @@ import type { Permission } from '../permissions.ts';
 export type RateLimitClass = 'sign-in' | 'link';
 
 /** How often one user may call, from whatever addresses. */
-export type UserRateLimitClass = 'password-change';
+export type UserRateLimitClass = 'password-change' | 'slug-check';
 
 /**
  * One endpoint as data. The API serves it, OpenAPI is printed from it, clients and tests call it: nothing about an

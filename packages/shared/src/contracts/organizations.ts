@@ -56,6 +56,19 @@ export const createOrganization = defineContract({
   errors: ['CONFLICT'],
 });
 
+export const getSlugAvailability = defineContract({
+  id: 'getSlugAvailability',
+  method: 'GET',
+  path: '/v1/orgs/slug-availability',
+  summary: "Whether a new organization could have this slug now; it is nobody's until one is created with it",
+  tag: 'Organizations',
+  auth: 'session',
+  query: z.strictObject({ slug: Slug }),
+  status: 200,
+  response: z.object({ slug: z.string(), available: z.boolean() }),
+  userRateLimit: 'slug-check',
+});
+
 export const getOrganization = defineContract({
   id: 'getOrganization',
   method: 'GET',

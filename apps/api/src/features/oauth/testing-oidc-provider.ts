@@ -7,7 +7,7 @@ export const OIDC_CLIENT = { id: 'millrace-test', secret: 'a-secret.of~the_clien
 
 /**
  * A certified OpenID provider with its usual settings: PKCE demanded, the issuer in each answer, the address at its
- * userinfo endpoint only. Its login page believes whatever address it is sent.
+ * userinfo endpoint only. Its login page believes whatever address it is sent, and lets people cancel.
  */
 export async function startOidcProvider(redirectUri: string): Promise<{ issuer: string; close(): Promise<void> }> {
   const server = createServer();
@@ -48,7 +48,14 @@ async function grantAll({ oidc }: KoaContextWithOIDC) {
 }
 
 async function login(provider: Provider, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const email = request.method === 'POST' ? (await readForm(request)).get('email') : null;
-  if (email) return provider.interactionFinished(request, response, { login: { accountId: email } });
-  response.end('Who are you?');
+  if (request.method !== 'POST') {
+    response.setHeader('content-type', 'text/html').end(LOGIN_PAGE);
+    return;
+  }
+  const form = await readForm(request);
+  const outcome = form.has('cancel') ? { error: 'access_denied' } : { login: { accountId: form.get('email') ?? '' } };
+  return provider.interactionFinished(request, response, outcome);
 }
+
+const LOGIN_PAGE = `<!doctype html><html lang="en"><title>Test provider</title><h1>Who are you?</h1><form method="post">
+<label>Address <input name="email"></label><button>Agree</button><button name="cancel" value="yes">Cancel</button></form>`;

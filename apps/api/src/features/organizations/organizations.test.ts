@@ -50,6 +50,34 @@ it('answers 409 for a taken slug, says nothing about its owner and leaves no row
   expect(await queryAsAdmin(api, 'SELECT FROM app.memberships WHERE user_id = $1', [other.id])).toEqual([]);
 });
 
+it('tells whether a slug is free, and of a taken one nothing else', async () => {
+  const { slug, orgId } = await addOrganization(api);
+  const other = await addPerson(api);
+  const ask = (wanted: string, token?: string) =>
+    call(api, contracts.getSlugAvailability, { ...(token && { token }), query: { slug: wanted } });
+  const taken = await ask(slug, other.token);
+  expect([taken.status, taken.body]).toEqual([200, { slug, available: false }]);
+  expect(taken.text).not.toContain(orgId);
+  const free = `free-${randomBytes(4).toString('hex')}`;
+  expect((await ask(free, other.token)).body).toEqual({ slug: free, available: true });
+  expect((await ask('Not a slug', other.token)).status).toBe(400);
+  expect((await ask(free)).status).toBe(401);
+});
+
+it('answers one user only so many questions about slugs a minute, and others all the same', async () => {
+  const limited = await openTestApi({ RATE_LIMIT_SLUG_CHECKS_PER_MIN: 3 });
+  try {
+    const [asker, other] = [await addPerson(limited), await addPerson(limited)];
+    const ask = (token: string) => call(limited, contracts.getSlugAvailability, { token, query: { slug: 'any-slug' } });
+    const statuses = [];
+    for (let asked = 0; asked < 4; asked += 1) statuses.push((await ask(asker.token)).status);
+    expect(statuses).toEqual([200, 200, 200, 429]);
+    expect((await ask(other.token)).status).toBe(200);
+  } finally {
+    await limited.close();
+  }
+});
+
 it('lets exactly one of 10 parallel creators have a slug', async () => {
   const slug = `race-${randomBytes(4).toString('hex')}`;
   const people = await Promise.all(Array.from({ length: 10 }, () => addPerson(api)));

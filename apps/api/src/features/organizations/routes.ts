@@ -4,10 +4,11 @@ import type { Deps } from '../../deps.ts';
 import { route } from '../../http/route.ts';
 import { deleteOrganization } from './delete.ts';
 import { changeMemberRole, listMembers, removeMember, transferOrganization } from './members.ts';
-import { createOrganization, getOrganization, updateOrganization } from './service.ts';
+import { createOrganization, getOrganization, getSlugAvailability, updateOrganization } from './service.ts';
 
 export function serveOrganizations(app: FastifyInstance, deps: Deps): void {
   route(app, deps, contracts.createOrganization, (context, { body }) => createOrganization(context, body));
+  route(app, deps, contracts.getSlugAvailability, (context, { query }) => getSlugAvailability(context, query.slug));
   route(app, deps, contracts.getOrganization, (context) => getOrganization(context));
   route(app, deps, contracts.updateOrganization, (context, { body }) => updateOrganization(context, body.name));
   route(app, deps, contracts.deleteOrganization, (context, { body }) => deleteOrganization(context, body.confirm));

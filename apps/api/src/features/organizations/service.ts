@@ -1,4 +1,5 @@
 import { violatedUniqueKey } from '@millrace/db/failures';
+import { isSlugTaken } from '@millrace/db/lookups';
 import { memberships } from '@millrace/db/schema/memberships';
 import { organizations } from '@millrace/db/schema/organizations';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
@@ -18,6 +19,11 @@ export async function createOrganization(context: SessionContext, body: { name: 
     if (violatedUniqueKey(error) !== 'organizations_slug_key') throw error;
     throw new AppError('CONFLICT', 'This slug is taken; choose another one.', { cause: error });
   }
+}
+
+/** Tells as much as a try to create it would, and keeps nothing reserved. */
+export async function getSlugAvailability({ deps }: SessionContext, slug: string) {
+  return { slug, available: !(await isSlugTaken(deps.db, slug)) };
 }
 
 export async function getOrganization(context: OrgContext) {

@@ -1,10 +1,11 @@
 'use client';
-import { Button } from '../../ui/button.tsx';
+import { Button, ButtonLink } from '../../ui/button.tsx';
 import { Failure } from '../../ui/failure.tsx';
 import { Card, PageHeader, Section, SkeletonRows } from '../../ui/surfaces.tsx';
 import { PlainPage } from '../shell/plain-page.tsx';
 import { useMe } from '../shell/use-me.ts';
 import { ChangePassword } from './change-password.tsx';
+import { Identities } from './identities.tsx';
 import { Sessions } from './sessions.tsx';
 import { useSendVerification } from './use-account.ts';
 
@@ -32,12 +33,21 @@ function AccountSections() {
           </Button>
         </Card>
       )}
+      <Identities />
       <Sessions />
       {data.hasPassword ? (
         <Section title="Password">
           <ChangePassword />
         </Section>
-      ) : null}
+      ) : (
+        <Section title="Password" about="You sign in without one. A mailed link sets a password as well.">
+          <div>
+            <ButtonLink href="/forgot-password" look="secondary" size="sm">
+              Set a password by mail
+            </ButtonLink>
+          </div>
+        </Section>
+      )}
     </>
   );
 }

@@ -1,15 +1,15 @@
 'use client';
-import { Button } from '../../ui/button.tsx';
 import { TextField } from '../../ui/field.tsx';
-import { Card, Notice } from '../../ui/surfaces.tsx';
+import { Form } from '../../ui/form.tsx';
+import { Card } from '../../ui/surfaces.tsx';
 import { useChangePassword } from './use-account.ts';
 
 export function ChangePassword() {
-  const { form, submit, failure, problemOf, isSending } = useChangePassword();
+  const change = useChangePassword();
+  const { form, problemOf } = change;
   return (
     <Card className="p-5">
-      <form noValidate onSubmit={submit} className="grid gap-4">
-        {failure ? <Notice>{failure}</Notice> : null}
+      <Form of={change} action="Change password" look="secondary" button="start">
         <TextField
           label="Current password"
           type="password"
@@ -24,12 +24,7 @@ export function ChangePassword() {
           problem={problemOf('newPassword')}
           {...form.register('newPassword')}
         />
-        <div>
-          <Button type="submit" look="secondary" isBusy={isSending}>
-            Change password
-          </Button>
-        </div>
-      </form>
+      </Form>
     </Card>
   );
 }

@@ -2,6 +2,7 @@
 import { Button } from '../../ui/button.tsx';
 import { CopyText } from '../../ui/copy-text.tsx';
 import { SelectField, TextField } from '../../ui/field.tsx';
+import { Form } from '../../ui/form.tsx';
 import { Notice } from '../../ui/surfaces.tsx';
 import { useOrganization } from '../organizations/use-organization.ts';
 import { LIFETIMES, permissionChoices } from './permission-choices.ts';
@@ -9,7 +10,8 @@ import { useNewApiKey } from './use-api-keys.ts';
 
 export function NewApiKey({ onClose }: { onClose: () => void }) {
   const { roleKey } = useOrganization();
-  const { form, submit, failure, problemOf, isSending, made } = useNewApiKey();
+  const newKey = useNewApiKey();
+  const { form, problemOf, made } = newKey;
   if (made)
     return (
       <div className="grid gap-4">
@@ -21,8 +23,7 @@ export function NewApiKey({ onClose }: { onClose: () => void }) {
       </div>
     );
   return (
-    <form noValidate onSubmit={submit} className="grid gap-4">
-      {failure ? <Notice>{failure}</Notice> : null}
+    <Form of={newKey} action="Make key" button="end">
       <TextField
         label="Name"
         hint="What will use it."
@@ -60,11 +61,6 @@ export function NewApiKey({ onClose }: { onClose: () => void }) {
           </p>
         ) : null}
       </fieldset>
-      <div className="flex justify-end">
-        <Button type="submit" isBusy={isSending}>
-          Make key
-        </Button>
-      </div>
-    </form>
+    </Form>
   );
 }

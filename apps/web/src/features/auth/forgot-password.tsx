@@ -1,12 +1,13 @@
 'use client';
-import { Button } from '../../ui/button.tsx';
 import { TextField } from '../../ui/field.tsx';
+import { Form } from '../../ui/form.tsx';
 import { Notice } from '../../ui/surfaces.tsx';
 import { AuthCard, TextLink } from './auth-card.tsx';
 import { useForgotPassword } from './use-passwords.ts';
 
 export function ForgotPassword() {
-  const { form, submit, failure, problemOf, isSending, sentTo } = useForgotPassword();
+  const forgotten = useForgotPassword();
+  const { form, problemOf, sentTo } = forgotten;
   const footer = <TextLink href="/sign-in">Back to sign in</TextLink>;
   if (sentTo)
     return (
@@ -18,8 +19,7 @@ export function ForgotPassword() {
     );
   return (
     <AuthCard title="Forgot your password?" about="We mail you a link that sets a new one." footer={footer}>
-      {failure ? <Notice>{failure}</Notice> : null}
-      <form noValidate onSubmit={submit} className="grid gap-4">
+      <Form of={forgotten} action="Send the link">
         <TextField
           label="E-mail address"
           type="email"
@@ -27,10 +27,7 @@ export function ForgotPassword() {
           problem={problemOf('email')}
           {...form.register('email')}
         />
-        <Button type="submit" isBusy={isSending}>
-          Send the link
-        </Button>
-      </form>
+      </Form>
     </AuthCard>
   );
 }

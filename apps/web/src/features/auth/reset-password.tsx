@@ -1,12 +1,13 @@
 'use client';
-import { Button, ButtonLink } from '../../ui/button.tsx';
+import { ButtonLink } from '../../ui/button.tsx';
 import { TextField } from '../../ui/field.tsx';
-import { Notice } from '../../ui/surfaces.tsx';
+import { Form } from '../../ui/form.tsx';
 import { AuthCard, TextLink } from './auth-card.tsx';
 import { useResetPassword } from './use-passwords.ts';
 
 export function ResetPassword() {
-  const { form, submit, failure, problemOf, isSending, token, isDone } = useResetPassword();
+  const reset = useResetPassword();
+  const { form, problemOf, token, isDone } = reset;
   if (isDone)
     return (
       <AuthCard title="Your password is set" about="Every earlier sign-in has ended, on all devices.">
@@ -22,8 +23,7 @@ export function ResetPassword() {
   const footer = <TextLink href="/forgot-password">Ask for a new link</TextLink>;
   return (
     <AuthCard title="Set a new password" footer={footer}>
-      {failure ? <Notice>{failure}</Notice> : null}
-      <form noValidate onSubmit={submit} className="grid gap-4">
+      <Form of={reset} action="Set password">
         <TextField
           label="New password"
           type="password"
@@ -32,10 +32,7 @@ export function ResetPassword() {
           problem={problemOf('password')}
           {...form.register('password')}
         />
-        <Button type="submit" isBusy={isSending}>
-          Set password
-        </Button>
-      </form>
+      </Form>
     </AuthCard>
   );
 }

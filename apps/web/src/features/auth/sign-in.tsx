@@ -1,17 +1,16 @@
 'use client';
-import { Button } from '../../ui/button.tsx';
 import { TextField } from '../../ui/field.tsx';
+import { Form } from '../../ui/form.tsx';
 import { Notice } from '../../ui/surfaces.tsx';
 import { AuthCard, TextLink } from './auth-card.tsx';
 import { OAuthButtons } from './oauth-buttons.tsx';
-import { useOAuthFailure } from './oauth-failure.ts';
 import { useArrival } from './use-arrival.ts';
 import { useSignIn } from './use-sign-in.ts';
 
 export function SignIn() {
-  const { returnTo } = useArrival();
-  const oauthFailure = useOAuthFailure();
-  const { form, submit, failure, problemOf, isSending } = useSignIn();
+  const { returnTo, oauthFailure } = useArrival();
+  const signIn = useSignIn();
+  const { form, problemOf } = signIn;
   const footer = (
     <>
       New here? <TextLink href={`/sign-up?returnTo=${encodeURIComponent(returnTo)}`}>Create an account</TextLink>
@@ -19,9 +18,9 @@ export function SignIn() {
   );
   return (
     <AuthCard title="Sign in" about="Welcome back." footer={footer}>
-      {failure || oauthFailure ? <Notice>{failure ?? oauthFailure}</Notice> : null}
+      {oauthFailure && !signIn.failure ? <Notice>{oauthFailure}</Notice> : null}
       <OAuthButtons returnTo={returnTo} />
-      <form noValidate onSubmit={submit} className="grid gap-4">
+      <Form of={signIn} action="Sign in">
         <TextField
           label="E-mail address"
           type="email"
@@ -36,10 +35,7 @@ export function SignIn() {
           problem={problemOf('password')}
           {...form.register('password')}
         />
-        <Button type="submit" isBusy={isSending}>
-          Sign in
-        </Button>
-      </form>
+      </Form>
       <p className="text-center text-sm">
         <TextLink href="/forgot-password">Forgot your password?</TextLink>
       </p>

@@ -1,7 +1,6 @@
 'use client';
-import { Button } from '../../ui/button.tsx';
 import { TextField } from '../../ui/field.tsx';
-import { Notice } from '../../ui/surfaces.tsx';
+import { Form } from '../../ui/form.tsx';
 import { AuthCard, TextLink } from './auth-card.tsx';
 import { OAuthButtons } from './oauth-buttons.tsx';
 import { useArrival } from './use-arrival.ts';
@@ -9,7 +8,8 @@ import { emptyToUndefined, useSignUp } from './use-sign-in.ts';
 
 export function SignUp() {
   const { returnTo } = useArrival();
-  const { form, submit, failure, problemOf, isSending } = useSignUp();
+  const signUp = useSignUp();
+  const { form, problemOf } = signUp;
   const footer = (
     <>
       Have an account? <TextLink href={`/sign-in?returnTo=${encodeURIComponent(returnTo)}`}>Sign in</TextLink>
@@ -17,9 +17,8 @@ export function SignUp() {
   );
   return (
     <AuthCard title="Create your account" about="It takes a minute; your first workflow, five." footer={footer}>
-      {failure ? <Notice>{failure}</Notice> : null}
       <OAuthButtons returnTo={returnTo} />
-      <form noValidate onSubmit={submit} className="grid gap-4">
+      <Form of={signUp} action="Create account">
         <TextField
           label="Your name"
           hint="Optional. Others in your organization see it."
@@ -42,10 +41,7 @@ export function SignUp() {
           problem={problemOf('password')}
           {...form.register('password')}
         />
-        <Button type="submit" isBusy={isSending}>
-          Create account
-        </Button>
-      </form>
+      </Form>
     </AuthCard>
   );
 }

@@ -1,20 +1,25 @@
 'use client';
-import { listSignInProviders, type OAuthProvider, startOAuth } from '@millrace/shared/contracts/auth';
+import { listSignInProviders, startOAuth } from '@millrace/shared/contracts/auth';
 import { useQuery } from '@tanstack/react-query';
 import { addressOf, callApi } from '../../lib/call-api.ts';
+import { PROVIDER_NAMES } from './provider-names.ts';
 
-const NAMES: Record<OAuthProvider, string> = { google: 'Google', github: 'GitHub' };
-
-/** The providers this server is set up for, each with the address that begins a sign-in there. None while it is not known. */
-export function useProviders(returnTo: string) {
-  const { data } = useQuery({
+/** The providers this server is set up for. */
+export function useConfiguredProviders() {
+  return useQuery({
     queryKey: ['sign-in-providers'],
     queryFn: () => callApi(listSignInProviders, {}),
     staleTime: Number.POSITIVE_INFINITY,
+    select: ({ providers }) => providers,
   });
-  return (data?.providers ?? []).map((provider) => ({
+}
+
+/** The same, each with the address that begins a sign-in there. None while it is not known. */
+export function useProviders(returnTo: string) {
+  const { data } = useConfiguredProviders();
+  return (data ?? []).map((provider) => ({
     provider,
-    name: NAMES[provider],
+    name: PROVIDER_NAMES[provider],
     href: addressOf(startOAuth, { params: { provider }, query: { returnTo } }),
   }));
 }

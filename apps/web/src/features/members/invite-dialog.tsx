@@ -1,8 +1,7 @@
 'use client';
-import { Button } from '../../ui/button.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
 import { SelectField, TextField } from '../../ui/field.tsx';
-import { Notice } from '../../ui/surfaces.tsx';
+import { Form } from '../../ui/form.tsx';
 import { useInvite } from './use-members.ts';
 
 interface InviteDialogProps {
@@ -24,10 +23,10 @@ export function InviteDialog({ isOpen, onOpenChange }: InviteDialogProps) {
 }
 
 function InviteForm({ onDone }: { onDone: () => void }) {
-  const { form, submit, failure, problemOf, isSending } = useInvite(onDone);
+  const invite = useInvite(onDone);
+  const { form, problemOf } = invite;
   return (
-    <form noValidate onSubmit={submit} className="grid gap-4">
-      {failure ? <Notice>{failure}</Notice> : null}
+    <Form of={invite} action="Send invitation" button="end">
       <TextField
         label="E-mail address"
         type="email"
@@ -39,11 +38,6 @@ function InviteForm({ onDone }: { onDone: () => void }) {
         <option value="member">Member: reads and runs</option>
         <option value="admin">Admin: also builds, publishes and invites</option>
       </SelectField>
-      <div className="flex justify-end">
-        <Button type="submit" isBusy={isSending}>
-          Send invitation
-        </Button>
-      </div>
-    </form>
+    </Form>
   );
 }

@@ -16,7 +16,7 @@ import { toast } from '../../ui/toast-store.ts';
 import { useOrganization } from '../organizations/use-organization.ts';
 import { ME } from '../shell/use-me.ts';
 
-const membersKey = (orgId: string) => ['orgs', orgId, 'members'];
+export const membersKey = (orgId: string) => ['orgs', orgId, 'members'];
 const invitationsKey = (orgId: string) => ['orgs', orgId, 'invitations'];
 
 export function useMembers() {

@@ -7,6 +7,7 @@ import { callApi } from '../../lib/call-api.ts';
 import { useApiForm } from '../../lib/use-api-form.ts';
 import { ME } from '../shell/use-me.ts';
 import { proposeSlug } from './slug.ts';
+import { useSlugAvailability } from './use-slug-availability.ts';
 
 export function useNewOrganization() {
   const router = useRouter();
@@ -28,5 +29,6 @@ export function useNewOrganization() {
     // Until somebody types one of their own.
     if (!isSlugTyped) setValue('slug', proposeSlug(name), { shouldValidate: name !== '', shouldDirty: false });
   }, [name, isSlugTyped, setValue]);
-  return { ...form, slug };
+  const availability = useSlugAvailability(slug);
+  return { ...form, slug, availability: availability ?? null };
 }

@@ -1,8 +1,12 @@
 'use client';
-import { Button } from '../../ui/button.tsx';
 import { CopyText } from '../../ui/copy-text.tsx';
 import { TextField } from '../../ui/field.tsx';
-import { Card, Notice, PageHeader, Section } from '../../ui/surfaces.tsx';
+import { Form } from '../../ui/form.tsx';
+import { Card, PageHeader, Section } from '../../ui/surfaces.tsx';
+import { FailureNotices } from '../failure-notices/failure-notices.tsx';
+import { Retention } from './retention.tsx';
+import { RunLimits } from './run-limits.tsx';
+import { Transfer } from './transfer.tsx';
 import { useOrganization } from './use-organization.ts';
 import { useDelete, useRename } from './use-settings.ts';
 
@@ -15,25 +19,24 @@ export function OrganizationSettings() {
       <Section title="Id" about="What the API calls this organization: in paths, and in the header X-Org-Id.">
         <CopyText label="organization id" text={organization.id} />
       </Section>
+      {can('run:read') ? <RunLimits /> : null}
+      <Retention />
+      {can('notice:read') ? <FailureNotices /> : null}
+      {can('org:transfer') ? <Transfer /> : null}
       {can('org:delete') ? <Delete /> : null}
     </div>
   );
 }
 
 function Rename() {
-  const { form, submit, failure, problemOf, isSending } = useRename();
+  const rename = useRename();
+  const { form, problemOf } = rename;
   return (
     <Section title="Name">
       <Card className="p-5">
-        <form noValidate onSubmit={submit} className="grid gap-4">
-          {failure ? <Notice>{failure}</Notice> : null}
+        <Form of={rename} action="Rename" look="secondary" button="start">
           <TextField label="Name" autoComplete="off" problem={problemOf('name')} {...form.register('name')} />
-          <div>
-            <Button type="submit" look="secondary" isBusy={isSending}>
-              Save
-            </Button>
-          </div>
-        </form>
+        </Form>
       </Card>
     </Section>
   );
@@ -41,12 +44,12 @@ function Rename() {
 
 function Delete() {
   const { organization } = useOrganization();
-  const { form, submit, failure, problemOf, isSending } = useDelete();
+  const deletion = useDelete();
+  const { form, problemOf } = deletion;
   return (
     <Section title="Delete" about="Deletes the organization with its workflows, runs, members and keys, for good.">
       <Card className="p-5">
-        <form noValidate onSubmit={submit} className="grid gap-4">
-          {failure ? <Notice>{failure}</Notice> : null}
+        <Form of={deletion} action="Delete organization" look="danger" button="start">
           <TextField
             label={`Type ${organization.slug} to confirm`}
             autoComplete="off"
@@ -54,12 +57,7 @@ function Delete() {
             problem={problemOf('confirm')}
             {...form.register('confirm')}
           />
-          <div>
-            <Button type="submit" look="danger" isBusy={isSending}>
-              Delete organization
-            </Button>
-          </div>
-        </form>
+        </Form>
       </Card>
     </Section>
   );

@@ -7,8 +7,8 @@ const organization = { id: 'o', slug: 'acme', name: 'Acme', createdAt: '2026-01-
 it('a role is offered the places that it may read, and no other', () => {
   const labels = (role: 'member' | 'admin') =>
     placesFor(accessOf(organization, role, 'u'), '/').map(({ label }) => label);
-  expect(labels('member')).toEqual(['Workflows', 'Runs', 'Members', 'Settings']);
-  expect(labels('admin')).toEqual(['Workflows', 'Runs', 'Members', 'API keys', 'Audit log', 'Settings']);
+  expect(labels('member')).toEqual(['Workflows', 'Runs', 'Variables', 'Members', 'Settings']);
+  expect(labels('admin')).toEqual(['Workflows', 'Runs', 'Variables', 'Members', 'API keys', 'Audit log', 'Settings']);
 });
 
 it('one place is current, also on the pages below it', () => {

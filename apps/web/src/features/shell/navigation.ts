@@ -1,5 +1,5 @@
 import type { Permission } from '@millrace/shared/permissions';
-import { Activity, KeyRound, type LucideIcon, ScrollText, Settings, Users, Workflow } from 'lucide-react';
+import { Activity, Braces, KeyRound, type LucideIcon, ScrollText, Settings, Users, Workflow } from 'lucide-react';
 import type { OrganizationAccess } from '../organizations/access.ts';
 
 interface Place {
@@ -12,6 +12,7 @@ interface Place {
 const PLACES: Place[] = [
   { label: 'Workflows', path: '/workflows', icon: Workflow, permission: 'workflow:read' },
   { label: 'Runs', path: '/runs', icon: Activity, permission: 'run:read' },
+  { label: 'Variables', path: '/variables', icon: Braces, permission: 'variable:read' },
   { label: 'Members', path: '/members', icon: Users, permission: 'member:read' },
   { label: 'API keys', path: '/api-keys', icon: KeyRound, permission: 'api-key:read' },
   { label: 'Audit log', path: '/audit', icon: ScrollText, permission: 'audit:read' },
