@@ -226,6 +226,8 @@ export const WorkerConfig = z
     WORKFLOW_STEP_CONCURRENCY: wholeNumber(1, 10_000).default(500),
     WORKFLOW_MAX_FILE_BYTES: wholeNumber(1, 1_073_741_824).default(104_857_600),
     WORKFLOW_MAX_RUN_FILES_BYTES: wholeNumber(1, 1_073_741_824).default(524_288_000),
+    /** Attempts of one run that its owner makes itself before it offers others to all workers. */
+    WORKFLOW_LOCAL_ATTEMPTS: wholeNumber(1, 20).default(8),
     EGRESS_ALLOW_CIDRS: z.string().default(''),
     // Where the platform itself listens: steps may never reach it, whatever EGRESS_ALLOW_CIDRS says.
     API_HOST: z.string().default('127.0.0.1'),

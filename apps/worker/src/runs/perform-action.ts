@@ -1,0 +1,40 @@
+import { findAction } from '@millrace/connectors/catalog';
+import { runAction } from '@millrace/connectors/run-action';
+import type { HttpClient } from '@millrace/connectors/sdk';
+import type { Json } from '@millrace/workflow/json';
+import type { PlannedNode } from '@millrace/workflow/plan';
+import type { AttemptOutcome } from './execution.ts';
+
+interface ActionAttempt {
+  node: PlannedNode | undefined;
+  runId: string;
+  stepKey: string;
+  input: Json;
+  http: HttpClient;
+  signal: AbortSignal;
+  /** False from the moment on at which another worker may make this attempt. */
+  maySend(): boolean;
+}
+
+/** One attempt of a step's action, whichever worker makes it. Never rejects: a bug in an action fails the step, not the worker. */
+export async function performAction(attempt: ActionAttempt): Promise<AttemptOutcome> {
+  const { node, runId, stepKey, input, http, signal, maySend } = attempt;
+  const action = findAction(node?.kind.type ?? '');
+  if (node === undefined || action === undefined) {
+    return {
+      ok: false,
+      error: { code: 'ACTION_UNKNOWN', message: 'This worker has no such action.', retryable: false },
+    };
+  }
+  const idempotencyKey = `${runId}:${stepKey}`;
+  const limit = node.timeoutMs === null ? {} : { timeoutMs: node.timeoutMs };
+  try {
+    const result = await runAction(action, { input, http, idempotencyKey, signal, maySend, ...limit });
+    // runAction answers copied JSON.
+    return result.ok ? { ok: true, output: result.output as Json } : result;
+  } catch {
+    return { ok: false, error: STOPPED };
+  }
+}
+
+export const STOPPED = { code: 'INTERNAL', message: 'The step stopped unexpectedly.', retryable: false };
