@@ -172,10 +172,11 @@ function untaken(run: Execution): { stepKey: string; attempt: number }[] {
 }
 
 /** All that was collected is handled: the next may come. */
-export function collected(run: Execution, { length }: readonly CollectedAttempt[]): void {
+export function collected(run: Execution, all: readonly CollectedAttempt[]): void {
   const { offers } = run;
   offers.isCollecting = false;
-  if (offers.isRung || length >= MOST_ENDED) collect(run);
+  const endedCount = all.filter(({ status }) => status === 'ended').length;
+  if (offers.isRung || endedCount >= MOST_ENDED) collect(run);
 }
 
 /** The attempt is the owner's own again, and first in the line. */
