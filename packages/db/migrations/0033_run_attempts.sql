@@ -159,12 +159,12 @@ BEGIN
   PERFORM set_config('app.current_org_id', '', true);
 END $$;
 
--- Forgets all attempts that this owner has offered: whoever is at one stops with the next heartbeat.
+-- Forgets all attempts that this owner, or one before it, has offered: whoever is at one stops with the next heartbeat.
 CREATE FUNCTION app.forget_attempts(p_org uuid, p_run uuid, p_token bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
   PERFORM set_config('app.current_org_id', p_org::text, true);
-  DELETE FROM app.workflow_run_attempts a WHERE a.org_id = p_org AND a.run_id = p_run AND a.lease_token = p_token;
+  DELETE FROM app.workflow_run_attempts a WHERE a.org_id = p_org AND a.run_id = p_run AND a.lease_token <= p_token;
   PERFORM set_config('app.current_org_id', '', true);
 END $$;
 

@@ -103,6 +103,8 @@ it('lets a next owner offer the attempt of an earlier one anew, whatever became 
   run = await claim(run.runId);
   expect(await keepAttempts(worker, [earlier])).toEqual([null]);
   expect(await collect()).toEqual([]);
+  expect(await collect({ withdrawn: [key] })).toEqual([{ ...key, status: 'withdrawn' }]);
+  await forgetAttempts(worker, run);
   expect(await takeAttempt(worker, offered())).toMatchObject({ input: { n: 1 } });
   expect(await collect()).toEqual([{ ...key, status: 'taken' }]);
 });

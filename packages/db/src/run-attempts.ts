@@ -100,7 +100,7 @@ export async function collectAttempts(db: Database, collecting: Collecting): Pro
   return collected;
 }
 
-/** Forgets all attempts that this owner has offered. */
+/** Forgets all attempts that this owner, or one before it, has offered. */
 export async function forgetAttempts(
   db: Database,
   run: Pick<Collecting, 'orgId' | 'runId' | 'leaseToken'>,

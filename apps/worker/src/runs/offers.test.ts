@@ -1,8 +1,9 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { cancelRun } from '@millrace/db/run-signals';
 import { withOrg } from '@millrace/db/tenant';
 import { startTestRedis, type TestRedis } from '@millrace/queue/testing';
 import { newId } from '@millrace/shared/ids';
-import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { eventually, startPlatform, type TestPlatform, type TestRun, type TestWorker } from '../testing.ts';
 import { type EchoServer, startEcho } from '../testing-echo.ts';
@@ -100,6 +101,13 @@ async function expectNoCallAfterItsEnd(run: TestRun): Promise<void> {
   }
 }
 
+async function flushRedis(): Promise<void> {
+  const socket = connect(redis.port, '127.0.0.1', () => socket.write('FLUSHALL\r\n'));
+  const [answer] = await once(socket, 'data');
+  socket.destroy();
+  expect(String(answer)).toBe('+OK\r\n');
+}
+
 async function leftRows(): Promise<number> {
   const { rows } = await platform.admin.pool.query('SELECT count(*)::integer AS count FROM app.workflow_run_attempts');
   return rows[0].count;
@@ -125,7 +133,16 @@ test('large inputs and outputs travel, and what fails there fails as it does her
     wide({ items: 40, concurrency: 40, path: '/large', call, config: { body: { text } } }),
   );
   const [, other] = await ownerAndOther(large);
-  expect((await large.until(['succeeded'], 60_000)).output).toEqual(Array.from({ length: 40 }, () => LARGE));
+  await large.until(['succeeded'], 60_000);
+  const { rows } = await platform.admin.pool.query(
+    `SELECT field, size_bytes FROM app.workflow_run_blobs WHERE run_id = $1 AND step_key LIKE 'each.%.call'`,
+    [large.runId],
+  );
+  for (const field of ['input', 'output']) {
+    const sizes = rows.filter((row) => row.field === field).map((row) => row.size_bytes);
+    expect(sizes).toHaveLength(40);
+    expect(Math.min(...sizes)).toBeGreaterThan(100_000);
+  }
   expect(new Set(echo.calls.map(({ body }) => body))).toEqual(new Set([JSON.stringify({ text })]));
   expect(await attemptsOf(other)).toBeGreaterThan(0);
   const url = 'http://127.0.0.1:1/{% $item %}';
@@ -163,6 +180,10 @@ test('when the owner is killed, whoever executes for it stops, and the next owne
   owner.signal('SIGKILL');
   expect(await run.until(['succeeded'], 60_000)).toMatchObject({ output: paths(), attemptCount: 1, leaseToken: 2 });
   await expectNoCallAfterItsEnd(run);
+  await eventually(
+    async () => (await leftRows()) === 0,
+    () => 'no row of an attempt is left',
+  );
 }, 120_000);
 
 test('an attempt that must not happen twice waits for a person when its worker is killed, and only that', async () => {
@@ -211,9 +232,7 @@ test('when Redis is killed in the middle, the run ends all the same, each item o
 test('when Redis forgets everything in the middle, the owners take their offers back, each item once', async () => {
   const runs = [await platform.run(wide()), await platform.run(wide())];
   await untilCalls(80);
-  const admin = new Redis(redis.url);
-  await admin.flushall();
-  admin.disconnect();
+  await flushRedis();
   for (const run of runs)
     expect(await run.until(['succeeded'], 60_000)).toMatchObject({ output: paths(), leaseToken: 1 });
   expect(echo.calls).toHaveLength(2 * ITEMS);

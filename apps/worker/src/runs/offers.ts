@@ -191,8 +191,9 @@ export function closeOffers(run: Execution): void {
   const { offers, deps, claim } = run;
   offers.isClosed = true;
   clearInterval(offers.timer);
-  if (!offers.isUsed) return;
-  deps.outcomeBells.delete(claim.runId);
+  if (offers.isUsed) deps.outcomeBells.delete(claim.runId);
+  // The owner before this one may have died with some.
+  else if (claim.lostClaims === 0) return;
   void forgetAttempts(deps.db, claim).then(
     () => ringExecutors(run),
     // Rows of an owner that is gone mean nothing, and go with their run.
