@@ -11,6 +11,8 @@ import { type EchoServer, startEcho } from '../testing-echo.ts';
 /** Wide bodies over two workers: who executes what, and what becomes of it when something dies. */
 
 const ITEMS = 200;
+/** As many calls arrive before `/gate` is answered. */
+const HELD = 40;
 /** What a call of `/large...` answers: more than a row holds. */
 const LARGE = 'y'.repeat(100_000);
 
@@ -24,7 +26,9 @@ let isHeld: boolean;
 beforeEach(async () => {
   isHeld = true;
   echo = await startEcho(async (call, response) => {
-    while (isHeld && call.path.startsWith('/held')) await new Promise((resolve) => setTimeout(resolve, 20));
+    const mustWait = () =>
+      call.path === '/gate' ? echo.calls.length <= HELD : isHeld && call.path.startsWith('/held');
+    while (mustWait()) await new Promise((resolve) => setTimeout(resolve, 20));
     setTimeout(() => response.end(call.path.startsWith('/large') ? LARGE : call.path), 150);
   });
   redis = await startTestRedis();
@@ -220,6 +224,33 @@ test.each(['alive', 'killed'])(
   },
   120_000,
 );
+
+test('what is cancelled in a run that goes on is stopped at once in all workers', async () => {
+  const call = (id: string, path: string) => ({
+    ...{ id, type: 'http.request', config: { method: 'POST', url: `${echo.url}${path}` } },
+  });
+  const held = Array.from({ length: HELD }, (_, index) => call(`h${index}`, `/held/${index}`));
+  const join = { id: 'first', type: 'parallel.join', config: { mode: 'any', cancelRest: true } };
+  const calls = [call('gate', '/gate'), ...held];
+  const edges = calls.map(({ id }) => ({ from: id, to: 'first' }));
+  const document = {
+    ...{ version: 'v2', trigger: { type: 'trigger.manual' }, nodes: [...calls, join, call('after', '/held/after')] },
+    edges: [...edges, { from: 'first', to: 'after' }],
+  };
+  const run = await platform.run(document);
+  await eventually(
+    () => echo.callsTo('/held/after').length === 1,
+    () => `the step behind the join is called, after ${echo.calls.length} calls`,
+  );
+  await eventually(
+    () => held.every((_, index) => echo.callsTo(`/held/${index}`).every(({ isAborted }) => isAborted)),
+    () => 'all others are aborted',
+    2_000,
+  );
+  isHeld = false;
+  await run.until(['succeeded']);
+  expect(echo.calls).toHaveLength(HELD + 2);
+}, 120_000);
 
 test('when Redis is killed in the middle, the run ends all the same, each item once', async () => {
   const run = await platform.run(wide());
