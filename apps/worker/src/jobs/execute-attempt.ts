@@ -14,6 +14,7 @@ import type { Deps } from '../deps.ts';
 import type { AttemptLease } from '../runs/attempt-leases.ts';
 import type { AttemptSlots } from '../runs/attempt-slots.ts';
 import type { AttemptOutcome } from '../runs/execution.ts';
+import { openFiles } from '../runs/files.ts';
 import { LEASE_MS, LeaseLostError } from '../runs/lease.ts';
 import { observeAttempt, outcomeOf } from '../runs/observe.ts';
 import { performAction } from '../runs/perform-action.ts';
@@ -70,9 +71,9 @@ async function executeTaken(deps: Deps, { held, taken, lease, traceparent }: Tak
   const { stopping } = deps.shutdown;
   const signal = AbortSignal.any([lease.signal, stopping]);
   const outcome = await performAction({
-    ...{ node: locate(plan, stepKey)?.node, runId, stepKey, signal, http: deps.http },
+    ...{ node: locate(plan, stepKey)?.node, runId, stepKey, signal, lease, http: deps.http },
     input: taken.input as Json, // rows hold what this program stored
-    maySend: () => lease.remainingMs() > 0,
+    files: openFiles(deps, { owner: { ...held, taken: held }, lease, signal }),
   });
   const observed = { plan, claim: { span, workflowId, runId } };
   observeAttempt(observed, { stepKey, attempt, startedAt }, signal.aborted ? 'cancelled' : outcomeOf(outcome));

@@ -55,9 +55,10 @@ function startAttempt(run: Execution, { stepKey, attempt, input }: PlannedAttemp
 async function actOnce(run: Execution, stepKey: string, input: Json, signal: AbortSignal): Promise<AttemptOutcome> {
   const node = locate(run.plan, stepKey)?.node;
   if (node?.kind.actsFirst) return await startChildSafely(run, stepKey, input);
-  const { http } = run.deps;
-  const maySend = () => run.lease.remainingMs() > 0;
-  return await performAction({ node, runId: run.claim.runId, stepKey, input, http, signal, maySend });
+  const { deps, lease } = run;
+  const { orgId, runId, leaseToken } = run.claim;
+  const files = openFiles(deps, { owner: { orgId, runId, leaseToken, stepKey }, lease, signal });
+  return await performAction({ node, runId, stepKey, input, http: deps.http, files, lease, signal });
 }
 
 async function startChildSafely(run: Execution, stepKey: string, config: Json): Promise<AttemptOutcome> {

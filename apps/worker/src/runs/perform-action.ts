@@ -1,9 +1,10 @@
 import { findAction } from '@millrace/connectors/catalog';
 import { runAction } from '@millrace/connectors/run-action';
-import type { HttpClient } from '@millrace/connectors/sdk';
+import type { Files, HttpClient } from '@millrace/connectors/sdk';
 import type { Json } from '@millrace/workflow/json';
 import type { PlannedNode } from '@millrace/workflow/plan';
 import type { AttemptOutcome } from './execution.ts';
+import type { Lease } from './lease.ts';
 
 interface ActionAttempt {
   node: PlannedNode | undefined;
@@ -11,14 +12,15 @@ interface ActionAttempt {
   stepKey: string;
   input: Json;
   http: HttpClient;
+  files: Files;
   signal: AbortSignal;
-  /** False from the moment on at which another worker may make this attempt. */
-  maySend(): boolean;
+  /** When it is over, another worker may make this attempt: nothing is sent any more. */
+  lease: Pick<Lease, 'remainingMs'>;
 }
 
 /** One attempt of a step's action, whichever worker makes it. Never rejects: a bug in an action fails the step, not the worker. */
 export async function performAction(attempt: ActionAttempt): Promise<AttemptOutcome> {
-  const { node, runId, stepKey, input, http, signal, maySend } = attempt;
+  const { node, runId, stepKey, input, http, files, signal, lease } = attempt;
   const action = findAction(node?.kind.type ?? '');
   if (node === undefined || action === undefined) {
     return {
@@ -27,9 +29,10 @@ export async function performAction(attempt: ActionAttempt): Promise<AttemptOutc
     };
   }
   const idempotencyKey = `${runId}:${stepKey}`;
+  const maySend = () => lease.remainingMs() > 0;
   const limit = node.timeoutMs === null ? {} : { timeoutMs: node.timeoutMs };
   try {
-    const result = await runAction(action, { input, http, idempotencyKey, signal, maySend, ...limit });
+    const result = await runAction(action, { input, http, files, idempotencyKey, signal, maySend, ...limit });
     // runAction answers copied JSON.
     return result.ok ? { ok: true, output: result.output as Json } : result;
   } catch {
