@@ -10,7 +10,7 @@ CREATE TABLE app.workflow_run_attempts (
   lease_token bigint NOT NULL,
   -- Names one taking, so that a worker which was thought dead cannot go on with what another one has. Null: nobody ever had it.
   executor_id uuid,
-  -- Null: the owner has taken it back.
+  -- Null: the owner has taken it back, or whoever had it has given it up.
   lease_until timestamptz(3),
   outcome jsonb,
   -- The same as compressed JSON text, when it is large.
@@ -113,7 +113,7 @@ BEGIN
   PERFORM set_config('app.current_org_id', p_org::text, true);
   UPDATE app.workflow_run_attempts a
   SET outcome = p_outcome, outcome_blob = p_blob,
-    lease_until = CASE WHEN p_outcome IS NULL AND p_blob IS NULL THEN now() ELSE a.lease_until END
+    lease_until = CASE WHEN p_outcome IS NULL AND p_blob IS NULL THEN NULL ELSE a.lease_until END
   WHERE a.org_id = p_org AND a.run_id = p_run AND a.step_key = p_step AND a.attempt = p_attempt
     AND a.executor_id = p_executor AND a.lease_until IS NOT NULL AND a.outcome IS NULL AND a.outcome_blob IS NULL;
   v_is_stored := FOUND;

@@ -7,6 +7,7 @@ import {
   takeAttempt,
 } from '@millrace/db/run-attempts';
 import type { AttemptOffer } from '@millrace/queue/attempts';
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import type { Json } from '@millrace/workflow/json';
 import { locate } from '@millrace/workflow/locate';
@@ -67,6 +68,7 @@ async function executeTaken(deps: Deps, { held, taken, lease, traceparent }: Tak
   const { plan } = prepared;
   const attributes = { 'millrace.workflow.id': workflowId, 'millrace.run.id': runId };
   const span = deps.tracing.startSpan({ name: 'attempt', kind: 'consumer', parent: traceparent, attributes });
+  failPoint('attempt.taken-before-sent');
   const startedAt = performance.now();
   const { stopping } = deps.shutdown;
   const signal = AbortSignal.any([lease.signal, stopping]);
@@ -79,9 +81,11 @@ async function executeTaken(deps: Deps, { held, taken, lease, traceparent }: Tak
   observeAttempt(observed, { stepKey, attempt, startedAt }, signal.aborted ? 'cancelled' : outcomeOf(outcome));
   span.end();
   lease.signal.throwIfAborted();
+  failPoint('attempt.answered-before-stored');
   // Nobody knows whether it had its effect: to its owner that is as if this worker had died.
   if (stopping.aborted) await persist(lease, () => abandonAttempt(deps.db, held));
   else await store(deps, held, lease, outcome);
+  failPoint('attempt.stored-before-ring');
   // Who misses it looks twice a second.
   await deps.queue.ringOutcome(runId).catch(() => {});
 }

@@ -158,6 +158,29 @@ test('large inputs and outputs travel, and what fails there fails as it does her
   expect(codes).toEqual(Array.from({ length: 40 }, () => 'EGRESS_REFUSED'));
 }, 120_000);
 
+test('files are received and sent by all workers, each as it is', async () => {
+  const get = { config: { method: 'GET', url: `${echo.url}/item/{% $item %}`, responseType: 'file' } };
+  const put = { config: { method: 'PUT', url: `${echo.url}/put/{% $item %}`, body: '{% $steps.get.output.body %}' } };
+  const nodes = [
+    { id: 'get', type: 'http.request', ...get },
+    { id: 'put', type: 'http.request', ...put },
+  ];
+  const body = { nodes, edges: [{ from: 'get', to: 'put' }], output: '{% $steps.get.output.body.sizeBytes %}' };
+  const config = { items: '{% [1..40] %}', concurrency: 40, body };
+  const document = {
+    version: 'v2',
+    trigger: { type: 'trigger.manual' },
+    nodes: [{ id: 'each', type: 'foreach', config }],
+  };
+  const run = await platform.run(document);
+  const [owner, other] = await ownerAndOther(run);
+  const sizes = paths(40).map(({ length }) => length);
+  expect(await run.until(['succeeded'], 60_000)).toMatchObject({ output: sizes, attemptCount: 1 });
+  for (const [index, path] of paths(40).entries())
+    expect(echo.callsTo(`/put/${index + 1}`).map((call) => call.body)).toEqual([path]);
+  for (const worker of [owner, other]) expect(await attemptsOf(worker)).toBeGreaterThan(10);
+}, 120_000);
+
 test('a call that carries a credential is made by the owner alone, which stores it nowhere', async () => {
   const headers = { authorization: '{% "Bearer s3" & "cret" %}' };
   const run = await platform.run(wide({ items: 40, concurrency: 40, config: { headers } }));

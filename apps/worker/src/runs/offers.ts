@@ -1,6 +1,7 @@
 import { hideCredentials, isHidden } from '@millrace/connectors/hidden-input';
 import { type CollectedAttempt, collectAttempts, forgetAttempts } from '@millrace/db/run-attempts';
 import { dependencyFailed } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import { locate } from '@millrace/workflow/locate';
 import type { Execution, PlannedAttempt } from './execution.ts';
 
@@ -113,7 +114,8 @@ function send(run: Execution, offered: PlannedAttempt[]): void {
     deps.outcomeBells.set(runId, () => collect(run));
   }
   const jobs = offered.map(({ stepKey, attempt }) => ({ orgId, runId, stepKey, attempt, leaseToken, traceparent }));
-  deps.queue.offerAttempts(jobs).catch((error: unknown) => {
+  const isOffered = deps.queue.offerAttempts(jobs).then(() => failPoint('attempt.offered'));
+  isOffered.catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     dependencyFailed(deps.log, { dependency: 'redis', error: reason });
     // Some may have been stored all the same: they are taken back by the same rows by which others would take them.

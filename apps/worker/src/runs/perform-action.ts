@@ -4,7 +4,7 @@ import type { Files, HttpClient } from '@millrace/connectors/sdk';
 import type { Json } from '@millrace/workflow/json';
 import type { PlannedNode } from '@millrace/workflow/plan';
 import type { AttemptOutcome } from './execution.ts';
-import type { Lease } from './lease.ts';
+import type { Held } from './persist.ts';
 
 interface ActionAttempt {
   node: PlannedNode | undefined;
@@ -14,8 +14,8 @@ interface ActionAttempt {
   http: HttpClient;
   files: Files;
   signal: AbortSignal;
-  /** When it is over, another worker may make this attempt: nothing is sent any more. */
-  lease: Pick<Lease, 'remainingMs'>;
+  /** When it has run out, another worker may make this attempt: nothing is sent, and what comes of it is nobody's outcome. */
+  lease: Held;
 }
 
 /** One attempt of a step's action, whichever worker makes it. Never rejects: a bug in an action fails the step, not the worker. */
@@ -29,7 +29,11 @@ export async function performAction(attempt: ActionAttempt): Promise<AttemptOutc
     };
   }
   const idempotencyKey = `${runId}:${stepKey}`;
-  const maySend = () => lease.remainingMs() > 0;
+  const maySend = () => {
+    if (lease.remainingMs() > 0) return true;
+    lease.lose();
+    return false;
+  };
   const limit = node.timeoutMs === null ? {} : { timeoutMs: node.timeoutMs };
   try {
     const result = await runAction(action, { input, http, files, idempotencyKey, signal, maySend, ...limit });
