@@ -8,6 +8,8 @@ export interface ChaosEcho {
   port: number;
   /** When which step called, by its `Idempotency-Key` (run and step); epoch milliseconds. */
   calls: Map<string, number[]>;
+  /** Of how many runs a step has called. */
+  runCount(): number;
   count(): number;
   close(): void;
 }
@@ -21,11 +23,13 @@ const FLAKY = 20;
  */
 export async function startChaosEcho(): Promise<ChaosEcho> {
   const calls = new Map<string, number[]>();
+  const runs = new Set<string>();
   let count = 0;
   const server = createServer(async (request, response) => {
     const key = String(request.headers['idempotency-key']);
     const times = calls.get(key) ?? [];
     calls.set(key, [...times, Date.now()]);
+    runs.add(key.split(':')[0] ?? '');
     count += 1;
     let body = '';
     for await (const chunk of request) body += chunk;
@@ -42,6 +46,7 @@ export async function startChaosEcho(): Promise<ChaosEcho> {
     url: `http://127.0.0.1:${port}/echo`,
     port,
     calls,
+    runCount: () => runs.size,
     count: () => count,
     close() {
       server.closeAllConnections();

@@ -29,7 +29,8 @@ export interface Load {
 }
 
 interface Target {
-  path: string;
+  /** Of three steps, and of a loop whose calls are spread over all workers. */
+  paths: { narrow: string; wide: string };
   headers: Record<string, string>;
 }
 
@@ -55,7 +56,7 @@ export async function startLoad(scene: Scene, random: Random): Promise<Load> {
   };
   const caller = async () => {
     while (!isStopped) {
-      const isAhead = accepted - scene.echo.calls.size > MOST_AHEAD;
+      const isAhead = accepted - scene.echo.runCount() > MOST_AHEAD;
       const isServed = scene.apis.some(({ program }) => program !== null);
       if (isServed && !isAhead) await call();
       await pause(random.between(0, 150));
@@ -76,14 +77,20 @@ async function openTargets(scene: Scene): Promise<Target[]> {
   const targets: Target[] = [];
   for (let index = 0; index < ORGANIZATIONS; index += 1) {
     const client = await signUp(scene.apis[0]?.program?.url ?? '');
-    const runs = await publish(client, 'chaos', documentOf(scene.echo.url));
-    targets.push({ path: `${client.orgPath}${runs}`, headers: client.headers });
+    const pathOf = async (document: object) => `${client.orgPath}${await publish(client, 'chaos', document)}`;
+    const { url } = scene.echo;
+    const paths = { narrow: await pathOf(narrowDocument(url)), wide: await pathOf(wideDocument(url)) };
+    targets.push({ paths, headers: client.headers });
   }
   return targets;
 }
 
+/** One in so many runs is wide. Its calls are slow ones, which faults meet, see echo.ts. */
+const WIDE = 20;
+const WIDTH = 16;
+
 /** Three steps, the second with an effect that can be seen from outside. */
-function documentOf(url: string) {
+function narrowDocument(url: string) {
   return {
     version: 'v2',
     trigger: { type: 'trigger.manual' },
@@ -104,14 +111,34 @@ function documentOf(url: string) {
   };
 }
 
+/** All of its calls at a time: more than its owner makes itself. */
+function wideDocument(url: string) {
+  const call = {
+    ...{ id: 'call', type: 'http.request', retry: { maxAttempts: 5, backoffMs: 200 } },
+    config: { method: 'POST', url, body: { n: '{% $trigger.input.n %}' } },
+  };
+  const body = { nodes: [call], output: '{% $steps.call.output.body.n %}' };
+  const twice = `{% $sum($steps.each.output) * 2 / ${WIDTH} %}`;
+  return {
+    version: 'v2',
+    trigger: { type: 'trigger.manual' },
+    nodes: [
+      { id: 'each', type: 'foreach', config: { items: `{% [1..${WIDTH}] %}`, concurrency: WIDTH, body } },
+      { id: 'after', type: 'transform', config: { value: { twice } } },
+    ],
+    edges: [{ from: 'each', to: 'after' }],
+  };
+}
+
 async function ask(
   scene: Scene,
   random: Random,
-  { path, headers }: Target,
+  { paths, headers }: Target,
   { n, key }: { n: number; key: string | undefined },
 ): Promise<Answer> {
   const running = scene.apis.filter(({ program }) => program !== null);
   const url = running.length > 0 ? random.pick(running).program?.url : undefined;
+  const path = n % WIDE === WIDE / 2 ? paths.wide : paths.narrow;
   const began = performance.now();
   const answer = { n, key, code: undefined, runId: undefined, requestId: undefined };
   try {

@@ -41,7 +41,7 @@ export async function judge(scene: Scene, answers: readonly Answer[]): Promise<V
   );
   const steps = await scene.query<StepRow>(
     `SELECT run_id || ':' || step_key AS key, extract(epoch FROM finished_at)::float8 * 1000 AS "finishedAt"
-     FROM app.workflow_run_steps WHERE step_key = 'call' AND status = 'succeeded'`,
+     FROM app.workflow_run_steps WHERE type = 'http.request' AND status = 'succeeded'`,
   );
   const logged = loggedEvents(scene);
   const paths = judgePaths(scene, runs, logged);

@@ -14,6 +14,7 @@ import type { Tracing } from '@millrace/shared/tracing';
 import type { Logger } from 'pino';
 import { measured } from './expressions/measured.ts';
 import { type ExpressionPool, openExpressionPool } from './expressions/pool.ts';
+import { type AttemptLeases, createAttemptLeases } from './runs/attempt-leases.ts';
 import { type AttemptSlots, createAttemptSlots } from './runs/attempt-slots.ts';
 import { createLeases, type Leases } from './runs/lease.ts';
 import { createPlanner, type Planner } from './runs/planner.ts';
@@ -37,6 +38,9 @@ export interface Deps {
   leases: Leases;
   gate: RunGate;
   slots: AttemptSlots;
+  attemptLeases: AttemptLeases;
+  /** By run, of those whose owner is this process and has offered attempts: called when one may have ended. */
+  outcomeBells: Map<string, () => void>;
   tracing: Tracing;
   /** Makes resume URLs; undefined when no setting gives it. */
   resumeKey: Buffer | undefined;
@@ -75,6 +79,8 @@ export async function openDeps(config: WorkerConfig, log: Logger, shutdown: Shut
     leases: createLeases(db),
     gate: createRunGate(),
     slots: createAttemptSlots(config.WORKFLOW_STEP_CONCURRENCY),
+    attemptLeases: createAttemptLeases(db),
+    outcomeBells: new Map(),
     tracing: await openTracing(config, log, 'millrace-worker'),
     resumeKey: resumeKeyOf(config),
     shutdown,

@@ -23,7 +23,7 @@ import { armFailPoint } from '@millrace/shared/fail-points';
 import { createLog } from '@millrace/shared/log';
 import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
-import { answerStepTests, consumeJobs, hearSignals } from './jobs.ts';
+import { answerStepTests, consumeJobs, hearBells, takeAttempts } from './jobs.ts';
 import { tellSettled } from './runs/family.ts';
 
 const PROGRAM = 'worker';
@@ -53,14 +53,18 @@ async function start(): Promise<void> {
   const metrics = await serveMetrics(deps);
   const consumer = consumeJobs(deps);
   const stepTests = answerStepTests(deps);
-  const bell = hearSignals(deps);
+  const attempts = takeAttempts(deps);
+  const bells = hearBells(deps);
   const sweeper = sweep(deps);
   const wakeRun = (wake: RunWake) => deps.queue.wakeRun(wake);
   const scheduler = openScheduler({ ...schedulesIn(deps.db), wakeRun, log });
   endOnSignal(async () => {
     draining.abort();
     setTimeout(() => stopping.abort(), DRAIN_MS).unref();
-    await Promise.all([sweeper.stop(), scheduler.stop(), stepTests.close(), consumer.close(CLOSE_MS), bell.close()]);
+    await Promise.all([
+      ...[sweeper.stop(), scheduler.stop(), stepTests.close(), consumer.close(CLOSE_MS), attempts.close(CLOSE_MS)],
+      ...bells.map((bell) => bell.close()),
+    ]);
     await metrics?.close();
     await closeDeps(deps);
   });

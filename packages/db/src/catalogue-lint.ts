@@ -36,8 +36,9 @@ const OUR_ROLES = `('app_owner', 'app_resolver', 'app_api', 'app_worker')`;
 const WRITTEN_BY_SYS = `('audit_heads', 'deleted_organizations')`;
 /** All that a worker may reach of what there is; a new table is closed to it until it is named here. */
 const OF_WORKERS = `('workflow_runs', 'workflow_run_steps', 'workflow_run_signals', 'workflow_run_events',
-  'workflow_run_blobs', 'workflow_run_files', 'workflow_run_file_chunks', 'workflow_run_calls', 'child_run_events',
-  'workflows', 'workflow_versions', 'workflow_schedules', 'organization_variables', 'failure_notices', 'failure_notice_settings', 'hook_deliveries', 'org_run_limits')`;
+  'workflow_run_blobs', 'workflow_run_files', 'workflow_run_file_chunks', 'workflow_run_calls', 'workflow_run_attempts',
+  'child_run_events', 'workflows', 'workflow_versions', 'workflow_schedules', 'organization_variables', 'failure_notices',
+  'failure_notice_settings', 'hook_deliveries', 'org_run_limits')`;
 /** Rows that are cleared away across organizations, once they have expired and not before. */
 const PURGED = `('idempotency_keys', 'hook_deliveries')`;
 

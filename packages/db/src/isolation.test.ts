@@ -23,6 +23,7 @@ const TENANT_TABLES = [
   'run_retention_settings',
   'workflow_hooks',
   'workflow_pins',
+  'workflow_run_attempts',
   'workflow_run_blobs',
   'workflow_run_calls',
   'workflow_run_events',
@@ -258,6 +259,11 @@ describe('keys between tables', () => {
     const call = `INSERT INTO app.workflow_run_calls (org_id, run_id, step_key) VALUES ($1, $2, 'x')`;
     expect((await insert(call, [mine.orgId, mine.endedRunId])).state).toBeNull();
     expect((await insert(call, [mine.orgId, theirs.endedRunId])).state).toBe('23503');
+    const taken = `INSERT INTO app.workflow_run_attempts (org_id, run_id, step_key, attempt, lease_token)
+      VALUES ($1, $2, 'x', 1, 1)`;
+    const take = (runId: string) => attempt(clients.app_worker, mine.orgId, taken, [mine.orgId, runId]);
+    expect((await take(mine.endedRunId)).state).toBeNull();
+    expect((await take(theirs.endedRunId)).state).toBe('23503');
     const event = `INSERT INTO app.workflow_run_events (org_id, run_id, number, entries) VALUES ($1, $2, 2, '[]')`;
     expect((await insert(event, [mine.orgId, mine.endedRunId])).state).toBeNull();
     expect((await insert(event, [mine.orgId, theirs.endedRunId])).state).toBe('23503');

@@ -122,6 +122,26 @@ describe('a file of a run', () => {
     expect(await idsOf(owner.runId)).toEqual([]);
   });
 
+  it('is begun by whoever has taken an offered attempt, until that is taken back or forgotten', async () => {
+    const owner = await claim();
+    const { orgId, runId, leaseToken } = owner;
+    const taken = { attempt: 1, executorId: newId() };
+    await admin.query(
+      `INSERT INTO app.workflow_run_attempts (org_id, run_id, step_key, attempt, lease_token, executor_id, lease_until)
+       VALUES ($1, $2, 'get', 1, $3, $4, now() + interval '1 minute')`,
+      [orgId, runId, leaseToken, taken.executorId],
+    );
+    const fileId = await store({ ...owner, taken }, ['theirs']);
+    const late = () => beginRunFile(worker, { ...owner, taken }, { id: newId(), ...META }, true);
+    const strangers = { ...owner, taken: { attempt: 1, executorId: newId() } };
+    expect(await beginRunFile(worker, strangers, { id: newId(), ...META }, true)).toBeNull();
+    await admin.query('UPDATE app.workflow_run_attempts SET lease_until = NULL WHERE run_id = $1', [runId]);
+    expect(await late()).toBeNull();
+    await admin.query('DELETE FROM app.workflow_run_attempts WHERE run_id = $1', [runId]);
+    expect(await late()).toBeNull();
+    expect(await idsOf(runId)).toEqual([fileId]);
+  });
+
   it('is there for its run and those below it, for no other run and no other organization', async () => {
     const owner = await claim();
     const fileId = await store(owner, ['mine']);

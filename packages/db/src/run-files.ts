@@ -15,6 +15,8 @@ export interface FileOwner {
   runId: string;
   leaseToken: number;
   stepKey: string;
+  /** Of an attempt that was offered to all workers: who has taken it. */
+  taken?: { attempt: number; executorId: string };
 }
 
 interface NewFile {
@@ -29,12 +31,12 @@ export interface StoredFile extends NewFile {
 }
 
 /**
- * Makes an empty file and answers the bytes of all others of its run; null, and nothing made, when the run is claimed by
- * somebody else. `isFirst`: whatever an earlier attempt of the step has left behind goes.
+ * Makes an empty file and answers the bytes of all others of its run; null, and nothing made, when the run is claimed, or
+ * the attempt was taken, by somebody else. `isFirst`: whatever an earlier attempt of the step has left behind goes.
  */
 export async function beginRunFile(
   db: Database,
-  { orgId, runId, leaseToken, stepKey }: FileOwner,
+  { orgId, runId, leaseToken, stepKey, taken }: FileOwner,
   { id, name, contentType }: NewFile,
   isFirst: boolean,
 ): Promise<number | null> {
@@ -44,6 +46,14 @@ export async function beginRunFile(
       SELECT FROM app.workflow_runs r
       WHERE r.org_id = ${orgId} AND r.id = ${runId} AND r.lease_token = ${leaseToken} AND r.status = 'running' FOR SHARE`);
     if (owned.length === 0) return null;
+    // Likewise: the run's owner cannot take the attempt back, and begin a file of its own, before this one is there.
+    if (taken) {
+      const { rows: held } = await tx.execute(sql`
+        SELECT FROM app.workflow_run_attempts a
+        WHERE a.org_id = ${orgId} AND a.run_id = ${runId} AND a.step_key = ${stepKey} AND a.attempt = ${taken.attempt}
+          AND a.executor_id = ${taken.executorId} AND a.lease_until IS NOT NULL FOR SHARE`);
+      if (held.length === 0) return null;
+    }
     if (isFirst)
       await tx.execute(sql`
         DELETE FROM app.workflow_run_files f

@@ -175,6 +175,11 @@ async function seedRunParts(admin: pg.Pool, { orgId, endedRunId, fileId }: Seede
     [orgId, endedRunId],
   );
   await admin.query(
+    `INSERT INTO app.workflow_run_attempts (org_id, run_id, step_key, attempt, lease_token, outcome)
+     VALUES ($1, $2, 'one', 1, 1, '{"ok": true}')`,
+    [orgId, endedRunId],
+  );
+  await admin.query(
     `INSERT INTO app.workflow_run_calls (org_id, run_id, step_key, input) VALUES ($1, $2, 'one', '{"body": 1}')`,
     [orgId, endedRunId],
   );

@@ -1,7 +1,7 @@
 /**
- * The bells of a run, which say at once what stands in PostgreSQL: that there are signals for its owner, or an answer for
- * whoever waits for one. Nothing depends on them: an owner that missed it, or has no Redis, hears of signals with its next
- * heartbeat, and who waits for an answer looks every second.
+ * The bells of a run, which say at once what stands in PostgreSQL: that there are signals or outcomes for its owner, an answer
+ * for whoever waits for one, or nothing to do any more for who executes attempts of it. Nothing depends on them: who missed
+ * one, or has no Redis, hears of it with the next heartbeat, and who waits for an answer looks every second.
  */
 import { Redis } from 'ioredis';
 import { CONSUMER_OPTIONS, endsWithin } from './consumer.ts';
@@ -13,7 +13,7 @@ export interface Bell {
   close(): Promise<void>;
 }
 
-export type BellName = 'signals' | 'answers';
+export type BellName = 'signals' | 'answers' | 'outcomes' | 'executors';
 
 export function bellChannel(queueName: string, name: BellName): string {
   return `${queueName}:${name}`;

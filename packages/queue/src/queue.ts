@@ -6,7 +6,8 @@
  * active may be the one that carries its cancel. So every call adds a job, and the claim in PostgreSQL drops the extra ones.
  */
 import { Queue } from 'bullmq';
-import { bellChannel } from './bell.ts';
+import { ATTEMPT_EXECUTE, type AttemptOffer, attemptQueueName, OFFER_OPTIONS } from './attempts.ts';
+import { type BellName, bellChannel } from './bell.ts';
 import { RUN_EXECUTE, type RunWake } from './jobs.ts';
 import { openLink } from './link.ts';
 
@@ -30,6 +31,12 @@ export interface RunQueue {
   wakeRun(wake: RunWake, options?: { delayMs?: number }): Promise<void>;
   /** Asks for each of these runs, the first one first, in one go. Throws as `wakeRun` does. */
   wakeRuns(wakes: readonly RunWake[]): Promise<void>;
+  /** Offers attempts of a run to all workers. Throws as `wakeRun` does. */
+  offerAttempts(offers: readonly AttemptOffer[]): Promise<void>;
+  /** Tells the owner of the run that an attempt which it offered has ended. Throws as `wakeRun` does. */
+  ringOutcome(runId: string): Promise<void>;
+  /** Tells whoever executes attempts of the run that some of them may not be wanted any more. Throws as `wakeRun` does. */
+  ringExecutors(runId: string): Promise<void>;
   /** Tells the owner of the run, whichever worker that is, that the run has signals. Throws as `wakeRun` does. */
   ringOwner(runId: string): Promise<void>;
   /** Tells whoever waits for the answer of the run, in whichever API process, that it may be there. Throws as `wakeRun` does. */
@@ -51,6 +58,10 @@ export function openQueue(settings: { redisUrl: string; queueName: string }): Ru
   // Do not add skipWaitingForReady: without an offline queue it has the same effect.
   const queue = new Queue(settings.queueName, { connection: link.redis, skipVersionCheck: true });
   queue.on('error', link.remember);
+  const attempts = new Queue(attemptQueueName(settings.queueName), { connection: link.redis, skipVersionCheck: true });
+  attempts.on('error', link.remember);
+  const ring = (bell: BellName, runId: string) =>
+    link.run(async () => void (await link.redis.publish(bellChannel(settings.queueName, bell), runId)));
   return {
     async wakeRun(wake, options = {}) {
       const delay = options.delayMs ?? 0;
@@ -60,12 +71,14 @@ export function openQueue(settings: { redisUrl: string; queueName: string }): Ru
       if (wakes.length === 0) return;
       await link.run(() => queue.addBulk(wakes.map((data) => ({ name: RUN_EXECUTE, data, opts: JOB_OPTIONS }))));
     },
-    async ringOwner(runId) {
-      await link.run(() => link.redis.publish(bellChannel(settings.queueName, 'signals'), runId));
+    async offerAttempts(offers) {
+      const jobs = offers.map((data) => ({ name: ATTEMPT_EXECUTE, data, opts: OFFER_OPTIONS }));
+      await link.run(() => attempts.addBulk(jobs));
     },
-    async ringAnswer(runId) {
-      await link.run(() => link.redis.publish(bellChannel(settings.queueName, 'answers'), runId));
-    },
+    ringOutcome: (runId) => ring('outcomes', runId),
+    ringExecutors: (runId) => ring('executors', runId),
+    ringOwner: (runId) => ring('signals', runId),
+    ringAnswer: (runId) => ring('answers', runId),
     async isReady() {
       return link
         .run(() => link.redis.set(queue.toKey('probe'), 1, 'PX', 1000))
@@ -78,7 +91,7 @@ export function openQueue(settings: { redisUrl: string; queueName: string }): Ru
     countWorkers: () => link.run(() => queue.getWorkersCount()),
     async close() {
       link.redis.disconnect();
-      await queue.close();
+      await Promise.all([queue.close(), attempts.close()]);
     },
   };
 }

@@ -2,7 +2,6 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import {
   HttpUrl,
-  OtelUrl,
   onOff,
   Port,
   PostgresUrl,
@@ -13,6 +12,7 @@ import {
   wholeNumber,
 } from './config-values.ts';
 import { problemOfFailPoint } from './fail-points.ts';
+import { TracingConfig } from './tracing-config.ts';
 
 /** Raised at start with every bad variable in one message, so that a person fixes all of them at once. */
 export class ConfigError extends Error {
@@ -28,31 +28,8 @@ export function parseConfig<S extends z.ZodType>(schema: S, env: Record<string, 
   throw new ConfigError(`The environment is not valid:\n${[...new Set(lines)].join('\n')}`);
 }
 
-/** The standard variables of OpenTelemetry that this platform reads itself; the exporter reads the rest. */
-const OtelConfig = z.object({
-  OTEL_EXPORTER_OTLP_ENDPOINT: OtelUrl.optional(),
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: OtelUrl.optional(),
-  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none']).optional(),
-  OTEL_SDK_DISABLED: z
-    .enum(['true', 'false'])
-    .default('false')
-    .transform((value) => value === 'true'),
-  OTEL_TRACES_SAMPLER: z
-    .enum([
-      ...['always_on', 'always_off', 'traceidratio'],
-      ...['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'],
-    ] as const)
-    .default('parentbased_always_on'),
-  OTEL_TRACES_SAMPLER_ARG: z
-    .string()
-    .regex(/^(0(\.\d+)?|1(\.0+)?)$/, 'must be from 0 to 1')
-    .default('1')
-    .transform(Number),
-});
-export type TracingConfig = z.infer<typeof OtelConfig>;
-
 const Common = {
-  ...OtelConfig.shape,
+  ...TracingConfig.shape,
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   API_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   DATABASE_PREPARED: onOff.default(true),
@@ -228,6 +205,8 @@ export const WorkerConfig = z
     WORKFLOW_STEP_CONCURRENCY: wholeNumber(1, 10_000).default(500),
     WORKFLOW_MAX_FILE_BYTES: wholeNumber(1, 1_073_741_824).default(104_857_600),
     WORKFLOW_MAX_RUN_FILES_BYTES: wholeNumber(1, 1_073_741_824).default(524_288_000),
+    /** Attempts of one run that its owner makes itself before it offers others to all workers. */
+    WORKFLOW_LOCAL_ATTEMPTS: wholeNumber(1, 20).default(8),
     EGRESS_ALLOW_CIDRS: z.string().default(''),
     // Where the platform itself listens: steps may never reach it, whatever EGRESS_ALLOW_CIDRS says.
     API_HOST: z.string().default('127.0.0.1'),

@@ -1,6 +1,6 @@
-import type { TracingConfig } from './config.ts';
 import type { EventLog } from './events.ts';
 import { NO_TRACING, type Tracing } from './tracing.ts';
+import type { TracingConfig } from './tracing-config.ts';
 
 /** Traces as the standard OTEL variables say; off, at no cost, unless they name a collector. */
 export async function openTracing(config: TracingConfig, log: EventLog, serviceName: string): Promise<Tracing> {

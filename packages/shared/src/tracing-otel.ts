@@ -22,9 +22,9 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
-import type { TracingConfig } from './config.ts';
 import { dependencyFailed, type EventLog } from './events.ts';
 import { type Span, Traceparent, type Tracing } from './tracing.ts';
+import type { TracingConfig } from './tracing-config.ts';
 
 const KINDS = { server: SpanKind.SERVER, consumer: SpanKind.CONSUMER } as const;
 /** A collector that does not answer may not keep the program from ending. */

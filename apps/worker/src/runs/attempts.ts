@@ -1,5 +1,3 @@
-import { findAction } from '@millrace/connectors/catalog';
-import { runAction } from '@millrace/connectors/run-action';
 import { jobRejected } from '@millrace/shared/events';
 import type { Json } from '@millrace/workflow/json';
 import { locate } from '@millrace/workflow/locate';
@@ -7,27 +5,40 @@ import type { AttemptOutcome, Execution, PlannedAttempt } from './execution.ts';
 import { openFiles } from './files.ts';
 import { LeaseLostError } from './lease.ts';
 import { observeAttempt, outcomeOf } from './observe.ts';
+import { countHere, MAX_IN_FLIGHT, mayOffer, offerWaiting } from './offers.ts';
+import { performAction, STOPPED } from './perform-action.ts';
 import { startChild } from './subworkflow.ts';
 
-/** Attempts of one run in flight at once; the others of a wide fan-out wait their turn. */
-const MAX_IN_FLIGHT = 20;
-
 /**
- * Starts what is recorded as running, up to the limits of the run and of the process, unless the program is ending: then
- * another worker starts it. Outcomes come through the inbox, and so does a slot that has become free.
+ * Starts what is recorded as running, up to the limits of the run and of the process, and offers to all workers what is more than
+ * the owner's share; unless the program is ending: then another worker starts it. Outcomes come through the inbox, and so
+ * does a slot that has become free.
  */
 export function startWaiting(run: Execution): void {
-  const { slots, shutdown } = run.deps;
-  while (run.attempts.size < MAX_IN_FLIGHT && !shutdown.draining.aborted) {
-    const [planned] = run.waiting;
-    if (planned === undefined) return;
+  if (run.waiting.length === 0 || run.deps.shutdown.draining.aborted) return;
+  startHere(run);
+  offerWaiting(run);
+  // Some of the rest was found to stay here.
+  startHere(run);
+}
+
+function startHere(run: Execution): void {
+  const { slots } = run.deps;
+  for (let index = nextHere(run); index >= 0; index = nextHere(run)) {
     if (!slots.take()) {
       slots.whenFree(run.onSlotFree);
       return;
     }
-    run.waiting.shift();
-    startAttempt(run, planned);
+    for (const planned of run.waiting.splice(index, 1)) startAttempt(run, planned);
   }
+}
+
+/** Beyond its share the owner starts only what nobody else can. -1: nothing now. */
+function nextHere(run: Execution): number {
+  const count = countHere(run);
+  if (count >= MAX_IN_FLIGHT) return -1;
+  if (count < run.deps.config.WORKFLOW_LOCAL_ATTEMPTS || !mayOffer(run)) return run.waiting.length > 0 ? 0 : -1;
+  return run.waiting.findIndex(({ staysHere }) => staysHere);
 }
 
 function startAttempt(run: Execution, { stepKey, attempt, input }: PlannedAttempt): void {
@@ -41,32 +52,13 @@ function startAttempt(run: Execution, { stepKey, attempt, input }: PlannedAttemp
   });
 }
 
-/** Never rejects: a bug in an action fails the step, not the worker. */
 async function actOnce(run: Execution, stepKey: string, input: Json, signal: AbortSignal): Promise<AttemptOutcome> {
   const node = locate(run.plan, stepKey)?.node;
   if (node?.kind.actsFirst) return await startChildSafely(run, stepKey, input);
-  const action = findAction(node?.kind.type ?? '');
-  if (node === undefined || action === undefined) {
-    return {
-      ok: false,
-      error: { code: 'ACTION_UNKNOWN', message: 'This worker has no such action.', retryable: false },
-    };
-  }
-  try {
-    const result = await runAction(action, {
-      input,
-      http: run.deps.http,
-      files: openFiles(run, stepKey, signal),
-      idempotencyKey: `${run.claim.runId}:${stepKey}`,
-      signal,
-      maySend: () => run.lease.remainingMs() > 0,
-      ...(node.timeoutMs === null ? {} : { timeoutMs: node.timeoutMs }),
-    });
-    // runAction answers copied JSON.
-    return result.ok ? { ok: true, output: result.output as Json } : result;
-  } catch {
-    return { ok: false, error: STOPPED };
-  }
+  const { deps, lease } = run;
+  const { orgId, runId, leaseToken } = run.claim;
+  const files = openFiles(deps, { owner: { orgId, runId, leaseToken, stepKey }, lease, signal });
+  return await performAction({ node, runId, stepKey, input, http: deps.http, files, lease, signal });
 }
 
 async function startChildSafely(run: Execution, stepKey: string, config: Json): Promise<AttemptOutcome> {
@@ -79,5 +71,3 @@ async function startChildSafely(run: Execution, stepKey: string, config: Json): 
     return { ok: false, error: STOPPED };
   }
 }
-
-const STOPPED = { code: 'INTERNAL', message: 'The step stopped unexpectedly.', retryable: false };

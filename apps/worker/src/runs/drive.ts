@@ -1,3 +1,4 @@
+import type { CollectedAttempt } from '@millrace/db/run-attempts';
 import { failPoint } from '@millrace/shared/fail-points';
 import type { Effect } from '@millrace/workflow/effects';
 import { locate } from '@millrace/workflow/locate';
@@ -8,8 +9,9 @@ import { act, note } from './act.ts';
 import { startWaiting } from './attempts.ts';
 import { endDueCalls } from './calls.ts';
 import { handBack } from './commit.ts';
-import type { Execution, Message } from './execution.ts';
+import type { AttemptOutcome, Execution, Message } from './execution.ts';
 import { apply, noteSuccess, stepFailed } from './notes.ts';
+import { bringBack, closeOffers, collect, collected } from './offers.ts';
 import { assertHeld } from './persist.ts';
 import { logStarted } from './run-events.ts';
 import { noteSignals, takeSignals } from './signals.ts';
@@ -43,6 +45,7 @@ export async function drive(run: Execution): Promise<Parting> {
     stopListening();
     clearTimeout(run.dueTimer);
     run.deps.slots.forget(run.onSlotFree);
+    closeOffers(run);
     for (const { controller } of run.attempts.values()) controller.abort();
   }
 }
@@ -96,6 +99,12 @@ async function handle(run: Execution, message: Message): Promise<void> {
   switch (message.type) {
     case 'attempt':
       await handleOutcome(run, message);
+      // One that was offered first has a row.
+      if (run.offers.isUsed) run.offers.done.push({ stepKey: message.stepKey, attempt: message.attempt });
+      break;
+    case 'collected':
+      for (const one of message.collected) await handleCollected(run, one);
+      collected(run, message.collected);
       break;
     case 'due':
       await passTime(run, run.clock());
@@ -105,8 +114,11 @@ async function handle(run: Execution, message: Message): Promise<void> {
       break;
     case 'leaseLost':
       throw run.lease.signal.reason;
-    case 'slotFree':
     case 'drain':
+      // What nobody has begun is left to the next owner.
+      if (run.offers.open.size > 0) collect(run);
+      break;
+    case 'slotFree':
     case 'stop':
       break;
     default:
@@ -118,6 +130,28 @@ async function passTime(run: Execution, at: number): Promise<void> {
   const calls = await endDueCalls(run, at);
   await act(run, [...calls, ...apply(run, { type: 'time.passed', at })]);
 }
+
+/** One that was revoked meanwhile, or that is this worker's own by now, is no news. */
+async function handleCollected(run: Execution, one: CollectedAttempt): Promise<void> {
+  const { stepKey, attempt } = one;
+  const offer = run.offers.open.get(stepKey);
+  if (offer?.planned.attempt !== attempt) return;
+  const isLostForGood = one.status === 'lost' && locate(run.plan, stepKey)?.node.idempotency === 'none';
+  if (one.status === 'taken') offer.isTaken = true;
+  else if (one.status !== 'ended' && !isLostForGood) bringBack(run, offer.planned);
+  else {
+    run.offers.open.delete(stepKey);
+    // What a worker stored is an outcome.
+    const outcome = one.status === 'ended' ? (one.outcome as AttemptOutcome) : { ok: false as const, error: LOST };
+    await handleOutcome(run, { type: 'attempt', stepKey, attempt, outcome });
+    run.offers.done.push({ stepKey, attempt });
+  }
+}
+
+const LOST = {
+  ...{ code: 'WORKER_LOST', message: 'The worker that executed this attempt was lost.' },
+  ...{ retryable: false, mayHaveHappened: true },
+};
 
 async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Extract<Message, { type: 'attempt' }>) {
   // Cancelled meanwhile: its result is dropped.

@@ -1,5 +1,6 @@
 import type { ActionFailure } from '@millrace/connectors/run-action';
 import type { ChildRun } from '@millrace/db/child-runs';
+import type { CollectedAttempt } from '@millrace/db/run-attempts';
 import type { StepRecord } from '@millrace/db/run-ownership';
 import type { RunError } from '@millrace/workflow/events';
 import { isLongerThan, type Json } from '@millrace/workflow/json';
@@ -9,6 +10,7 @@ import { initialState, type RunState } from '@millrace/workflow/state';
 import type { Deps } from '../deps.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import type { Lease } from './lease.ts';
+import { noOffers, type Offers } from './offers.ts';
 import type { PreparedVersion } from './planner.ts';
 import type { TracedRun } from './traced-run.ts';
 
@@ -17,6 +19,8 @@ export interface PlannedAttempt {
   stepKey: string;
   attempt: number;
   input: Json;
+  /** Only the owner can execute it, or nobody else did; undefined: nobody has looked yet. */
+  staysHere?: boolean;
 }
 
 /** What happened since the last record: it becomes visible, and acts, only when it is recorded as a whole (R1). */
@@ -46,6 +50,8 @@ export type AttemptOutcome =
 
 export type Message =
   | { type: 'attempt'; stepKey: string; attempt: number; outcome: AttemptOutcome }
+  /** What the database says of attempts that were offered to all workers. */
+  | { type: 'collected'; collected: readonly CollectedAttempt[] }
   | { type: 'due' }
   | { type: 'signals' }
   /** An attempt that waits for a slot of the process may be started. */
@@ -86,6 +92,8 @@ export interface Execution {
   /** Recorded, but over a limit of attempts in flight. */
   readonly waiting: PlannedAttempt[];
   readonly onSlotFree: () => void;
+  /** Those in flight that any worker may execute. */
+  readonly offers: Offers;
   /** Evaluated inputs of steps that may need another attempt (evaluated once, sent with every attempt). */
   readonly inputs: Map<string, Json>;
   readonly outputs: Map<string, Json>;
@@ -127,6 +135,7 @@ export function openExecution(
     changes: noChanges(),
     attempts: new Map(),
     waiting: [],
+    offers: noOffers(),
     onSlotFree: () => inbox.push({ type: 'slotFree' }),
     inputs: new Map(),
     outputs: new Map(),

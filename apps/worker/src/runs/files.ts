@@ -14,9 +14,9 @@ import { jobRejected } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
 import pLimit from 'p-limit';
 import { z } from 'zod';
-import type { Execution } from './execution.ts';
+import type { Deps } from '../deps.ts';
 import { LeaseLostError } from './lease.ts';
-import { persist } from './persist.ts';
+import { type Held, persist } from './persist.ts';
 
 /** Statements of files at a time, of all runs of the process: the records of runs need its connections too. */
 const atATime = pLimit(4);
@@ -25,26 +25,32 @@ const atATime = pLimit(4);
  * The files of a run, for one attempt of one of its steps. Pieces are stored before the record that names the file; what an
  * attempt leaves behind that fails or dies, the next one removes, or the end of the run.
  */
-export function openFiles(run: Execution, stepKey: string, signal: AbortSignal): Files {
-  const { orgId, runId, leaseToken } = run.claim;
-  const attempt: Attempt = { run, owner: { orgId, runId, leaseToken, stepKey }, signal, hasWritten: false };
+export function openFiles(deps: FileDeps, { owner, lease, signal }: FilesOf): Files {
+  const attempt: Attempt = { deps, owner, lease, signal, hasWritten: false };
   return {
     write: (content, meta) => writeFile(attempt, content, meta),
     read: (fileId) => openFile(attempt, fileId),
   };
 }
 
-interface Attempt {
-  run: Execution;
+type FileDeps = Pick<Deps, 'db' | 'config' | 'log'>;
+
+interface FilesOf {
   owner: FileOwner;
+  /** Of the run, or of the one attempt that this process executes of it. */
+  lease: Held;
   signal: AbortSignal;
+}
+
+interface Attempt extends FilesOf {
+  deps: FileDeps;
   hasWritten: boolean;
 }
 
 type Meta = Parameters<Files['write']>[1];
 
 async function writeFile(attempt: Attempt, content: AsyncIterable<Uint8Array>, { declaredBytes, ...meta }: Meta) {
-  const { db, config } = attempt.run.deps;
+  const { db, config } = attempt.deps;
   assertFits(declaredBytes ?? 0, config.WORKFLOW_MAX_FILE_BYTES, ONE);
   const { owner } = attempt;
   const file = { id: newId(), ...meta };
@@ -65,7 +71,7 @@ async function writeFile(attempt: Attempt, content: AsyncIterable<Uint8Array>, {
 }
 
 async function writeChunks(attempt: Attempt, fileId: string, content: AsyncIterable<Uint8Array>): Promise<number> {
-  const { db, config } = attempt.run.deps;
+  const { db, config } = attempt.deps;
   let sizeBytes = 0;
   let number = 0;
   for await (const data of inChunks(content)) {
@@ -97,30 +103,30 @@ async function* inChunks(content: AsyncIterable<Uint8Array>): AsyncGenerator<Buf
 }
 
 async function openFile(attempt: Attempt, fileId: string) {
-  const { deps, claim } = attempt.run;
+  const { deps, owner } = attempt;
   const { success } = z.uuid().safeParse(fileId);
-  const file = success ? await store(attempt, () => findReadableFile(deps.db, claim, fileId)) : null;
+  const file = success ? await store(attempt, () => findReadableFile(deps.db, owner, fileId)) : null;
   if (file === null) throw new ActionError('FILE_NOT_FOUND', MISSING);
   const { contentType, sizeBytes } = file;
   return { contentType, sizeBytes, open: () => readChunks(attempt, file) };
 }
 
 async function* readChunks(attempt: Attempt, file: StoredFile): AsyncGenerator<Buffer> {
-  const { db } = attempt.run.deps;
+  const { db } = attempt.deps;
   for (let number = 0; number * FILE_CHUNK_BYTES < file.sizeBytes; number += 1)
-    yield await store(attempt, () => readFileChunk(db, attempt.run.claim.orgId, file, number));
+    yield await store(attempt, () => readFileChunk(db, attempt.owner.orgId, file, number));
 }
 
 /** Again while the database is away; not for an attempt that is over. What else goes wrong there is no business of a step. */
-async function store<T>({ run, signal }: Attempt, work: () => Promise<T>): Promise<T> {
+async function store<T>({ deps, lease, signal }: Attempt, work: () => Promise<T>): Promise<T> {
   try {
-    return await persist(run.lease, () => {
+    return await persist(lease, () => {
       signal.throwIfAborted();
       return atATime(work);
     });
   } catch (error) {
     if (signal.aborted || error instanceof LeaseLostError) throw stopped();
-    jobRejected(run.deps.log, {
+    jobRejected(deps.log, {
       jobName: 'run.execute',
       error: error instanceof Error ? error.message : String(error),
     });

@@ -4,9 +4,9 @@ import { type ClaimedRun, type HeldLease, heartbeatRuns } from '@millrace/db/run
 /** How long a silent owner keeps a run. Longer delays every take-over, shorter makes pauses of the process dangerous. */
 export const LEASE_MS = 10_000;
 /** Also how soon an owner hears a signal while Redis is away: a cancelled step has to stop within a second. */
-const HEARTBEAT_MS = 500;
+export const HEARTBEAT_MS = 500;
 /** A heartbeat that was not answered for so long does not keep the next one from being sent. */
-const SILENCE_MS = 2_000;
+export const SILENCE_MS = 2_000;
 
 /** Thrown when another worker may own the run by now: nothing must be written or started for it any more. */
 export class LeaseLostError extends Error {

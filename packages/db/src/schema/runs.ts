@@ -160,6 +160,23 @@ export const workflowRunCalls = app.table(
   (table) => [primaryKey({ columns: [table.orgId, table.runId, table.stepKey] })],
 );
 
+/** Attempts that a run's owner has offered to all workers. */
+export const workflowRunAttempts = app.table(
+  'workflow_run_attempts',
+  {
+    orgId: orgId(),
+    runId: uuid('run_id').notNull(),
+    stepKey: text('step_key').notNull(),
+    attempt: integer('attempt').notNull(),
+    leaseToken: bigint('lease_token', { mode: 'number' }).notNull(),
+    executorId: uuid('executor_id'),
+    leaseUntil: instant('lease_until'),
+    outcome: jsonb('outcome'),
+    outcomeBlob: bytea('outcome_blob'),
+  },
+  (table) => [primaryKey({ columns: [table.orgId, table.runId, table.stepKey, table.attempt] })],
+);
+
 /** What the end of one run means for another; gone once it was passed on. */
 export const childRunEvents = app.table(
   'child_run_events',

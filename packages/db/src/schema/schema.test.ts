@@ -19,6 +19,7 @@ import { orgRunLimits } from './run-limits.ts';
 import { runRetentionSettings } from './run-retention.ts';
 import {
   childRunEvents,
+  workflowRunAttempts,
   workflowRunBlobs,
   workflowRunCalls,
   workflowRunEvents,
@@ -58,6 +59,7 @@ const TABLES = [
   runRetentionSettings,
   users,
   workflowPins,
+  workflowRunAttempts,
   workflowRunBlobs,
   childRunEvents,
   workflowRunCalls,

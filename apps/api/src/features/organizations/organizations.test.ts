@@ -243,6 +243,10 @@ async function seedRun(orgId: string): Promise<void> {
     );
     await sql(`INSERT INTO app.workflow_run_calls (org_id, run_id, step_key) VALUES ($1, $2, 'a')`, [id]);
     await sql(
+      `INSERT INTO app.workflow_run_attempts (org_id, run_id, step_key, attempt, lease_token) VALUES ($1, $2, 'a', 1, 1)`,
+      [id],
+    );
+    await sql(
       `INSERT INTO app.workflow_run_blobs (org_id, run_id, step_key, field, size_bytes, data) VALUES ($1, $2, 'a', 'input', 9, 'x')`,
       [id],
     );
