@@ -24,7 +24,6 @@ it('the signed-in list of workflows loads little script, compressed by brotli', 
   await page.waitForLoadState('networkidle');
   const scripts = await loadedScripts();
   const bytes = scripts.reduce((sum, { encoded }) => sum + encoded, 0);
-  if (process.env.SHOW_SCRIPTS) console.table(scripts);
   expect(bytes).toBeGreaterThan(50_000);
   expect(bytes).toBeLessThan(SCRIPT_BUDGET);
   const headers = await page.evaluate<string | null>(

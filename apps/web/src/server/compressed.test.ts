@@ -1,5 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, request as send } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -58,7 +58,8 @@ it('everything else is left to the framework, and no path leads out of the stati
 });
 
 it('brotli is taken where it is named and not refused', () => {
-  for (const accepted of ['br', 'gzip, br', 'gzip;q=0.5, BR;q=0.8', 'br; q=1']) expect(takesBrotli(accepted)).toBe(true);
+  for (const accepted of ['br', 'gzip, br', 'gzip;q=0.5, BR;q=0.8', 'br; q=1'])
+    expect(takesBrotli(accepted)).toBe(true);
   for (const accepted of [undefined, '', 'gzip', 'brotli', 'br;q=0', 'gzip, br; q=0.000'])
     expect(takesBrotli(accepted), accepted).toBe(false);
 });
