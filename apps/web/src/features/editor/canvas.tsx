@@ -12,13 +12,11 @@ const MAP = { width: 150, height: 105 };
 const ADD_KEYS = ['Control', 'Meta'];
 
 export function Canvas({ isReadOnly }: { isReadOnly: boolean }) {
-  const { onDragOver, onDrop, ...flow } = useCanvas();
+  const flow = useCanvas(isReadOnly);
   return (
     <div className="editor-canvas h-full w-full">
       <ReactFlow
         {...flow}
-        onDragOver={onDragOver}
-        onDrop={onDrop}
         nodeTypes={nodeTypes}
         edgeTypes={edgeTypes}
         aria-label="Workflow"
