@@ -10,7 +10,7 @@ import { fieldsOfKind, humanize } from './fields.ts';
 import { fieldsOfTrigger, optionsOf, TRIGGER_TYPES, triggerWith } from './node-fields.ts';
 import { isTestable, kindOf, newStep, OFFERED_KINDS } from './node-kinds.ts';
 import { hasExpressions, missingSamples, printPreview, toPreview } from './preview.ts';
-import { bindingsFor, sampleOf, stepsBefore } from './samples.ts';
+import { bindingsFor, loopsAround, sampleOf, stepsBefore } from './samples.ts';
 
 const controls = (type: string) => Object.fromEntries(fieldsOfKind(type).map(({ key, control }) => [key, control]));
 
