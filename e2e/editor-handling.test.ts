@@ -167,7 +167,9 @@ async function startDrag(kind: string, { x, y }: { x: number; y: number }): Prom
   await page.getByRole('button', { name: kind, exact: true }).hover();
   await page.mouse.down();
   await page.mouse.move(x - 30, y - 30, { steps: 4 });
+  // The browser says where a drag is only once it moves within what it entered.
   await page.mouse.move(x, y, { steps: 4 });
+  await page.mouse.move(x, y + 3, { steps: 3 });
 }
 
 async function write(label: string, text: string): Promise<void> {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { reportFigure } from '../packages/shared/src/testing.ts';
 import { expectSound, openSite, type Site } from './browser.ts';
 import { newWorkflow, stillBox } from './editing.ts';
-import { makeOrganization, signUp } from './people.ts';
+import { makeOrganization, signIn, signUp } from './people.ts';
 
 const DESK = { width: 1440, height: 900 };
 let site: Site;
@@ -66,6 +66,7 @@ it('six steps with branches are built by mouse and keyboard, checked, published 
   await page.getByLabel('Input', { exact: true }).fill('{ "total": 7 }');
   await page.getByRole('button', { name: 'Start run' }).click();
   await page.waitForURL('**/runs/*');
+  await page.getByRole('list', { name: 'Timeline' }).getByText('Run succeeded').waitFor();
   await page.getByText('small: 7').filter({ visible: true }).first().waitFor();
 });
 
@@ -209,9 +210,10 @@ it('versions are compared and restored, and a restored one can be taken back', a
   await page.getByText('Saved', { exact: true }).waitFor();
 });
 
-it('two people who edit the same workflow hear of each other, and neither loses work unasked', async () => {
+it('two browsers that edit the same workflow hear of each other, and neither loses work unasked', async () => {
   await newWorkflow(page);
-  const other = await page.context().newPage();
+  const other = await site.newVisitor({ viewport: DESK });
+  await signIn(other, 'ada@example.com');
   await other.goto(page.url());
   await other.locator('.react-flow__node[data-id="answer"]').waitFor();
   await page.getByRole('button', { name: 'Delay', exact: true }).click();
@@ -228,7 +230,8 @@ it('two people who edit the same workflow hear of each other, and neither loses 
   await page.getByRole('button', { name: 'Take theirs' }).click();
   await step('fail').waitFor();
   await step('wait').waitFor({ state: 'detached' });
-  await other.close();
+  await expectSound(other);
+  await other.context().close();
 });
 
 it('a step is moved by arrow keys, stays where it was put, and can be connected without a mouse', async () => {

@@ -33,7 +33,7 @@ export function Canvas({ isReadOnly }: { isReadOnly: boolean }) {
       >
         <Background variant={BackgroundVariant.Dots} gap={20} size={1.2} />
         <Controls showInteractive={false} fitViewOptions={FIT} />
-        <MiniMap pannable zoomable style={MAP} ariaLabel="Map of the workflow" />
+        <MiniMap className="max-md:hidden" pannable zoomable style={MAP} ariaLabel="Map of the workflow" />
       </ReactFlow>
     </div>
   );

@@ -60,7 +60,7 @@ function OpenEditor({ workflow }: { workflow: Workflow }) {
             {isReadOnly ? null : <StepRail />}
             <section aria-label="Canvas" className="relative min-h-0 min-w-0 flex-1">
               <Breadcrumb />
-              {isLaidOut ? <Canvas key={placeKey(session.place)} isReadOnly={isReadOnly} /> : null}
+              {isLaidOut ? <Canvas key={`${placeKey(session.place)} ${isNarrow}`} isReadOnly={isReadOnly} /> : null}
             </section>
             <EditorPanel isReadOnly={isReadOnly} />
           </div>
