@@ -42,7 +42,8 @@ export async function openSite(settings: Settings | ((url: string) => Promise<Se
   const say = (line: string) => process.stdout.write(`${line}\n`);
   const executablePath = findOrInstallChromium(say);
   await buildWeb(ROOT);
-  const port = await findFreePort(WEB_PORT);
+  // Another run of these tests may be looking for a port at this very moment.
+  const port = await findFreePort(WEB_PORT + (process.pid % 1_000));
   const url = `http://localhost:${port}`;
   const own = typeof settings === 'function' ? await settings(url) : settings;
   const loopback = { WEB_BASE_URL: url, WEB_PORT: String(port), TRUST_PROXY: '127.0.0.1,::1' };

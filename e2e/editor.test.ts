@@ -4,7 +4,8 @@ import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { reportFigure } from '../packages/shared/src/testing.ts';
 import { expectSound, openSite, type Site } from './browser.ts';
-import { makeOrganization, signUp } from './people.ts';
+import { newWorkflow, stillBox } from './editing.ts';
+import { makeOrganization, signIn, signUp } from './people.ts';
 
 const DESK = { width: 1440, height: 900 };
 let site: Site;
@@ -19,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => site?.close());
 
 it('six steps with branches are built by mouse and keyboard, checked, published and run', async () => {
-  await newWorkflow();
+  await newWorkflow(page);
   await step('answer').waitFor();
   await photographDesk('editor-first');
 
@@ -65,11 +66,12 @@ it('six steps with branches are built by mouse and keyboard, checked, published 
   await page.getByLabel('Input', { exact: true }).fill('{ "total": 7 }');
   await page.getByRole('button', { name: 'Start run' }).click();
   await page.waitForURL('**/runs/*');
+  await page.getByRole('list', { name: 'Timeline' }).getByText('Run succeeded').waitFor();
   await page.getByText('small: 7').filter({ visible: true }).first().waitFor();
 });
 
 it('a step is tried with sample data, its output is pinned, and later expressions are completed and shown by it', async () => {
-  await newWorkflow();
+  await newWorkflow(page);
   await step('answer').click();
   await page.getByLabel('Trigger input').fill('{ "order": { "total": 42, "customer": "Ada" } }');
   await page.getByText('= {"order"').waitFor();
@@ -96,7 +98,7 @@ it('a step is tried with sample data, its output is pinned, and later expression
 });
 
 it('a problem leads to its field, and goes when it is mended', async () => {
-  await newWorkflow();
+  await newWorkflow(page);
   await step('answer').click();
   await page.getByRole('button', { name: 'HTTP request', exact: true }).click();
   await step('request').waitFor();
@@ -114,7 +116,7 @@ it('a problem leads to its field, and goes when it is mended', async () => {
 });
 
 it('a trigger, cases and repeated attempts are set up by fields that their schemas ask for', async () => {
-  await newWorkflow();
+  await newWorkflow(page);
   await page.locator('.react-flow__node[data-id="$trigger"]').click();
   await page.getByLabel('Starts').selectOption({ label: 'Schedule' });
   await page.getByText('This is required.').waitFor();
@@ -139,7 +141,7 @@ it('a trigger, cases and repeated attempts are set up by fields that their schem
 });
 
 it('steps are copied, pasted, deleted and brought back by keys, and inside a loop too', async () => {
-  await newWorkflow();
+  await newWorkflow(page);
   await page.getByRole('button', { name: 'For each', exact: true }).click();
   await step('each').waitFor();
   await step('each').click();
@@ -167,7 +169,7 @@ it('steps are copied, pasted, deleted and brought back by keys, and inside a loo
 });
 
 it('the document is edited as JSON beside the canvas, both ways, and travels as a file', async () => {
-  await newWorkflow();
+  await newWorkflow(page);
   await page.getByRole('tab', { name: 'JSON' }).click();
   await page.locator('.json-editor .cm-content').getByText('answer').waitFor();
   await page.getByRole('button', { name: 'Delay', exact: true }).click();
@@ -191,7 +193,7 @@ it('the document is edited as JSON beside the canvas, both ways, and travels as 
 });
 
 it('versions are compared and restored, and a restored one can be taken back', async () => {
-  await newWorkflow();
+  await newWorkflow(page);
   await publish('The first one');
   await page.getByRole('button', { name: 'Fail', exact: true }).click();
   await step('fail').waitFor();
@@ -208,9 +210,10 @@ it('versions are compared and restored, and a restored one can be taken back', a
   await page.getByText('Saved', { exact: true }).waitFor();
 });
 
-it('two people who edit the same workflow hear of each other, and neither loses work unasked', async () => {
-  await newWorkflow();
-  const other = await page.context().newPage();
+it('two browsers that edit the same workflow hear of each other, and neither loses work unasked', async () => {
+  await newWorkflow(page);
+  const other = await site.newVisitor({ viewport: DESK });
+  await signIn(other, 'ada@example.com');
   await other.goto(page.url());
   await other.locator('.react-flow__node[data-id="answer"]').waitFor();
   await page.getByRole('button', { name: 'Delay', exact: true }).click();
@@ -227,11 +230,12 @@ it('two people who edit the same workflow hear of each other, and neither loses 
   await page.getByRole('button', { name: 'Take theirs' }).click();
   await step('fail').waitFor();
   await step('wait').waitFor({ state: 'detached' });
-  await other.close();
+  await expectSound(other);
+  await other.context().close();
 });
 
 it('a step is moved by arrow keys, stays where it was put, and can be connected without a mouse', async () => {
-  await newWorkflow();
+  await newWorkflow(page);
   await page.getByRole('button', { name: 'Delay', exact: true }).click();
   await step('wait').waitFor();
   await step('answer').focus();
@@ -255,7 +259,7 @@ it('a step is moved by arrow keys, stays where it was put, and can be connected 
 });
 
 it('whoever may only look sees everything and is offered no change', async () => {
-  await newWorkflow();
+  await newWorkflow(page);
   await step('answer').waitFor();
   const address = page.url();
   await page.goto('/orgs/engines/members');
@@ -285,7 +289,7 @@ it('one of 200 steps is dragged without the others, in little time', async () =>
   const ids = Array.from({ length: 200 }, (_, index) => `s${index}`);
   const nodes = ids.map((id) => ({ id, type: 'transform', config: { value: id } }));
   const edges = ids.slice(COLUMNS).map((to, index) => ({ from: ids[index] ?? '', to }));
-  await newWorkflow();
+  await newWorkflow(page);
   await page.getByRole('tab', { name: 'JSON' }).click();
   await page.locator('.json-editor .cm-content').click();
   await page.keyboard.press('ControlOrMeta+a');
@@ -350,31 +354,8 @@ async function publish(note: string): Promise<void> {
     .waitFor();
 }
 
-async function newWorkflow(): Promise<void> {
-  await page.goto('/orgs/engines/workflows');
-  await page
-    .getByRole('button', { name: /Start from scratch|New workflow/ })
-    .first()
-    .click();
-  await page.waitForURL(/\/workflows\/[0-9a-f-]{36}$/);
-  await page.goto(`${page.url()}/edit`);
-}
-
 const handle = (id: string, branch: string) => step(id).locator(`.react-flow__handle[data-handleid="${branch}"]`);
 const target = (id: string) => step(id).locator('.react-flow__handle.target');
-
-/** Where something is once the canvas has come to rest. */
-async function stillBox(locator: Locator) {
-  let last = '';
-  const isStill = async () => {
-    const now = JSON.stringify(await locator.boundingBox());
-    const isSame = now === last;
-    last = now;
-    return isSame;
-  };
-  await expect.poll(isStill, { interval: 300 }).toBe(true);
-  return locator.boundingBox();
-}
 
 /** Draws a line from one handle to another, in steps as a hand does. */
 async function draw(from: Locator, to: Locator): Promise<void> {

@@ -11,6 +11,7 @@ beforeEach(() => {
   write('apps/web/src/page.tsx', 'one');
   write('packages/shared/src/runs.ts', 'one');
   write('packages/workflow/src/plan.ts', 'one');
+  write('scripts/web/build.ts', 'one');
   write('package-lock.json', '{}');
 });
 afterEach(() => rmSync(clone, { recursive: true }));
@@ -25,6 +26,7 @@ it('the web app is built anew exactly when something that it is made of changed'
     'apps/web/src/page.tsx',
     'packages/shared/src/runs.ts',
     'package-lock.json',
+    'scripts/web/build.ts',
     'apps/web/src/new.ts',
   ]) {
     const last = fingerprintSources(clone);

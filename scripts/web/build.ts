@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { SetupError } from '../services/failure.ts';
+import { precompress } from './precompress.ts';
 
 /** What the build is made from; a lock file stands for everything installed. */
-const SOURCES = ['apps/web', 'packages/shared/src', 'packages/workflow/src', 'package-lock.json'];
+const SOURCES = ['apps/web', 'packages/shared/src', 'packages/workflow/src', 'scripts/web', 'package-lock.json'];
 const NOT_BUILT = /(^|\/)(node_modules|\.next|next-env\.d\.ts)(\/|$)|\.test\.ts$|\.tsbuildinfo$/;
 const STAMP = 'apps/web/.next/millrace-sources';
 const LONGEST_OUTPUT = 8_000;
@@ -22,6 +23,7 @@ export async function buildWeb(cloneDir: string): Promise<WebBuild> {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint) return { isNew: false };
   const { output, code } = await runBuild(cloneDir);
   if (code !== 0) throw new SetupError(`The web app could not be built:\n${output.slice(-LONGEST_OUTPUT).trim()}`);
+  await precompress(join(cloneDir, 'apps', 'web', '.next', 'static'));
   writeFileSync(stamp, fingerprint);
   return { isNew: true };
 }

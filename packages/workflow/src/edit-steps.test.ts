@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { copySteps, pasteSteps, printClip, readClip } from './clip.ts';
 import { type Edit, setOption, setPart } from './edit.ts';
-import { addStep, freeId, mainBranch, removeSteps } from './edit-steps.ts';
+import { addStep, freeId, insertStep, isLoose, mainBranch, removeSteps } from './edit-steps.ts';
+import { readOutline } from './outline.ts';
 import { validateDefinition } from './validate.ts';
 
 const value = (id: string, of: unknown = 1) => ({ id, type: 'transform', config: { value: of } });
@@ -35,6 +36,22 @@ test('a step is added after another one, onto an edge, before the first, or by i
   expect(validateDefinition(all).ok).toBe(true);
   const loose = done(addStep(chain, value('g'), { in: 'run' }, { at: 'loose' }));
   expect(loose.edges).toEqual([{ from: 'a', to: 'b' }]);
+});
+
+test('a loose step is put onto an edge or before the first; one that is connected stays where it is', () => {
+  const loose = done(addStep(chain, choice('c'), { in: 'run' }, { at: 'loose' }));
+  expect(['a', 'c'].map((id) => isLoose(readOutline(loose).main, id))).toEqual([false, true]);
+  const edge = { from: 'a', to: 'b' };
+  const onEdge = done(insertStep(loose, 'c', { at: 'edge', edge }));
+  expect(onEdge).toEqual(done(addStep(chain, choice('c'), { in: 'run' }, { at: 'edge', edge })));
+  const first = done(insertStep(loose, 'c', { at: 'start', to: 'a' }));
+  expect(first.edges).toEqual([edge, { from: 'c', to: 'a', branch: 'true' }]);
+  for (const [id, code] of [
+    ['b', 'NOT_LOOSE'],
+    ['none', 'NOT_LOOSE'],
+  ] as const)
+    expect(insertStep(loose, id, { at: 'start', to: 'a' })).toMatchObject({ ok: false, problem: { code } });
+  expect(insertStep(loose, 'c', { at: 'edge', edge: { from: 'b', to: 'a' } })).toMatchObject({ ok: false });
 });
 
 test('what runs after a failure comes with its first step and goes with its last', () => {

@@ -37,6 +37,23 @@ export function addStep(document: Document, node: NewNode, place: Place, spot: S
   return edgesFor(node, spot).reduce((edit, edge) => then(edit, (it) => connect(it, edge)), added);
 }
 
+/** Whether nothing leads to a node or from it. */
+export function isLoose(graph: Outline, id: string): boolean {
+  return !effectiveEdges(graph).some(({ from, to }) => from === id || to === id);
+}
+
+/** Gives a node of the document, which must be loose, the edges that it needs at a spot of its graph. */
+export function insertStep(document: Document, id: string, spot: Spot): Edit {
+  const found = findNode(document, id);
+  if (found === null || !isLoose(found.graph, id)) {
+    const message = 'Only a step that nothing leads to or from can be put between others.';
+    return { ok: false, problem: { path: found?.node.path ?? '', code: 'NOT_LOOSE', message } };
+  }
+  const { type, config } = found.node;
+  const cleared = spot.at === 'edge' ? disconnect(document, spot.edge) : same(document);
+  return edgesFor({ id, type, config }, spot).reduce((edit, edge) => then(edit, (it) => connect(it, edge)), cleared);
+}
+
 /** Removes nodes; what came before one that stood between two others then leads to what came after. */
 export function removeSteps(document: Document, ids: readonly string[]): Edit {
   const removed = ids.reduce<Edit>((edit, id) => then(edit, (it) => removeStep(it, id)), same(document));

@@ -2,6 +2,7 @@ import type { Contract } from '@millrace/shared/contracts/contract';
 import type { z } from 'zod';
 import { ApiError } from './api-error.ts';
 import { fetchApi } from './fetch-api.ts';
+import type { Route } from './routes.ts';
 import { currentToken, renewSession } from './session.ts';
 
 type Given<S, Name extends string> = S extends z.ZodType ? { [K in Name]: z.input<S> } : { [K in Name]?: undefined };
@@ -19,14 +20,14 @@ export type ApiInput<C extends Contract> = Given<C['params'], 'params'> &
 export type ApiAnswer<C extends Contract> = z.output<C['response']>;
 
 /** Calls the API by its contract, as whoever is signed in; the answer is of the contract's type because the API made it by the same. */
-export async function callApi<C extends Contract>(contract: C, input: ApiInput<C>): Promise<ApiAnswer<C>> {
+export async function callApi<C extends Contract>(contract: C | Route<C>, input: ApiInput<C>): Promise<ApiAnswer<C>> {
   const response = await openApi(contract, input);
   return (await response.json()) as ApiAnswer<C>;
 }
 
 /** As `callApi`, with the answer still unread: for streams. Throws ApiError. */
 export async function openApi<C extends Contract>(
-  contract: C,
+  contract: C | Route<C>,
   input: ApiInput<C>,
   headers?: HeadersInit,
 ): Promise<Response> {
@@ -41,7 +42,7 @@ export async function openApi<C extends Contract>(
 }
 
 async function requestOf<C extends Contract>(
-  contract: C,
+  contract: C | Route<C>,
   input: ApiInput<C>,
   given?: HeadersInit,
 ): Promise<RequestInit> {
@@ -68,6 +69,6 @@ export function addressOf(
   return (search ? `${path}?${search}` : path) as `/v1/${string}`;
 }
 
-function takesToken({ auth }: Contract): boolean {
+function takesToken({ auth }: Pick<Contract, 'auth'>): boolean {
   return auth === 'bearer' || auth === 'session';
 }

@@ -1,7 +1,7 @@
 import type { Session, User } from '@millrace/shared/contracts/auth';
-import { refreshSession } from '@millrace/shared/contracts/auth';
 import { ApiError } from './api-error.ts';
 import { fetchApi } from './fetch-api.ts';
+import { REFRESH_SESSION } from './routes.ts';
 
 /**
  * Who is signed in. The access token lives in this module and nowhere else: no storage that another script or a later
@@ -66,7 +66,7 @@ export function renewSession(): Promise<SessionState> {
 
 async function renew(): Promise<SessionState> {
   try {
-    const response = await fetchApi(refreshSession.path, { method: refreshSession.method });
+    const response = await fetchApi(REFRESH_SESSION.path, { method: REFRESH_SESSION.method });
     signedIn(await response.json());
   } catch (error) {
     if (!(error instanceof ApiError) || ![401, 403].includes(error.status)) throw error;

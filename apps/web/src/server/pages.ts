@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import next from 'next';
+import { openCompressed } from './compressed.ts';
 import { contentSecurityPolicy, pageHeaders } from './page-headers.ts';
 
 export type ServePage = (request: IncomingMessage, response: ServerResponse) => void;
@@ -11,7 +13,9 @@ export async function openPages(dir: string, webBaseUrl: string): Promise<ServeP
   await app.prepare();
   const handle = app.getRequestHandler();
   const base = new URL(webBaseUrl);
+  const serveCompressed = openCompressed(join(dir, '.next', 'static'));
   return (request, response) => {
+    if (serveCompressed(request, response)) return;
     const nonce = randomBytes(16).toString('base64');
     const policy = contentSecurityPolicy(nonce, base.protocol === 'https:');
     // The framework reads the nonce from here and puts it on each of its scripts; what a client sent is overwritten.

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { addStepOfKind, connectSteps, copySelected, pasteText, removeSelected } from './actions.ts';
+import { addStepOfKind, connectSteps, copySelected, insertOnEdge, pasteText, removeSelected } from './actions.ts';
 import { createEditorStore } from './editor-store.ts';
 import { openPositions } from './positions-store.ts';
 import { edgeKey, TRIGGER } from './session.ts';
@@ -55,6 +55,24 @@ it('a step that was dropped stands where it was dropped, in this browser only', 
   addStepOfKind(store, 'delay', { spot: { at: 'loose' }, at: { x: 3, y: 4 }, keep: positions.set });
   expect(openPositions('w', storage).read()).toEqual({ wait: { x: 3, y: 4 } });
   expect(openPositions('other', storage).read()).toEqual({});
+});
+
+it('a step that was put down loose goes onto an edge, and off it again with one undo', () => {
+  const store = open();
+  for (const type of ['transform', 'delay']) addStepOfKind(store, type);
+  addStepOfKind(store, 'condition', { spot: { at: 'loose' } });
+  const before = store.document();
+  expect(insertOnEdge(store, 'check', edgeKey({ from: 'value', to: 'wait' }))).toBeNull();
+  const onEdge = [
+    { from: 'value', to: 'check' },
+    { from: 'check', to: 'wait', branch: 'true' },
+  ];
+  expect(store.document().edges).toEqual(onEdge);
+  expect(insertOnEdge(store, 'check', edgeKey({ from: 'value', to: 'check' }))).toMatch(/nothing leads to/);
+  store.history({ type: 'undo' });
+  expect(store.document()).toBe(before);
+  expect(insertOnEdge(store, 'check', edgeKey({ from: TRIGGER, to: 'value' }))).toBeNull();
+  expect(store.document().edges).toContainEqual({ from: 'check', to: 'value', branch: 'true' });
 });
 
 it('nobody is left in the body of a loop that was taken back', () => {

@@ -1,11 +1,11 @@
 import { copySteps, pasteSteps, printClip, readClip } from '@millrace/workflow/clip';
 import { connect, disconnect, type EdgeEnds, type Place } from '@millrace/workflow/edit';
-import { addStep, removeSteps, type Spot } from '@millrace/workflow/edit-steps';
+import { addStep, insertStep, removeSteps, type Spot } from '@millrace/workflow/edit-steps';
 import type { EditorStore } from './editor-store.ts';
 import { newStep } from './node-kinds.ts';
 import type { Positions } from './positions.ts';
 import { edgeOfKey, type Session, TRIGGER } from './session.ts';
-import { spotFor } from './spots.ts';
+import { spotFor, spotOnEdge } from './spots.ts';
 
 /** What was refused, in words; null when it was done. */
 export type Refusal = string | null;
@@ -23,6 +23,11 @@ export function addStepOfKind(
   const refusal = store.edit((it) => addStep(it, step, session.place, spot ?? spotFor(document, session)));
   if (refusal === null) store.session({ type: 'show', place: session.place, nodes: [step.id] });
   return refusal;
+}
+
+/** Puts a step that nothing leads to or from onto an edge: one step of the history. */
+export function insertOnEdge(store: EditorStore, id: string, key: string): Refusal {
+  return store.edit((document) => insertStep(document, id, spotOnEdge(key)));
 }
 
 /** Removes what is selected. The trigger stays: a run begins with something. */

@@ -12,13 +12,11 @@ const MAP = { width: 150, height: 105 };
 const ADD_KEYS = ['Control', 'Meta'];
 
 export function Canvas({ isReadOnly }: { isReadOnly: boolean }) {
-  const { onDragOver, onDrop, ...flow } = useCanvas();
+  const flow = useCanvas(isReadOnly);
   return (
     <div className="editor-canvas h-full w-full">
       <ReactFlow
         {...flow}
-        onDragOver={onDragOver}
-        onDrop={onDrop}
         nodeTypes={nodeTypes}
         edgeTypes={edgeTypes}
         aria-label="Workflow"
@@ -35,7 +33,7 @@ export function Canvas({ isReadOnly }: { isReadOnly: boolean }) {
       >
         <Background variant={BackgroundVariant.Dots} gap={20} size={1.2} />
         <Controls showInteractive={false} fitViewOptions={FIT} />
-        <MiniMap pannable zoomable style={MAP} ariaLabel="Map of the workflow" />
+        <MiniMap className="max-md:hidden" pannable zoomable style={MAP} ariaLabel="Map of the workflow" />
       </ReactFlow>
     </div>
   );

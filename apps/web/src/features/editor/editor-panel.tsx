@@ -23,8 +23,8 @@ export function EditorPanel({ isReadOnly }: { isReadOnly: boolean }) {
     <aside
       aria-label="Details"
       className={cn(
-        'grid shrink-0 grid-rows-[auto_1fr] border-l border-line bg-surface max-md:hidden',
-        session.panel === 'json' ? 'w-[26rem] xl:w-[36rem]' : 'w-[21.5rem] xl:w-[24rem]',
+        'grid shrink-0 grid-rows-[auto_1fr] border-line bg-surface max-md:h-[42%] max-md:border-t md:border-l',
+        session.panel === 'json' ? 'md:w-[26rem] xl:w-[36rem]' : 'md:w-[21.5rem] xl:w-[24rem]',
       )}
     >
       <div role="tablist" aria-label="Details" className="flex gap-1 border-b border-line px-3 pt-1.5">

@@ -1,12 +1,10 @@
 'use client';
 import { isRecord } from '@millrace/workflow/json';
-import { Plus, X } from 'lucide-react';
 import { useId } from 'react';
-import { Button } from '../../ui/button.tsx';
-import { sayProblem } from '../../ui/field-message.ts';
 import { CodeField } from './code-field.tsx';
 import type { FieldControlProps } from './field-props.ts';
 import { withField } from './field-value.ts';
+import { ItemsFieldset, RemoveItem } from './items-fieldset.tsx';
 import { PlainField, YesNoField } from './plain-field.tsx';
 import { RecordField } from './record-field.tsx';
 import { WorkflowField } from './workflow-field.tsx';
@@ -73,8 +71,7 @@ function ListField({ field, value, problem, onChange, ...rest }: FieldControlPro
   const items: readonly unknown[] = Array.isArray(value) ? value : [];
   const { isReadOnly } = rest;
   return (
-    <fieldset className="grid min-w-0 grid-cols-[minmax(0,1fr)] gap-2">
-      <legend className="mb-1.5 text-sm font-medium">{field.label}</legend>
+    <ItemsFieldset {...{ field, problem, isReadOnly }} onAdd={() => onChange([...items, {}])}>
       {[...items.entries()].map(([index, item]) => (
         <div key={index} className="relative grid gap-2.5 rounded-lg border border-line p-3">
           {field.fields.map((inner) => (
@@ -89,35 +86,14 @@ function ListField({ field, value, problem, onChange, ...rest }: FieldControlPro
               }
             />
           ))}
-          {isReadOnly ? null : (
-            <Button
-              look="ghost"
-              size="icon"
-              className="absolute top-1.5 right-1.5 size-7"
-              aria-label={`Remove ${field.label.toLowerCase()} ${index + 1}`}
-              onClick={() => onChange(items.filter((_, at) => at !== index))}
-            >
-              <X aria-hidden />
-            </Button>
-          )}
+          <RemoveItem
+            name={`${field.label.toLowerCase()} ${index + 1}`}
+            isReadOnly={isReadOnly}
+            className="absolute top-1.5 right-1.5"
+            onRemove={() => onChange(items.filter((_, at) => at !== index))}
+          />
         </div>
       ))}
-      {isReadOnly ? null : (
-        <Button
-          look="ghost"
-          size="sm"
-          className="justify-self-start px-2"
-          aria-label={`Add to ${field.label.toLowerCase()}`}
-          onClick={() => onChange([...items, {}])}
-        >
-          <Plus aria-hidden /> Add
-        </Button>
-      )}
-      {problem || field.hint ? (
-        <p className={problem ? 'text-[0.8125rem] text-danger' : 'text-[0.8125rem] text-muted'}>
-          {problem ? sayProblem(field.label, problem) : field.hint}
-        </p>
-      ) : null}
-    </fieldset>
+    </ItemsFieldset>
   );
 }

@@ -10,7 +10,7 @@ import { fieldsOfKind, humanize } from './fields.ts';
 import { fieldsOfTrigger, optionsOf, TRIGGER_TYPES, triggerWith } from './node-fields.ts';
 import { isTestable, kindOf, newStep, OFFERED_KINDS } from './node-kinds.ts';
 import { hasExpressions, missingSamples, printPreview, toPreview } from './preview.ts';
-import { bindingsFor, sampleOf, stepsBefore } from './samples.ts';
+import { bindingsFor, loopsAround, sampleOf, stepsBefore } from './samples.ts';
 
 const controls = (type: string) => Object.fromEntries(fieldsOfKind(type).map(({ key, control }) => [key, control]));
 
@@ -167,4 +167,14 @@ it('a preview shows the value, the error, or which samples are missing', async (
   expect(hasExpressions({ a: ['{% 1 %}'] })).toBe(true);
   expect(hasExpressions('text')).toBe(false);
   expect(printPreview('x'.repeat(500))).toHaveLength(241);
+});
+
+it('an item that somebody gives for a loop is what expressions in it read, however deep', () => {
+  expect(loopsAround(DOCUMENT, 'y')).toEqual([{ id: 'each', as: 'row' }]);
+  expect(loopsAround(DOCUMENT, 'a')).toEqual([]);
+  const onFailure = { ...DOCUMENT, settings: { onFailure: { nodes: [value('tell')] } } };
+  expect(loopsAround(onFailure, 'tell')).toBeNull();
+  const given = bindingsFor(DOCUMENT, 'y', { ...SAMPLES, items: { each: { price: 9 } } }, NOW);
+  expect(given.locals).toEqual({ row: { price: 9 }, rowIndex: 0 });
+  expect(bindingsFor(DOCUMENT, 'y', SAMPLES, NOW).locals).toEqual({ row: { price: 3 }, rowIndex: 0 });
 });

@@ -1,32 +1,23 @@
 'use client';
 import { useState } from 'react';
-import { SelectField, TextField } from '../../ui/field.tsx';
+import { TextField } from '../../ui/field.tsx';
+import { ChoiceField } from './choice-field.tsx';
 import type { FieldControlProps } from './field-props.ts';
 import { parseField, printField } from './field-value.ts';
 
 const OTHER = '\u0000other';
 
 /** Text, numbers and choices. */
-export function PlainField({ field, value, problem, isReadOnly, onChange }: FieldControlProps) {
-  if (field.control === 'select')
-    return (
-      <SelectField
-        label={field.label}
-        hint={field.hint}
-        problem={problem}
-        disabled={isReadOnly}
-        className="h-9"
-        value={printField(field, value)}
-        onChange={({ target }) => onChange(chosen(target.value))}
-      >
-        {field.isRequired && value !== undefined ? null : <option value="">Not set</option>}
-        {field.options.map((option) => (
-          <option key={option}>{option}</option>
-        ))}
-        {field.takesOther ? <option value={OTHER}>Other, as JSON…</option> : null}
-      </SelectField>
-    );
-  return <TypedField {...{ field, value, problem, isReadOnly, onChange, bindings: null }} />;
+export function PlainField(props: FieldControlProps) {
+  const { field, value, onChange } = props;
+  if (field.control !== 'select') return <TypedField {...props} />;
+  const choices = [
+    ...(field.isRequired && value !== undefined ? [] : ([['', 'Not set']] as const)),
+    ...field.options.map((option) => [option, option] as const),
+    ...(field.takesOther ? ([[OTHER, 'Other, as JSON…']] as const) : []),
+  ];
+  const onChoose = (text: string) => onChange(chosen(text));
+  return <ChoiceField {...props} chosen={printField(field, value)} choices={choices} onChoose={onChoose} />;
 }
 
 function chosen(text: string): unknown {
@@ -62,22 +53,16 @@ const ANSWERS = new Map<string, boolean | undefined>([
   ['yes', true],
   ['no', false],
 ]);
+const ANSWER_WORDS = [
+  ['', 'Not set'],
+  ['yes', 'Yes'],
+  ['no', 'No'],
+] as const;
 
 /** Yes, no, or whatever holds when nothing is said: that may be either. */
-export function YesNoField({ field, value, problem, isReadOnly, onChange }: FieldControlProps) {
-  return (
-    <SelectField
-      label={field.label}
-      hint={field.hint}
-      problem={problem}
-      disabled={isReadOnly}
-      className="h-9"
-      value={[...ANSWERS].find(([, answer]) => answer === value)?.[0] ?? ''}
-      onChange={({ target }) => onChange(ANSWERS.get(target.value))}
-    >
-      <option value="">Not set</option>
-      <option value="yes">Yes</option>
-      <option value="no">No</option>
-    </SelectField>
-  );
+export function YesNoField(props: FieldControlProps) {
+  const { value, onChange } = props;
+  const answer = [...ANSWERS].find(([, known]) => known === value)?.[0] ?? '';
+  const onChoose = (text: string) => onChange(ANSWERS.get(text));
+  return <ChoiceField {...props} chosen={answer} choices={ANSWER_WORDS} onChoose={onChoose} />;
 }

@@ -1,12 +1,10 @@
 'use client';
-import { Plus, X } from 'lucide-react';
 import { useState } from 'react';
-import { Button } from '../../ui/button.tsx';
-import { sayProblem } from '../../ui/field-message.ts';
 import { CodeBox } from './code-field.tsx';
 import type { FieldControlProps } from './field-props.ts';
 import { type Pair, pairsOf, recordOf } from './field-value.ts';
 import type { Field } from './fields.ts';
+import { ItemsFieldset, RemoveItem } from './items-fieldset.tsx';
 
 const INPUT =
   'h-9 w-2/5 min-w-0 rounded-lg border border-line-strong bg-surface px-2 font-mono text-xs text-ink placeholder:text-muted';
@@ -27,8 +25,7 @@ export function RecordField({ field, value, problem, bindings, isReadOnly, onCha
   };
   const replace = (index: number, pair: Pair) => change(pairs.map((old, at) => (at === index ? pair : old)));
   return (
-    <fieldset className="grid min-w-0 grid-cols-[minmax(0,1fr)] gap-1.5">
-      <legend className="mb-1.5 text-sm font-medium">{field.label}</legend>
+    <ItemsFieldset {...{ field, problem, isReadOnly }} onAdd={() => change([...pairs, ['', '']])}>
       {[...pairs.entries()].map(([index, [name, text]]) => (
         <div key={index} className="flex min-w-0 items-start gap-1">
           <input
@@ -47,35 +44,14 @@ export function RecordField({ field, value, problem, bindings, isReadOnly, onCha
             className="flex-1"
             onChange={(next) => replace(index, [name, typeof next === 'string' ? next : ''])}
           />
-          {isReadOnly ? null : (
-            <Button
-              look="ghost"
-              size="icon"
-              className="mt-1 size-7"
-              aria-label={`Remove ${name || `row ${index + 1}`}`}
-              onClick={() => change(pairs.filter((_, at) => at !== index))}
-            >
-              <X aria-hidden />
-            </Button>
-          )}
+          <RemoveItem
+            name={name || `row ${index + 1}`}
+            isReadOnly={isReadOnly}
+            className="mt-1"
+            onRemove={() => change(pairs.filter((_, at) => at !== index))}
+          />
         </div>
       ))}
-      {isReadOnly ? null : (
-        <Button
-          look="ghost"
-          size="sm"
-          className="justify-self-start px-2"
-          onClick={() => change([...pairs, ['', '']])}
-          aria-label={`Add to ${field.label.toLowerCase()}`}
-        >
-          <Plus aria-hidden /> Add
-        </Button>
-      )}
-      {problem || field.hint ? (
-        <p className={problem ? 'text-[0.8125rem] text-danger' : 'text-[0.8125rem] text-muted'}>
-          {problem ? sayProblem(field.label, problem) : field.hint}
-        </p>
-      ) : null}
-    </fieldset>
+    </ItemsFieldset>
   );
 }

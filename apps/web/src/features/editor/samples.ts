@@ -11,6 +11,8 @@ export interface Samples {
   readonly input: Json | undefined;
   readonly outputs: Readonly<Record<string, Json>>;
   readonly vars: Readonly<Record<string, Json>>;
+  /** Items that somebody gave for loops, by the loops' ids. */
+  readonly items?: Readonly<Record<string, Json>>;
 }
 
 /** The steps that come before one, those around the loops that it is in included, nearest graph first. */
@@ -35,7 +37,7 @@ export function bindingsFor(document: Document, id: string, samples: Samples, no
     vars: samples.vars,
     steps: Object.fromEntries(steps.map((step) => [step, bindingOf(samples.outputs, step)])),
   };
-  return { ...bindings, locals: localsFor(document, id, bindings) };
+  return { ...bindings, locals: localsFor(document, id, bindings, samples.items ?? {}) };
 }
 
 /** A bindings tree as completion sees it. */
@@ -50,17 +52,42 @@ function bindingOf(outputs: Samples['outputs'], id: string) {
 }
 
 /** The items of the loops around a step, wherever a plain expression tells them; and what failed, after a failure. */
-function localsFor(document: Document, id: string, bindings: ExpressionBindings): Record<string, Json> {
+function localsFor(
+  document: Document,
+  id: string,
+  bindings: ExpressionBindings,
+  given: Readonly<Record<string, Json>>,
+): Record<string, Json> {
   const place = placeOf(document, id);
   if (place?.in === 'onFailure') return { error: { code: 'FAILED', message: 'A step failed.', stepId: 'step' } };
   if (place?.in !== 'loop') return {};
-  const outer = localsFor(document, place.loopId, bindings);
+  const outer = localsFor(document, place.loopId, bindings, given);
   const loop = graphOf(document, place.loopId)?.nodes.find((node) => node.id === place.loopId);
   const config = isRecord(loop?.config) ? loop.config : {};
-  const name = typeof config.as === 'string' ? config.as : DEFAULT_ITEM_NAME;
+  const name = itemName(config);
   const items = plainValue(config.items, { ...bindings, locals: outer });
-  const first = Array.isArray(items) ? items[0] : undefined;
+  const known = Array.isArray(items) ? items[0] : undefined;
+  const first = Object.hasOwn(given, place.loopId) ? given[place.loopId] : known;
   return { ...outer, ...(first === undefined ? {} : { [name]: first }), [`${name}Index`]: 0 };
+}
+
+function itemName(config: Readonly<Record<string, unknown>>): string {
+  return typeof config.as === 'string' ? config.as : DEFAULT_ITEM_NAME;
+}
+
+/** A loop around a step, and what expressions call its item. */
+export interface LoopAround {
+  readonly id: string;
+  readonly as: string;
+}
+
+/** The loops that a step is in, from the outside in; null for a step that runs after a failure, which no test reaches. */
+export function loopsAround(document: Document, id: string): LoopAround[] | null {
+  const place = placeOf(document, id);
+  if (place?.in !== 'loop') return place?.in === 'run' ? [] : null;
+  const outer = loopsAround(document, place.loopId);
+  const loop = graphOf(document, place.loopId)?.nodes.find((node) => node.id === place.loopId);
+  return outer && [...outer, { id: place.loopId, as: itemName(isRecord(loop?.config) ? loop.config : {}) }];
 }
 
 function plainValue(template: unknown, bindings: ExpressionBindings): Json | undefined {

@@ -6,6 +6,7 @@ import { cn } from '../../ui/cn.ts';
 import type { CanvasEdge } from './canvas.ts';
 import { useCommands } from './commands-context.tsx';
 import { saySpot, spotOnEdge } from './spots.ts';
+import { useIsDropTarget } from './use-is-drop-target.ts';
 
 /** A line with a "+" on it. */
 export const StepEdge = memo(function StepEdge(props: EdgeProps<CanvasEdge>) {
@@ -13,12 +14,18 @@ export const StepEdge = memo(function StepEdge(props: EdgeProps<CanvasEdge>) {
   const { openCommands } = useCommands();
   const [path, x, y] = getSmoothStepPath({ ...props, borderRadius: 14 });
   const spot = spotOnEdge(id);
+  const isTarget = useIsDropTarget(id);
   return (
     <>
       <BaseEdge
         path={path}
         markerEnd={markerEnd}
-        className={cn(data?.isImplied && 'is-implied', data?.isFaulty && 'is-faulty', selected && 'is-selected')}
+        className={cn(
+          data?.isImplied && 'is-implied',
+          data?.isFaulty && 'is-faulty',
+          selected && 'is-selected',
+          isTarget && 'is-drop-target',
+        )}
       />
       {openCommands ? (
         <EdgeLabelRenderer>

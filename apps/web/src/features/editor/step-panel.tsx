@@ -24,7 +24,7 @@ export function StepPanel({ id, isReadOnly }: { id: string; isReadOnly: boolean 
   const { store, problems, session } = useEditorTools();
   const step = useStep(id);
   if (!step) return null;
-  const { node, bindings, isInRun } = step;
+  const { node, bindings, isReachable } = step;
   const type = node.type ?? '';
   const kind = kindOf(type);
   const Icon = iconOf(type);
@@ -70,7 +70,7 @@ export function StepPanel({ id, isReadOnly }: { id: string; isReadOnly: boolean 
         ))}
       </PanelSection>
       <Connections id={id} isReadOnly={isReadOnly} />
-      {isReadOnly || !isInRun || !isTestable(type) ? null : <StepTest id={id} />}
+      {isReadOnly || !isReachable || !isTestable(type) ? null : <StepTest id={id} />}
       <FoldedSection
         title="Name, retries and failure"
         isOpen={optionsOf(type).some(({ key }) => key === session.field)}

@@ -3,7 +3,7 @@ import { addStepOfKind } from './actions.ts';
 import { useEditorTools } from './editor-context.tsx';
 import { OFFERED_KINDS } from './node-kinds.ts';
 import { iconOf } from './step-nodes.tsx';
-import { STEP_TYPE } from './use-canvas.ts';
+import { STEP_TYPE } from './use-dropping.ts';
 import { sayRefusal } from './use-editor.ts';
 
 /** The kinds of steps: pressed, one is added where somebody looks; dragged, where it is dropped. */

@@ -1,28 +1,35 @@
 'use client';
+import type { Json } from '@millrace/workflow/json';
 import { FlaskConical, Pin, PinOff } from 'lucide-react';
 import { Button } from '../../ui/button.tsx';
 import { TextArea } from '../../ui/field.tsx';
 import { Badge } from '../../ui/surfaces.tsx';
 import { JsonBlock } from '../runs/json-block.tsx';
 import { PanelSection } from './panel-section.tsx';
+import { useJsonText } from './use-json-text.ts';
 import { useStepTest } from './use-step-test.ts';
 
 /** One step, tried with sample data as a worker would execute it. Its output can be pinned for the steps after it. */
 export function StepTest({ id }: { id: string }) {
-  const { input, setInput, problem, test, result, pinned, pin, unpin } = useStepTest(id);
+  const { samples, loops, test, result, pinned, pin, unpin } = useStepTest(id);
   const output = result && result.error === null ? result.output : pinned;
   return (
     <PanelSection title="Try it">
-      <TextArea
+      <SampleField
         label="Trigger input"
         hint="JSON, as $trigger.input. Outputs of earlier steps come from pins and the last run."
-        problem={problem}
-        rows={3}
-        spellCheck={false}
-        className="min-h-16 font-mono text-xs"
-        value={input}
-        onChange={({ target }) => setInput(target.value)}
+        initial={samples.input}
+        onValue={samples.setInput}
       />
+      {loops.map((loop) => (
+        <SampleField
+          key={loop.id}
+          label={`Item of ${loop.id}`}
+          hint={`JSON, as $${loop.as}: one turn of the loop.`}
+          initial={loop.item}
+          onValue={(item) => samples.setItem(loop.id, item)}
+        />
+      ))}
       <div className="flex flex-wrap gap-2">
         <Button look="secondary" size="sm" isBusy={test.isBusy} onClick={() => test.start()}>
           <FlaskConical aria-hidden /> Test step
@@ -49,5 +56,28 @@ export function StepTest({ id }: { id: string }) {
         {output === undefined ? null : <JsonBlock title={`Output of ${id}`} value={output} />}
       </div>
     </PanelSection>
+  );
+}
+
+interface SampleFieldProps {
+  label: string;
+  hint: string;
+  initial: Json | undefined;
+  onValue: (value: Json | undefined) => void;
+}
+
+function SampleField({ label, hint, initial, onValue }: SampleFieldProps) {
+  const { text, change, problem } = useJsonText(initial, onValue);
+  return (
+    <TextArea
+      label={label}
+      hint={hint}
+      problem={problem}
+      rows={3}
+      spellCheck={false}
+      className="min-h-16 font-mono text-xs"
+      value={text}
+      onChange={({ target }) => change(target.value)}
+    />
   );
 }

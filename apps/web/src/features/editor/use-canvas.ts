@@ -9,27 +9,17 @@ import {
   useReactFlow,
   useStoreApi,
 } from '@xyflow/react';
-import {
-  type DragEvent,
-  useCallback,
-  useEffect,
-  useLayoutEffect,
-  useMemo,
-  useState,
-  useSyncExternalStore,
-} from 'react';
-import { addStepOfKind, connectSteps } from './actions.ts';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useState, useSyncExternalStore } from 'react';
+import { connectSteps } from './actions.ts';
 import { branchOfHandle, type CanvasEdge, type CanvasNode, deriveCanvas } from './canvas.ts';
 import { useEditorTools } from './editor-context.tsx';
 import { keepEdges, keepNodes } from './keep-nodes.ts';
 import { isInView, type Positions, placeMissing } from './positions.ts';
 import { TRIGGER } from './session.ts';
+import { useDropping } from './use-dropping.ts';
 import { sayRefusal } from './use-editor.ts';
 
-/** The type under which a kind of step is dragged onto the canvas. */
-export const STEP_TYPE = 'application/x-millrace-step';
-
-export function useCanvas() {
+export function useCanvas(isReadOnly: boolean) {
   const { store, positions, session } = useEditorTools();
   const derived = useDerived();
   const selectedNodes = useMemo(() => new Set(session.nodes), [session.nodes]);
@@ -56,7 +46,7 @@ export function useCanvas() {
     [store],
   );
   useReveal();
-  return { nodes, edges, onNodesChange, onEdgesChange, ...useConnecting(), ...useDropping() };
+  return { nodes, edges, onNodesChange, onEdgesChange, ...useConnecting(), ...useDropping(isReadOnly) };
 }
 
 /** Where steps were put down, by hand or by arrow keys; while one is dragged it has no place yet. */
@@ -127,25 +117,6 @@ function useConnecting() {
     [],
   );
   return { onConnect, onConnectEnd, isValidConnection };
-}
-
-function useDropping() {
-  const { store, positions } = useEditorTools();
-  const { screenToFlowPosition } = useReactFlow();
-  const onDragOver = useCallback((event: DragEvent) => {
-    if (event.dataTransfer.types.includes(STEP_TYPE)) event.preventDefault();
-  }, []);
-  const onDrop = useCallback(
-    (event: DragEvent) => {
-      const type = event.dataTransfer.getData(STEP_TYPE);
-      if (!type) return;
-      event.preventDefault();
-      const at = screenToFlowPosition({ x: event.clientX, y: event.clientY });
-      sayRefusal(addStepOfKind(store, type, { spot: { at: 'loose' }, at, keep: positions.set }));
-    },
-    [store, positions, screenToFlowPosition],
-  );
-  return { onDragOver, onDrop };
 }
 
 /** Brings into view what somebody asked to see, unless it is in view: nothing should move without need. */

@@ -18,6 +18,7 @@ export function useSamples(workflow: Workflow, { outputs: pinned }: Pins) {
   const params = { orgId: organization.id, workflowId: workflow.id };
   const [tested, setTested] = useState<Record<string, Json>>({});
   const [input, setInput] = useState<Json>();
+  const [items, setItems] = useState<Record<string, Json>>({});
   const { data: lastRun } = useQuery({
     queryKey: [...workflowKey(organization.id, workflow.id), 'last-run'],
     enabled: can('run:read'),
@@ -36,10 +37,12 @@ export function useSamples(workflow: Workflow, { outputs: pinned }: Pins) {
     const vars = Object.fromEntries((variables?.variables ?? []).map(({ name, value }) => [name, value as Json]));
     const outputs = { ...outputsOfRun(lastRun?.steps ?? []), ...tested, ...pinned };
     const fallback = lastRun ? (lastRun.run.input as Json) : firstInput(workflow.dsl);
-    return { input: input ?? fallback, outputs, vars };
-  }, [variables, lastRun, tested, pinned, input, workflow.dsl]);
+    return { input: input ?? fallback, outputs, vars, items };
+  }, [variables, lastRun, tested, pinned, input, items, workflow.dsl]);
   const keepTest = (stepId: string, output: unknown) => setTested((all) => ({ ...all, [stepId]: output as Json }));
-  return { ...samples, keepTest, setInput };
+  const setItem = (loopId: string, item: Json | undefined) =>
+    setItems(({ [loopId]: _, ...others }) => (item === undefined ? others : { ...others, [loopId]: item }));
+  return { ...samples, keepTest, setInput, setItem };
 }
 
 function firstInput(dsl: Record<string, unknown>): Json | undefined {

@@ -2,8 +2,7 @@
 import { findNode } from '@millrace/workflow/edit-steps';
 import { useMemo } from 'react';
 import { useEditorTools } from './editor-context.tsx';
-import { placeOf } from './places.ts';
-import { bindingsFor } from './samples.ts';
+import { bindingsFor, loopsAround } from './samples.ts';
 
 /** A step of the document with what its expressions can read; null when it is gone. */
 export function useStep(id: string) {
@@ -12,6 +11,6 @@ export function useStep(id: string) {
     const found = findNode(document, id);
     if (!found) return null;
     const bindings = bindingsFor(document, id, samples, new Date());
-    return { ...found, bindings, isInRun: placeOf(document, id)?.in === 'run' };
+    return { ...found, bindings, isReachable: loopsAround(document, id) !== null };
   }, [document, id, samples]);
 }

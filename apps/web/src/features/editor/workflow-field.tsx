@@ -2,14 +2,15 @@
 import { listWorkflows } from '@millrace/shared/contracts/workflows';
 import { useQuery } from '@tanstack/react-query';
 import { callApi } from '../../lib/call-api.ts';
-import { SelectField } from '../../ui/field.tsx';
 import { useOrganization } from '../organizations/use-organization.ts';
 import { workflowsKey } from '../workflows/keys.ts';
+import { ChoiceField } from './choice-field.tsx';
 import { useEditorTools } from './editor-context.tsx';
 import type { FieldControlProps } from './field-props.ts';
 
 /** Another workflow of the organization: one of the newest hundred, or whichever is chosen already. */
-export function WorkflowField({ field, value, problem, isReadOnly, onChange }: FieldControlProps) {
+export function WorkflowField(props: FieldControlProps) {
+  const { value, onChange } = props;
   const { organization } = useOrganization();
   const { workflow } = useEditorTools();
   const orgId = organization.id;
@@ -20,23 +21,10 @@ export function WorkflowField({ field, value, problem, isReadOnly, onChange }: F
   const others = (data?.workflows ?? []).filter(({ id }) => id !== workflow.id);
   const chosen = typeof value === 'string' ? value : '';
   const isListed = chosen === '' || others.some(({ id }) => id === chosen);
-  return (
-    <SelectField
-      label={field.label}
-      hint={field.hint}
-      problem={problem}
-      disabled={isReadOnly}
-      className="h-9"
-      value={chosen}
-      onChange={({ target }) => onChange(target.value)}
-    >
-      <option value="">Choose a workflow</option>
-      {isListed ? null : <option value={chosen}>{chosen}</option>}
-      {others.map(({ id, name }) => (
-        <option key={id} value={id}>
-          {name}
-        </option>
-      ))}
-    </SelectField>
-  );
+  const choices = [
+    ['', 'Choose a workflow'],
+    ...(isListed ? [] : [[chosen, chosen]]),
+    ...others.map(({ id, name }) => [id, name]),
+  ] as [string, string][];
+  return <ChoiceField {...props} chosen={chosen} choices={choices} onChoose={onChange} />;
 }

@@ -1,5 +1,6 @@
 import type { Organization } from '@millrace/shared/contracts/organizations';
-import { hasPermission, type Permission, type RoleKey } from '@millrace/shared/permissions';
+import type { Permission, RoleKey } from '@millrace/shared/permissions';
+import { hasPermission } from '@millrace/shared/role-permissions';
 
 /** An organization as somebody sees it: what their role may not do is not offered. The API refuses it all the same. */
 export interface OrganizationAccess {

@@ -1,7 +1,7 @@
 'use client';
-import { getMe } from '@millrace/shared/contracts/me';
 import { useQuery } from '@tanstack/react-query';
 import { callApi } from '../../lib/call-api.ts';
+import { GET_ME } from '../../lib/routes.ts';
 
 export const ME = ['me'];
 
@@ -11,5 +11,5 @@ export function useMe() {
 }
 
 export function fetchMe({ signal }: { signal: AbortSignal }) {
-  return callApi(getMe, { signal });
+  return callApi(GET_ME, { signal });
 }

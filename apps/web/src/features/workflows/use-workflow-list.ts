@@ -1,10 +1,9 @@
 'use client';
-import { listWorkflowRuns } from '@millrace/shared/contracts/runs';
-import { createWorkflow, listWorkflows } from '@millrace/shared/contracts/workflows';
 import { useQuery } from '@tanstack/react-query';
 import { useRouter } from 'next/navigation';
 import { useDeferredValue, useState } from 'react';
 import { callApi } from '../../lib/call-api.ts';
+import { CREATE_WORKFLOW, LIST_WORKFLOW_RUNS, LIST_WORKFLOWS } from '../../lib/routes.ts';
 import { useAction } from '../../lib/use-action.ts';
 import { usePages } from '../../lib/use-pages.ts';
 import { useOrganization } from '../organizations/use-organization.ts';
@@ -24,7 +23,7 @@ export function useWorkflowList() {
     key: [...workflowsKey(organization.id), 'list', wanted, status],
     read: (cursor, signal) => {
       const query = { limit: PAGE_SIZE, cursor, search: wanted || undefined, status: status || undefined };
-      return callApi(listWorkflows, { params: { orgId: organization.id }, query, signal });
+      return callApi(LIST_WORKFLOWS, { params: { orgId: organization.id }, query, signal });
     },
     items: (page) => page.workflows,
   });
@@ -39,7 +38,7 @@ export function useLastRun(workflowId: string) {
     queryKey: [...runsKey(organization.id), 'last', workflowId],
     queryFn: async ({ signal }) => {
       const params = { orgId: organization.id, workflowId };
-      const { runs } = await callApi(listWorkflowRuns, { params, query: { limit: '1' }, signal });
+      const { runs } = await callApi(LIST_WORKFLOW_RUNS, { params, query: { limit: '1' }, signal });
       return runs[0] ?? null;
     },
     staleTime: 10_000,
@@ -53,7 +52,7 @@ export function useNewWorkflow() {
   const router = useRouter();
   return useAction({
     run: (body: { name: string; dsl: Record<string, unknown> }) =>
-      callApi(createWorkflow, { params: { orgId: organization.id }, body, idempotencyKey: crypto.randomUUID() }),
+      callApi(CREATE_WORKFLOW, { params: { orgId: organization.id }, body, idempotencyKey: crypto.randomUUID() }),
     changes: [workflowsKey(organization.id)],
     done: ({ workflow }) => {
       router.push(path(`/workflows/${workflow.id}`));
