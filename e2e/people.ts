@@ -16,3 +16,12 @@ export async function makeOrganization(page: Page, name: string): Promise<void> 
   await page.getByRole('button', { name: 'Make organization' }).click();
   await page.waitForURL('**/orgs/*/workflows');
 }
+
+/** Somebody who has an account already. */
+export async function signIn(page: Page, { email, password }: { email: string; password: string }): Promise<void> {
+  await page.goto('/sign-in');
+  await page.getByLabel('E-mail address').fill(email);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await page.waitForURL('**/orgs/*/workflows');
+}

@@ -22,7 +22,7 @@ export function JsonTree({ label, value }: { label: string; value: unknown }) {
   const items = virtual.getVirtualItems();
   return (
     <div className="min-w-0 overflow-hidden rounded-lg border border-line bg-sunken">
-      <Tools label={label} tree={tree} />
+      {typeof value === 'string' || rows[0]?.isOpen !== null ? <Tools label={label} tree={tree} /> : null}
       <div
         ref={tree.scroller}
         role="tree"

@@ -15,7 +15,7 @@ const TITLES: Record<Standing['code'], string> = {
   WAITING_FOR_WORKER: 'Waiting for a worker',
   WAITING_FOR_TURN: 'Waiting for its turn',
   CONCURRENCY_LIMIT: 'Waiting for another run',
-  WORKER_LOST: 'The worker was lost',
+  WORKER_LOST: 'Interrupted',
   EXECUTING: 'At work',
   WAITING_FOR_DECISION: 'Waiting for a decision',
   WAITING_FOR_APPROVAL: 'Waiting for an answer',
