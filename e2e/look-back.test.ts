@@ -17,7 +17,7 @@ let org: string;
 
 beforeAll(async () => {
   receiver = await startReceiver();
-  site = await openSite({ EGRESS_ALLOW_CIDRS: receiver.egress, MAX_QUEUED_RUNS_PER_ORG: '10000' });
+  site = await openSite({ EGRESS_ALLOW_CIDRS: receiver.egress });
   client = await signUp(site.api.url);
   page = await site.newVisitor({ permissions: ['clipboard-read', 'clipboard-write'] });
   await signIn(page, client.credentials);
@@ -65,11 +65,9 @@ it('values are walked by keys and searched; a large one and a file are brought w
   for (const key of ['Home', 'ArrowLeft']) await page.keyboard.press(key);
   await expect.poll(() => tree.getByRole('treeitem').count()).toBe(1);
   for (const key of ['ArrowRight', 'End']) await page.keyboard.press(key);
-  expect(await tree.getAttribute('aria-activedescendant')).toBe(
-    await tree.getByRole('treeitem').last().getAttribute('id'),
-  );
+  await expect.poll(() => tree.getAttribute('aria-activedescendant')).toMatch(/-3005$/);
   await page.getByRole('button', { name: 'Copy the active part of Output of copy' }).click();
-  expect(await page.evaluate('navigator.clipboard.readText()')).toBe('Harbour');
+  expect(await page.evaluate('navigator.clipboard.readText()')).toBe('Customer 2999');
 
   await step('report').locator('summary').click();
   const download = page.waitForEvent('download');
@@ -103,10 +101,9 @@ it('runs are listed by the names of their workflows, however many, and cancelled
   await page.getByRole('combobox', { name: 'Workflow' }).selectOption({ label: 'Values' });
   await expect.poll(() => list.getByRole('listitem').count()).toBe(1);
   await page.getByRole('combobox', { name: 'Workflow' }).selectOption({ label: 'Night shift' });
-  for (let pages = 0; pages < 2; pages += 1) {
-    await page.getByRole('button', { name: 'Show more' }).click();
-    await expect.poll(() => page.getByRole('button', { name: 'Show more' }).isEnabled()).toBe(true);
-  }
+  await page.getByRole('button', { name: 'Show more' }).click();
+  await expect.poll(() => list.getByRole('listitem').count()).toBe(60);
+  await page.getByRole('button', { name: 'Show more' }).click();
   // Ninety, of which those that nobody sees are not drawn.
   await list.locator('li[aria-setsize="90"]').first().waitFor();
   expect(await list.getByRole('listitem').count()).toBeLessThan(60);
@@ -154,7 +151,10 @@ it('a workflow shows its webhook, whose address is copied and changed, and the n
   expect((await fetch(after, { method: 'POST' })).status).toBe(202);
 
   const timed = await publish(client, 'Timed', {
-    ...{ version: 'v2', trigger: { type: 'trigger.cron', config: { cron: '0 3 * * *' } } },
+    ...{
+      version: 'v2',
+      trigger: { type: 'trigger.cron', config: { expression: '0 3 * * *', timeZone: 'Europe/Berlin' } },
+    },
     nodes,
   });
   await page.goto(`${org}${timed.replace(/\/runs$/, '')}`);

@@ -32,9 +32,17 @@ export function Row({ className, children }: { className?: string; children: Rea
 }
 
 /** The part of a row that takes the room: what it is, and below it what else is worth knowing. */
-export function RowText({ title, children }: { title: ReactNode; children?: ReactNode }) {
+export function RowText({
+  title,
+  className,
+  children,
+}: {
+  title: ReactNode;
+  className?: string;
+  children?: ReactNode;
+}) {
   return (
-    <div className="grid min-w-0 flex-1 basis-52 gap-0.5">
+    <div className={cn('grid min-w-0 flex-1 basis-52 gap-0.5', className)}>
       <div className="truncate text-sm font-medium">{title}</div>
       {children ? <div className="truncate text-[0.8125rem] text-muted">{children}</div> : null}
     </div>

@@ -115,7 +115,7 @@ function Tools({ label, tree }: { label: string; tree: ReturnType<typeof useJson
         onKeyDown={({ key, shiftKey }) => (key === 'Enter' ? search.next(shiftKey ? -1 : 1) : undefined)}
         className="h-7 min-w-0 flex-1 rounded-md bg-transparent px-1.5 text-[0.8125rem] placeholder:text-muted focus-visible:outline-offset-0"
       />
-      <span role="status" className="text-xs whitespace-nowrap text-muted tabular-nums">
+      <span role="status" className="px-1 text-xs whitespace-nowrap text-muted tabular-nums">
         {sayMatches(search)}
       </span>
       <Tool label={`Open all of ${label}`} onPress={() => setAll(true)}>

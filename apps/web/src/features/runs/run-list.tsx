@@ -51,6 +51,7 @@ function RunRow({ run, isOfWorkflow }: { run: ListedRun; isOfWorkflow: boolean }
         <RunStatusBadge status={run.status} />
       </span>
       <RowText
+        className="max-sm:order-first max-sm:basis-full"
         title={
           <Link
             href={path(`/workflows/${run.workflowId}/runs/${run.id}`)}
@@ -63,7 +64,7 @@ function RunRow({ run, isOfWorkflow }: { run: ListedRun; isOfWorkflow: boolean }
       >
         {describeRun(run)}
       </RowText>
-      <Time at={run.createdAt} className="text-[0.8125rem] text-muted" />
+      <Time at={run.createdAt} className="text-[0.8125rem] text-muted max-sm:ml-auto" />
     </>
   );
 }

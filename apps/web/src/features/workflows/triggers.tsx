@@ -76,7 +76,7 @@ interface TriggerCardProps {
 
 function TriggerCard({ icon, title, about, children }: TriggerCardProps) {
   return (
-    <Card className="grid gap-3 p-4 sm:px-5">
+    <Card className="grid min-w-0 grid-cols-[minmax(0,1fr)] gap-3 p-4 sm:px-5">
       <div className="flex items-center gap-3">
         <span className="grid size-8 shrink-0 place-items-center rounded-lg bg-accent-soft text-accent [&_svg]:size-4">
           {icon}
