@@ -1,18 +1,23 @@
 'use client';
-import dynamic from 'next/dynamic';
+import { lazy, Suspense } from 'react';
 import type { RowsProps } from './rows-props.ts';
 
 // Pages of short lists, which most are, load none of it.
-const VirtualRows = dynamic(() => import('./virtual-rows.tsx').then((part) => part.VirtualRows), {
-  ssr: false,
-}) as typeof import('./virtual-rows.tsx').VirtualRows;
+const VirtualRows = lazy(() =>
+  import('./virtual-rows.tsx').then((part) => ({ default: part.VirtualRows })),
+) as unknown as typeof import('./virtual-rows.tsx').VirtualRows;
 
 const SHORT = 60;
 
 /** A list of any length: of a long one only what is on the screen, or close to it, is drawn. */
 export function Rows<Item>(props: RowsProps<Item>) {
   const { label, items, keyOf, isOrdered, className, rowClassName, children } = props;
-  if (items.length > SHORT) return <VirtualRows {...props} />;
+  if (items.length > SHORT)
+    return (
+      <Suspense>
+        <VirtualRows {...props} />
+      </Suspense>
+    );
   const Tag = isOrdered ? 'ol' : 'ul';
   return (
     <Tag aria-label={label} className={className}>
