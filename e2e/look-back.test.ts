@@ -66,6 +66,9 @@ it('values are walked by keys and searched; a large one and a file are brought w
   await expect.poll(() => tree.getByRole('treeitem').count()).toBe(1);
   for (const key of ['ArrowRight', 'End']) await page.keyboard.press(key);
   await expect.poll(() => tree.getAttribute('aria-activedescendant')).toMatch(/-3005$/);
+  // A click on a line makes it the active one, and the keys go on from there.
+  await tree.getByRole('treeitem').nth(-3).click();
+  for (const key of ['ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
   await page.getByRole('button', { name: 'Copy the active part of Output of copy' }).click();
   expect(await page.evaluate('navigator.clipboard.readText()')).toBe('Customer 2999');
 

@@ -18,7 +18,7 @@ const COLOURS: Record<TreeKind, string> = {
 /** A value to walk through and search: text and nothing but text, whatever it holds. */
 export function JsonTree({ label, value }: { label: string; value: unknown }) {
   const tree = useJsonTree(value);
-  const { id, rows, virtual, active, toggle, search } = tree;
+  const { id, rows, virtual, active, search } = tree;
   const items = virtual.getVirtualItems();
   return (
     <div className="min-w-0 overflow-hidden rounded-lg border border-line bg-sunken">
@@ -31,6 +31,7 @@ export function JsonTree({ label, value }: { label: string; value: unknown }) {
         // Only what is drawn can be named.
         aria-activedescendant={items.some(({ index }) => index === active) ? `${id}-${active}` : undefined}
         onKeyDown={tree.onKeyDown}
+        onClick={tree.onClick}
         className="group/tree max-h-80 overflow-auto py-1.5 font-mono text-[0.8125rem] focus-visible:-outline-offset-2"
       >
         <div
@@ -44,10 +45,10 @@ export function JsonTree({ label, value }: { label: string; value: unknown }) {
               <Line
                 key={key}
                 id={`${id}-${index}`}
+                index={index}
                 row={row}
                 isActive={index === active}
                 isFound={search.found.has(row.pointer)}
-                onToggle={toggle}
               />
             ) : null;
           })}
@@ -62,23 +63,23 @@ interface LineProps {
   row: TreeRow;
   isActive: boolean;
   isFound: boolean;
-  onToggle: (pointer: string, isOpen: boolean) => void;
+  index: number;
 }
 
-function Line({ id, row, isActive, isFound, onToggle }: LineProps) {
-  const { pointer, level, name, kind, text, isOpen, position, siblings } = row;
+function Line({ id, index, row, isActive, isFound }: LineProps) {
+  const { level, name, kind, text, isOpen, position, siblings } = row;
   return (
-    // The tree has the focus and the keys; a line is only ever the active one.
-    // biome-ignore lint/a11y/useKeyWithClickEvents lint/a11y/useFocusableInteractive: keys are those of the tree
     <div
       id={id}
       role="treeitem"
+      // The tree has the focus, the keys and the clicks; a line is only ever the active one.
+      tabIndex={-1}
+      data-index={index}
       aria-level={level}
       aria-posinset={position}
       aria-setsize={siblings}
       aria-expanded={isOpen ?? undefined}
       aria-selected={isActive}
-      onClick={() => onToggle(pointer, isOpen !== true)}
       style={{ height: ROW_HEIGHT, paddingLeft: 8 + (level - 1) * 16 }}
       className={cn(
         'flex items-center gap-1 pr-3 whitespace-pre hover:bg-hover',

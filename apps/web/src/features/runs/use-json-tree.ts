@@ -1,6 +1,6 @@
 'use client';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, useDeferredValue, useId, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, type MouseEvent, useDeferredValue, useId, useMemo, useRef, useState } from 'react';
 import { toast } from '../../ui/toast-store.ts';
 import { findMatches, type OpenStates, revealing, rowsOf, valueAt, withAll } from './json-tree.ts';
 import { stepOf, type TreeStep } from './tree-keys.ts';
@@ -47,12 +47,23 @@ export function useJsonTree(value: unknown) {
     rows,
     virtual,
     active,
-    toggle,
+    onClick: ({ target }: MouseEvent) => {
+      const row = rows[lineOf(target)];
+      if (row) toggle(row.pointer, row.isOpen !== true);
+      // The keys go on from here.
+      scroller.current?.focus({ preventScroll: true });
+    },
     onKeyDown: (event: KeyboardEvent) => walkByKey(event, stepOf(event.key, rows, active), walk),
     search: useTreeSearch(value, states, goTo),
     setAll: (isOpen: boolean) => setStates(withAll(value, isOpen)),
     copy: () => copyPart(valueAt(value, rows[active]?.pointer ?? '')),
   };
+}
+
+/** Which line was clicked; none of a click beside them. */
+function lineOf(target: EventTarget): number {
+  const line = target instanceof Element ? target.closest('[data-index]') : null;
+  return Number(line?.getAttribute('data-index') ?? Number.NaN);
 }
 
 function walkByKey(event: KeyboardEvent, step: TreeStep | null, walk: (step: TreeStep) => void): void {
