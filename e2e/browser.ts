@@ -8,7 +8,7 @@ import { eventually } from '../packages/queue/src/testing.ts';
 import { findOrInstallChromium } from '../scripts/services/chromium.ts';
 import { findFreePort } from '../scripts/services/ports.ts';
 import { buildWeb } from '../scripts/web/build.ts';
-import { type Api, preparePlatform, type TestPlatform } from '../tests/platform.ts';
+import { type Api, type Program, preparePlatform, type TestPlatform } from '../tests/platform.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const SCREENS = join(import.meta.dirname, 'screens');
@@ -26,6 +26,7 @@ export interface Site {
   platform: TestPlatform;
   browser: Browser;
   api: Api;
+  worker: Program;
   /** What people open. */
   url: string;
   /** A browser of somebody else: no cookie of it is shared with another one. */
@@ -48,7 +49,7 @@ export async function openSite(settings: Settings | ((url: string) => Promise<Se
   const own = typeof settings === 'function' ? await settings(url) : settings;
   const loopback = { WEB_BASE_URL: url, WEB_PORT: String(port), TRUST_PROXY: '127.0.0.1,::1' };
   const platform = await preparePlatform({ ...loopback, ...LIMITS, ...own });
-  const [api, browser] = await Promise.all([
+  const [api, browser, worker] = await Promise.all([
     platform.startApi(),
     chromium.launch({ executablePath, args: FLAGS }),
     platform.startWorker(),
@@ -58,6 +59,7 @@ export async function openSite(settings: Settings | ((url: string) => Promise<Se
     platform,
     browser,
     api,
+    worker,
     url,
     newVisitor: (options) => newVisitor(browser, url, options),
     mailedLink: (to, subject) => mailedLink(platform, to, subject),

@@ -17,11 +17,11 @@ export async function makeOrganization(page: Page, name: string): Promise<void> 
   await page.waitForURL('**/orgs/*/workflows');
 }
 
-/** Somebody who signed up elsewhere, in this browser too. */
-export async function signIn(page: Page, email: string): Promise<void> {
+/** Somebody who has an account already, in this browser too. */
+export async function signIn(page: Page, email: string, password = PASSWORD): Promise<void> {
   await page.goto('/sign-in');
   await page.getByLabel('E-mail address').fill(email);
-  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in', exact: true }).click();
   await page.waitForURL('**/orgs/*/workflows');
 }

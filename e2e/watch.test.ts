@@ -83,7 +83,7 @@ it('steps change on the screen by the timeline alone, and a waiting run is decid
   await page.getByRole('button', { name: 'Run again' }).click();
   await page.waitForURL((url) => url.href !== first);
   await step.getByText('Waiting').waitFor();
-  expect(await page.getByText('"price": 900').count()).toBe(1);
+  await page.getByRole('tree', { name: 'Input of the run' }).getByText('price: 900').waitFor();
 
   await page.getByRole('link', { name: 'Workflow', exact: true }).click();
   await page.getByRole('button', { name: 'Run', exact: true }).click();

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { sayDuration, sayRelative } from './time.ts';
+import { sayCountdown, sayDuration, sayRelative } from './time.ts';
 
 const now = Date.parse('2026-06-15T12:00:00Z');
 
@@ -20,4 +20,12 @@ it.each([
   [7_260_000, '2 h 1 min'],
 ])('%d ms are said as "%s"', (ms, words) => {
   expect(sayDuration(ms, 'en')).toBe(words);
+});
+
+it('a wait is counted down by seconds, also over hours, until it is due', () => {
+  const now = Date.parse('2026-06-15T12:00:00Z');
+  expect(sayCountdown('2026-06-15T12:00:11.200Z', now, 'en')).toBe('in 12 s');
+  expect(sayCountdown('2026-06-15T12:03:05Z', now, 'en')).toBe('in 3 min 5 s');
+  expect(sayCountdown('2026-06-15T14:03:05Z', now, 'en')).toBe('in 2 h 3 min');
+  expect(sayCountdown('2026-06-15T11:59:59Z', now, 'en')).toBe('any moment now');
 });

@@ -32,3 +32,9 @@ export function sayDuration(ms: number, locale?: string): string {
   if (minutes < 60) return `${number(minutes)} min ${number(Math.floor((ms % 60_000) / 1_000))} s`;
   return `${number(Math.floor(minutes / 60))} h ${number(minutes % 60)} min`;
 }
+
+/** "in 12 s" down to the second, and "any moment now" once it is due: how long something still waits. */
+export function sayCountdown(time: string, nowMs: number, locale?: string): string {
+  const leftMs = Date.parse(time) - nowMs;
+  return leftMs <= 0 ? 'any moment now' : `in ${sayDuration(Math.ceil(leftMs / 1_000) * 1_000, locale)}`;
+}

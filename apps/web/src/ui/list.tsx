@@ -1,7 +1,20 @@
 import type { ReactNode } from 'react';
 import { Button } from './button.tsx';
 import { cn } from './cn.ts';
+import { Rows } from './rows.tsx';
+import type { RowsProps } from './rows-props.ts';
 import { Card } from './surfaces.tsx';
+
+const ROW = 'flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3 sm:px-5';
+
+/** As `List`, of any length. Each row is `relative`, so that a link in it can fill it. */
+export function LongList<Item>(props: RowsProps<Item>) {
+  return (
+    <Card className="overflow-hidden">
+      <Rows {...props} className="divide-y divide-line" rowClassName={cn(ROW, 'relative', props.rowClassName)} />
+    </Card>
+  );
+}
 
 /** Rows of one kind. */
 export function List({ label, children }: { label: string; children: ReactNode }) {
@@ -15,13 +28,21 @@ export function List({ label, children }: { label: string; children: ReactNode }
 }
 
 export function Row({ className, children }: { className?: string; children: ReactNode }) {
-  return <li className={cn('flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3 sm:px-5', className)}>{children}</li>;
+  return <li className={cn(ROW, className)}>{children}</li>;
 }
 
 /** The part of a row that takes the room: what it is, and below it what else is worth knowing. */
-export function RowText({ title, children }: { title: ReactNode; children?: ReactNode }) {
+export function RowText({
+  title,
+  className,
+  children,
+}: {
+  title: ReactNode;
+  className?: string;
+  children?: ReactNode;
+}) {
   return (
-    <div className="grid min-w-0 flex-1 basis-52 gap-0.5">
+    <div className={cn('grid min-w-0 flex-1 basis-52 gap-0.5', className)}>
       <div className="truncate text-sm font-medium">{title}</div>
       {children ? <div className="truncate text-[0.8125rem] text-muted">{children}</div> : null}
     </div>

@@ -37,6 +37,10 @@ export const Run = z
   .meta({ id: 'Run' });
 export type Run = z.infer<typeof Run>;
 
+/** A run as lists show it: with the name that its workflow has now. */
+const ListedRun = Run.extend({ workflowName: z.string() }).meta({ id: 'ListedRun' });
+export type ListedRun = z.infer<typeof ListedRun>;
+
 const Step = z
   .object({
     stepId: z.string(),
@@ -66,7 +70,7 @@ export const RunFilter = z.strictObject({
 });
 export type RunFilter = z.infer<typeof RunFilter>;
 const Filters = PageQuery.extend(RunFilter.shape);
-const RunPage = z.object({ runs: z.array(Run), nextCursor: NextCursor });
+const RunPage = z.object({ runs: z.array(ListedRun), nextCursor: NextCursor });
 const base = { tag: 'Runs', auth: 'bearer' } as const;
 
 export const createRun = defineContract({

@@ -52,14 +52,15 @@ export async function listRuns(context: OrgContext, query: RunListQuery) {
   const { limit, after } = readPage(query);
   const rows = await withOrg(context.deps.db, context.orgId, (tx) =>
     tx
-      .select(listedColumns)
+      .select({ ...listedColumns, workflowName: workflows.name })
       .from(workflowRuns)
+      .innerJoin(workflows, and(eq(workflows.orgId, workflowRuns.orgId), eq(workflows.id, workflowRuns.workflowId)))
       .where(runsOf(tx, query, after))
       .orderBy(desc(workflowRuns.createdAt), desc(workflowRuns.id))
       .limit(limit + 1),
   );
   const { page, nextCursor } = splitPage(rows, limit);
-  return { runs: page.map(toRun), nextCursor };
+  return { runs: page.map(({ workflowName, ...row }) => ({ ...toRun(row), workflowName })), nextCursor };
 }
 
 /** The runs of one workflow. Throws 404 for a workflow that is not there, rather than answer an empty list. */

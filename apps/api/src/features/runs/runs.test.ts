@@ -89,6 +89,7 @@ it('lists runs newest first, filtered by workflow, status, time and name', async
   for (let index = 0; index < 3; index++) ids.push((await start()).body.run.id);
   const page = await call(api, listWorkflowRuns, { ...as(workflowId), query: { limit: '2' } });
   expect(page.body.runs.map((run) => run.id)).toEqual(ids.toReversed().slice(0, 2));
+  expect(new Set(page.body.runs.map((run) => run.workflowName))).toEqual(new Set(['Flow']));
   const next = await call(api, listWorkflowRuns, { ...as(workflowId), query: { cursor: page.body.nextCursor ?? '' } });
   expect(next.body.runs[0]?.id).toBe(ids[0]);
   const list = (query: Record<string, string>) => call(api, listRuns, { ...as(workflowId), query });

@@ -2,7 +2,7 @@
 import { ScrollText } from 'lucide-react';
 import { Failure } from '../../ui/failure.tsx';
 import { Select } from '../../ui/field.tsx';
-import { List, More, Row, RowText } from '../../ui/list.tsx';
+import { LongList, More, RowText } from '../../ui/list.tsx';
 import { EmptyState, PageHeader, SkeletonRows } from '../../ui/surfaces.tsx';
 import { Time } from '../../ui/time.tsx';
 import { describeEntry } from './describe-entry.ts';
@@ -39,11 +39,11 @@ export function AuditLog() {
         </EmptyState>
       ) : null}
       {items && items.length > 0 ? (
-        <List label="Entries">
-          {items.map((entry) => {
+        <LongList label="Entries" items={items} keyOf={({ seq }) => String(seq)} rowHeight={66}>
+          {(entry) => {
             const { title, actor, subject } = describeEntry(entry);
             return (
-              <Row key={entry.seq}>
+              <>
                 <span className="w-10 text-right text-xs text-muted tabular-nums">{entry.seq}</span>
                 <RowText title={title}>
                   {actor}
@@ -51,10 +51,10 @@ export function AuditLog() {
                 </RowText>
                 {subject ? <code className="text-xs text-muted">{subject}</code> : null}
                 <Time at={entry.occurredAt} className="text-[0.8125rem] text-muted" />
-              </Row>
+              </>
             );
-          })}
-        </List>
+          }}
+        </LongList>
       ) : null}
       <More hasMore={hasMore} isBusy={isReadingMore} onMore={readMore} />
     </>

@@ -1,4 +1,5 @@
 import type { Document } from '@millrace/workflow/edit';
+import { saveFile } from '../../lib/save-file.ts';
 import type { Refusal } from './actions.ts';
 import type { EditorStore } from './editor-store.ts';
 import { printDocument } from './print-document.ts';
@@ -16,12 +17,7 @@ export async function importDocument(store: EditorStore, file: Pick<File, 'size'
 
 /** Downloads a document as a file that is called after its workflow. */
 export function exportDocument(name: string, dsl: Document): void {
-  const address = URL.createObjectURL(new Blob([`${printDocument(dsl)}\n`], { type: 'application/json' }));
-  const link = document.createElement('a');
-  link.href = address;
-  link.download = fileName(name);
-  link.click();
-  URL.revokeObjectURL(address);
+  saveFile(new Blob([`${printDocument(dsl)}\n`], { type: 'application/json' }), fileName(name));
 }
 
 /** Letters and digits of any script survive; everything else is a hyphen. */

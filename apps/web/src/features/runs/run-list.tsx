@@ -1,96 +1,101 @@
 'use client';
-import { RunStatus } from '@millrace/shared/contracts/runs';
-import { Activity } from 'lucide-react';
+import type { ListedRun, RunFilter } from '@millrace/shared/contracts/runs';
+import { Activity, RotateCcw, Square } from 'lucide-react';
 import Link from 'next/link';
+import { useState } from 'react';
+import { Button } from '../../ui/button.tsx';
 import { Failure } from '../../ui/failure.tsx';
-import { Select } from '../../ui/field.tsx';
-import { List, More, Row, RowText } from '../../ui/list.tsx';
+import { LongList, More, RowText } from '../../ui/list.tsx';
 import { EmptyState, SkeletonRows } from '../../ui/surfaces.tsx';
 import { Time } from '../../ui/time.tsx';
 import { useOrganization } from '../organizations/use-organization.ts';
+import { type BulkKind, kindsFor } from './bulk.ts';
+import { BulkDialog } from './bulk-dialog.tsx';
 import { describeRun } from './describe-run.ts';
-import type { Period } from './periods.ts';
-import { lookOfStatus } from './run-status.ts';
+import { RunFilters } from './run-filters.tsx';
 import { RunStatusBadge } from './run-status-badge.tsx';
 import { useRuns } from './use-runs.ts';
 
 export function RunList({ workflowId }: { workflowId?: string }) {
-  const { path } = useOrganization();
-  const runs = useRuns(workflowId);
-  const { items, error, retry, hasMore, isReadingMore, readMore } = runs.pages;
+  const { pages, isFiltered, choice, choose, filterAt } = useRuns(workflowId);
+  const { items, error, retry, hasMore, isReadingMore, readMore } = pages;
+  const isOfWorkflow = workflowId !== undefined;
   return (
     <div className="grid gap-4">
       <search className="flex flex-wrap gap-2">
-        {workflowId ? null : (
-          <input
-            type="search"
-            aria-label="Search runs"
-            placeholder="Workflow or run id"
-            value={runs.search}
-            onChange={({ target }) => runs.setSearch(target.value)}
-            className="h-9 min-w-52 flex-1 rounded-lg border border-line-strong bg-surface px-3 text-sm placeholder:text-muted sm:max-w-xs"
-          />
-        )}
-        <Select
-          aria-label="Run status"
-          className="h-9 w-auto"
-          value={runs.status}
-          onChange={({ target }) => runs.setStatus(RunStatus.safeParse(target.value).data ?? '')}
-        >
-          <option value="">Any status</option>
-          {runs.statuses.map((status) => (
-            <option key={status} value={status}>
-              {lookOfStatus(status).word}
-            </option>
-          ))}
-        </Select>
-        <Select
-          aria-label="Started"
-          className="h-9 w-auto"
-          value={runs.period}
-          onChange={({ target }) => runs.setPeriod(target.value as Period)}
-        >
-          {Object.entries(runs.periods).map(([period, name]) => (
-            <option key={period} value={period}>
-              {name}
-            </option>
-          ))}
-        </Select>
+        <RunFilters choice={choice} isOfWorkflow={isOfWorkflow} onChoose={choose} />
+        {items && items.length > 0 ? <BulkActions isFiltered={isFiltered} filterAt={filterAt} /> : null}
       </search>
       {error ? <Failure error={error} onRetry={retry} /> : null}
       {!items && !error ? <SkeletonRows count={3} /> : null}
       {items?.length === 0 ? (
-        <EmptyState icon={Activity} title={runs.isFiltered ? 'No run fits' : 'No runs yet'}>
-          <p>
-            {runs.isFiltered ? 'Try another status or time.' : 'Runs appear here as soon as something starts them.'}
-          </p>
+        <EmptyState icon={Activity} title={isFiltered ? 'No run fits' : 'No runs yet'}>
+          <p>{isFiltered ? 'Try another status or time.' : 'Runs appear here as soon as something starts them.'}</p>
         </EmptyState>
       ) : null}
       {items && items.length > 0 ? (
-        <List label="Runs">
-          {items.map((run) => (
-            <Row key={run.id} className="relative hover:bg-hover">
-              <span className="w-28 shrink-0">
-                <RunStatusBadge status={run.status} />
-              </span>
-              <RowText
-                title={
-                  <Link
-                    href={path(`/workflows/${run.workflowId}/runs/${run.id}`)}
-                    className="font-mono text-[0.8125rem] after:absolute after:inset-0 after:content-['']"
-                  >
-                    {run.id}
-                  </Link>
-                }
-              >
-                {describeRun(run)}
-              </RowText>
-              <Time at={run.createdAt} className="text-[0.8125rem] text-muted" />
-            </Row>
-          ))}
-        </List>
+        <LongList label="Runs" items={items} keyOf={({ id }) => id} rowHeight={66} rowClassName="hover:bg-hover">
+          {(run) => <RunRow run={run} isOfWorkflow={isOfWorkflow} />}
+        </LongList>
       ) : null}
       <More hasMore={hasMore} isBusy={isReadingMore} onMore={readMore} />
+    </div>
+  );
+}
+
+function RunRow({ run, isOfWorkflow }: { run: ListedRun; isOfWorkflow: boolean }) {
+  const { path } = useOrganization();
+  return (
+    <>
+      <span className="w-28 shrink-0">
+        <RunStatusBadge status={run.status} />
+      </span>
+      <RowText
+        className="max-sm:order-first max-sm:basis-full"
+        title={
+          <Link
+            href={path(`/workflows/${run.workflowId}/runs/${run.id}`)}
+            aria-label={`Run ${run.id} of ${run.workflowName}`}
+            className="after:absolute after:inset-0 after:content-['']"
+          >
+            {isOfWorkflow ? <span className="font-mono text-[0.8125rem]">{run.id}</span> : run.workflowName}
+          </Link>
+        }
+      >
+        {describeRun(run)}
+      </RowText>
+      <Time at={run.createdAt} className="text-[0.8125rem] text-muted max-sm:ml-auto" />
+    </>
+  );
+}
+
+const ACTIONS = {
+  cancel: { label: 'Cancel all …', icon: Square },
+  retry: { label: 'Retry all …', icon: RotateCcw },
+};
+
+/** What can be done to all runs that the filter shows, those of later pages too. */
+function BulkActions({ isFiltered, filterAt }: { isFiltered: boolean; filterAt: (nowMs: number) => RunFilter }) {
+  const { can } = useOrganization();
+  const [open, setOpen] = useState<{ kind: BulkKind; filter: RunFilter } | null>(null);
+  if (!can('run:start')) return null;
+  return (
+    <div className="ml-auto flex gap-2">
+      {kindsFor(filterAt(0).status).map((kind) => {
+        const { label, icon: Icon } = ACTIONS[kind];
+        return (
+          <Button
+            key={kind}
+            look="secondary"
+            className="h-9 px-3"
+            // The filter as it is now: what is counted is what is done.
+            onClick={() => setOpen({ kind, filter: filterAt(Date.now()) })}
+          >
+            <Icon aria-hidden /> {label}
+          </Button>
+        );
+      })}
+      {open ? <BulkDialog {...open} isFiltered={isFiltered} onClose={() => setOpen(null)} /> : null}
     </div>
   );
 }

@@ -4,20 +4,24 @@ import { RotateCcw, SkipForward, Square } from 'lucide-react';
 import Link from 'next/link';
 import { Button } from '../../ui/button.tsx';
 import { Failure } from '../../ui/failure.tsx';
+import { Rows } from '../../ui/rows.tsx';
 import { Card, Notice, PageHeader, Section, SkeletonRows } from '../../ui/surfaces.tsx';
 import { Time } from '../../ui/time.tsx';
 import { useOrganization } from '../organizations/use-organization.ts';
 import { describeRun } from './describe-run.ts';
-import { JsonBlock } from './json-block.tsx';
 import { ENDED } from './run-status.ts';
 import { RunStatusBadge } from './run-status-badge.tsx';
+import { RunValue } from './run-value.tsx';
+import { StandingNotice } from './standing-notice.tsx';
 import { StepCard } from './step-card.tsx';
 import { Timeline } from './timeline.tsx';
 import { type RunAddress, useRun, useRunActions } from './use-run.ts';
+import { useStanding } from './use-standing.ts';
 
 export function RunPage(address: RunAddress) {
   const { path } = useOrganization();
   const { run, steps, entries, error, retry } = useRun(address);
+  const standing = useStanding(address, run?.status);
   if (error) return <Failure error={error} onRetry={retry} />;
   if (!run) return <SkeletonRows />;
   return (
@@ -49,22 +53,16 @@ export function RunPage(address: RunAddress) {
           {run.error.message}
         </Notice>
       ) : null}
-      {run.nextAttemptAt ? (
-        <Notice tone="warning">
-          The next attempt is due <Time at={run.nextAttemptAt} />.
-        </Notice>
-      ) : null}
+      {standing ? <StandingNotice standing={standing} /> : null}
       <div className="grid items-start gap-6 xl:grid-cols-[minmax(0,1fr)_20rem]">
         <Section title="Steps">
           {steps.length === 0 ? <p className="text-sm text-muted">No step has begun yet.</p> : null}
-          <ol aria-label="Steps" className="grid gap-3">
-            {steps.map((step) => (
-              <StepCard key={step.stepId} step={step} address={address} />
-            ))}
-          </ol>
+          <Rows isOrdered label="Steps" items={steps} keyOf={({ stepId }) => stepId} rowHeight={62} rowClassName="pb-3">
+            {(step) => <StepCard step={step} standing={standing} address={address} />}
+          </Rows>
           <div className="grid gap-4 lg:grid-cols-2">
-            <JsonBlock title="Input of the run" value={run.input} />
-            <JsonBlock title="Output of the run" value={run.output} />
+            <RunValue address={address} place={{ field: 'input' }} value={run.input} />
+            <RunValue address={address} place={{ field: 'output' }} value={run.output} />
           </div>
         </Section>
         <Card className="p-5">

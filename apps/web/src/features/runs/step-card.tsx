@@ -1,65 +1,70 @@
 'use client';
-import type { Step } from '@millrace/shared/contracts/runs';
+import type { Standing } from '@millrace/shared/contracts/runs';
 import { ChevronRight } from 'lucide-react';
+import { useState } from 'react';
 import { sayDuration } from '../../lib/time.ts';
-import { Button } from '../../ui/button.tsx';
+import { Countdown } from '../../ui/countdown.tsx';
 import { Card } from '../../ui/surfaces.tsx';
 import { useOrganization } from '../organizations/use-organization.ts';
-import { JsonBlock } from './json-block.tsx';
+import { questionOf } from './decisions.ts';
 import { RunStatusBadge } from './run-status-badge.tsx';
-import { type RunAddress, useRunActions } from './use-run.ts';
+import { RunValue } from './run-value.tsx';
+import { retryAtOf } from './say-standing.ts';
+import { StepQuestion } from './step-question.tsx';
+import type { LiveStep } from './timeline.ts';
+import type { RunAddress } from './use-run.ts';
 
-export function StepCard({ step, address }: { step: Step; address: RunAddress }) {
-  const { stepId, type, status, attempt, startedAt, finishedAt, error } = step;
+interface StepCardProps {
+  step: LiveStep;
+  standing: Standing | null;
+  address: RunAddress;
+}
+
+export function StepCard({ step, standing, address }: StepCardProps) {
+  const { stepId, type, status, attempt, startedAt, finishedAt } = step;
+  const [isOpen, setOpen] = useState(false);
+  const question = questionOf(step, standing, useOrganization());
+  const retryAt = retryAtOf(standing, stepId);
   return (
-    <li>
-      <Card>
-        <details className="group">
-          <summary className="flex cursor-pointer list-none flex-wrap items-center gap-3 rounded-xl px-4 py-3 hover:bg-hover">
-            <ChevronRight aria-hidden className="size-4 text-muted transition-transform group-open:rotate-90" />
-            <span className="min-w-0 flex-1 truncate text-sm font-medium">
-              {stepId} <span className="font-normal text-muted">{type}</span>
+    <Card>
+      <details className="group" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+        <summary className="flex cursor-pointer list-none flex-wrap items-center gap-x-3 gap-y-1 rounded-xl px-4 py-3 hover:bg-hover">
+          <ChevronRight aria-hidden className="size-4 text-muted transition-transform group-open:rotate-90" />
+          <span className="min-w-0 flex-1 truncate text-sm font-medium">
+            {stepId} <span className="font-normal text-muted">{type}</span>
+          </span>
+          {attempt > 1 ? <span className="text-xs text-muted">attempt {attempt}</span> : null}
+          {retryAt ? (
+            <span className="text-xs text-warning">
+              next attempt <Countdown to={retryAt} />
             </span>
-            {attempt > 1 ? <span className="text-xs text-muted">attempt {attempt}</span> : null}
-            {startedAt && finishedAt ? (
-              <span className="text-xs text-muted tabular-nums">
-                {sayDuration(Date.parse(finishedAt) - Date.parse(startedAt))}
-              </span>
-            ) : null}
-            <RunStatusBadge status={status} />
-          </summary>
-          <div className="grid gap-4 border-t border-line p-4">
-            {error ? <p className="text-sm text-danger">{error.message}</p> : null}
-            <JsonBlock title="Input" value={step.input} />
-            <JsonBlock title="Output" value={step.output} />
-          </div>
-        </details>
-        {type === 'approval' && status === 'waiting' ? <Decision stepId={stepId} address={address} /> : null}
-      </Card>
-    </li>
+          ) : null}
+          {startedAt && finishedAt ? (
+            <span className="text-xs text-muted tabular-nums">
+              {sayDuration(Date.parse(finishedAt) - Date.parse(startedAt))}
+            </span>
+          ) : null}
+          <RunStatusBadge status={status} />
+        </summary>
+        {isOpen ? <Values step={step} address={address} /> : null}
+      </details>
+      {question ? <StepQuestion stepId={stepId} question={question} address={address} /> : null}
+    </Card>
   );
 }
 
-function Decision({ stepId, address }: { stepId: string; address: RunAddress }) {
-  const { can } = useOrganization();
-  const { decide } = useRunActions(address);
-  if (!can('run:decide')) return null;
+/** Made when they are looked at: a run may have many steps. */
+function Values({ step: { stepId, input, output, error, isRead }, address }: Pick<StepCardProps, 'step' | 'address'>) {
+  if (!isRead) return <p className="border-t border-line p-4 text-sm text-muted">It has only just begun.</p>;
   return (
-    <div className="flex flex-wrap items-center justify-between gap-3 border-t border-line px-4 py-3">
-      <p className="text-sm text-muted">Waits for a decision.</p>
-      <div className="flex gap-2">
-        <Button
-          look="danger"
-          size="sm"
-          isBusy={decide.isBusy}
-          onClick={() => decide.start({ stepId, decision: 'rejected' })}
-        >
-          Reject
-        </Button>
-        <Button size="sm" isBusy={decide.isBusy} onClick={() => decide.start({ stepId, decision: 'approved' })}>
-          Approve
-        </Button>
-      </div>
+    <div className="grid gap-4 border-t border-line p-4">
+      {error ? (
+        <p className="text-sm text-danger">
+          {error.message} <code className="text-xs">{error.code}</code>
+        </p>
+      ) : null}
+      <RunValue address={address} place={{ stepId, field: 'input' }} value={input} />
+      <RunValue address={address} place={{ stepId, field: 'output' }} value={output} />
     </div>
   );
 }

@@ -1,4 +1,4 @@
-import type { Step } from '@millrace/shared/contracts/runs';
+import type { RunStatus, Step } from '@millrace/shared/contracts/runs';
 import type { TimelineEntry } from './follow-run.ts';
 
 const STEP_STATUSES: Record<string, Step['status']> = {
@@ -12,15 +12,39 @@ const STEP_STATUSES: Record<string, Step['status']> = {
   'step.pending': 'pending',
 };
 
+/** A step as it is shown: what was not read yet is known by its status alone. */
+export interface LiveStep extends Step {
+  isRead: boolean;
+}
+
 /** Steps as they were read, with the status that the timeline told since: it is there before the next reading. */
-export function withLiveStatuses(steps: Step[], entries: readonly TimelineEntry[]): Step[] {
+export function withLiveStatuses(steps: readonly Step[], entries: readonly TimelineEntry[]): LiveStep[] {
   const told = new Map<string, Step['status']>();
   for (const { type, stepId } of entries) {
     const status = STEP_STATUSES[type];
     if (status && stepId) told.set(stepId, status);
   }
-  return steps.map((step) => ({ ...step, status: told.get(step.stepId) ?? step.status }));
+  const read = steps.map((step) => ({ ...step, status: told.get(step.stepId) ?? step.status, isRead: true }));
+  for (const { stepId } of read) told.delete(stepId);
+  return [...read, ...[...told].map(([stepId, status]) => ({ ...UNREAD, stepId, status }))];
 }
+
+const UNREAD = {
+  ...{ type: '', attempt: 1, input: null, output: null, error: null },
+  ...{ startedAt: null, finishedAt: null, isRead: false },
+} as const;
+
+/** How the run stands: as it was read, or as the timeline told since. */
+export function liveRunStatus(status: RunStatus, entries: readonly TimelineEntry[]): RunStatus {
+  const ends = entries.flatMap(({ type }) => RUN_STATUSES[type] ?? []);
+  return ends.at(-1) ?? status;
+}
+
+const RUN_STATUSES: Record<string, RunStatus> = {
+  'run.succeeded': 'succeeded',
+  'run.failed': 'failed',
+  'run.cancelled': 'cancelled',
+};
 
 /** "step.succeeded" as "Step succeeded". */
 export function sayEntry({ type, stepId }: TimelineEntry): string {

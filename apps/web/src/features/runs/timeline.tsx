@@ -1,5 +1,6 @@
 'use client';
 import { sayTime } from '../../lib/time.ts';
+import { Rows } from '../../ui/rows.tsx';
 import type { TimelineEntry } from './follow-run.ts';
 import { sayEntry } from './timeline.ts';
 
@@ -8,17 +9,25 @@ export function Timeline({ entries }: { entries: readonly TimelineEntry[] }) {
     <section className="grid gap-3">
       <h2 className="text-base font-semibold">Timeline</h2>
       {entries.length === 0 ? <p className="text-sm text-muted">Nothing happened yet.</p> : null}
-      <ol aria-label="Timeline" className="grid gap-2.5 border-l border-line pl-4">
-        {entries.map((entry) => (
-          <li key={entry.id} className="relative grid gap-0.5">
+      <Rows
+        isOrdered
+        label="Timeline"
+        items={entries}
+        keyOf={({ id }) => id}
+        rowHeight={50}
+        className="border-l border-line pl-4"
+        rowClassName="relative grid gap-0.5 pb-2.5"
+      >
+        {(entry) => (
+          <>
             <span aria-hidden className="absolute top-1.5 -left-[1.3rem] size-2 rounded-full bg-line-strong" />
-            <span className="text-[0.8125rem]">{sayEntry(entry)}</span>
+            <span className="text-[0.8125rem] break-words">{sayEntry(entry)}</span>
             <time dateTime={entry.at} className="text-xs text-muted tabular-nums">
               {sayTime(entry.at)}
             </time>
-          </li>
-        ))}
-      </ol>
+          </>
+        )}
+      </Rows>
     </section>
   );
 }

@@ -1,4 +1,5 @@
 'use client';
+import { getRunInput } from '@millrace/shared/contracts/run-values';
 import { cancelRun, createRun, decideStep, getRun, retryRun } from '@millrace/shared/contracts/runs';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRouter } from 'next/navigation';
@@ -8,7 +9,8 @@ import { useAction } from '../../lib/use-action.ts';
 import { useOrganization } from '../organizations/use-organization.ts';
 import { runsKey } from '../workflows/keys.ts';
 import { followRun, type TimelineEntry } from './follow-run.ts';
-import { withLiveStatuses } from './timeline.ts';
+import { largeSizeOf } from './stored-values.ts';
+import { liveRunStatus, withLiveStatuses } from './timeline.ts';
 
 /** Changes that come together are read together. */
 const GATHER_MS = 150;
@@ -18,7 +20,7 @@ export interface RunAddress {
   runId: string;
 }
 
-const runKey = (orgId: string, runId: string) => [...runsKey(orgId), 'one', runId];
+export const runKey = (orgId: string, runId: string) => [...runsKey(orgId), 'one', runId];
 
 /** A run and its steps, followed live by its timeline until it ends. */
 export function useRun({ workflowId, runId }: RunAddress) {
@@ -55,7 +57,15 @@ export function useRun({ workflowId, runId }: RunAddress) {
     };
   }, [orgId, workflowId, runId, queries]);
   const steps = useMemo(() => withLiveStatuses(data?.steps ?? [], entries), [data, entries]);
-  return { run: data?.run, steps, entries, error: data ? null : error, retry: () => void refetch() };
+  const run = data && { ...data.run, status: liveRunStatus(data.run.status, entries) };
+  return { run, steps, entries, error: data ? null : error, retry: () => void refetch() };
+}
+
+export interface Decision {
+  stepId: string;
+  decision: 'approved' | 'rejected' | 'retry' | 'skip' | 'fail';
+  /** The output of a step that is skipped. */
+  value?: unknown;
 }
 
 export function useRunActions({ workflowId, runId }: RunAddress) {
@@ -79,18 +89,20 @@ export function useRunActions({ workflowId, runId }: RunAddress) {
   });
   /** With the input of this one, on the version that is published now. */
   const repeat = useAction({
-    run: (input: unknown) =>
-      callApi(createRun, {
+    run: async (shown: unknown) => {
+      // What the page has of a large input is only its mark.
+      const input = largeSizeOf(shown) === null ? shown : (await callApi(getRunInput, { params })).value;
+      return callApi(createRun, {
         params: { orgId: organization.id, workflowId },
         body: { input: input ?? undefined },
         idempotencyKey: crypto.randomUUID(),
-      }),
+      });
+    },
     changes,
     done: goTo,
   });
   const decide = useAction({
-    run: ({ stepId, decision }: { stepId: string; decision: 'approved' | 'rejected' }) =>
-      callApi(decideStep, { params: { ...params, stepId }, body: { decision } }),
+    run: ({ stepId, ...body }: Decision) => callApi(decideStep, { params: { ...params, stepId }, body }),
     changes,
     done: () => 'Your decision is noted.',
   });

@@ -1,6 +1,7 @@
 'use client';
 import type { Workflow } from '@millrace/shared/contracts/workflows';
 import { useState } from 'react';
+import { readInput } from './read-input.ts';
 import { sampleInput } from './sample-input.ts';
 import { useWorkflowActions } from './use-workflow.ts';
 
@@ -15,13 +16,4 @@ export function useRunInput(workflow: Workflow) {
     if (input.ok) run.start(input.value);
   };
   return { text, setText, problem, start, isBusy: run.isBusy };
-}
-
-function readInput(text: string): { ok: true; value: unknown } | { ok: false; message: string } {
-  if (text.trim() === '') return { ok: true, value: undefined };
-  try {
-    return { ok: true, value: JSON.parse(text) };
-  } catch (error) {
-    return { ok: false, message: `This is not JSON: ${error instanceof Error ? error.message : String(error)}` };
-  }
 }

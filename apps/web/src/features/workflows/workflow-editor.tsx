@@ -4,9 +4,7 @@ import { PenTool, Play } from 'lucide-react';
 import Link from 'next/link';
 import { useState } from 'react';
 import { Button, ButtonLink } from '../../ui/button.tsx';
-import { CopyText } from '../../ui/copy-text.tsx';
-import { Notice, PageHeader, Section } from '../../ui/surfaces.tsx';
-import { Time } from '../../ui/time.tsx';
+import { PageHeader, Section } from '../../ui/surfaces.tsx';
 import { useOrganization } from '../organizations/use-organization.ts';
 import { RunList } from '../runs/run-list.tsx';
 import { ConflictDialog } from './conflict-dialog.tsx';
@@ -14,6 +12,7 @@ import { JsonEditorPane } from './json-editor-pane.tsx';
 import { Problems } from './problems.tsx';
 import { PublishDialog } from './publish-dialog.tsx';
 import { RunDialog } from './run-dialog.tsx';
+import { Triggers } from './triggers.tsx';
 import { useDraft } from './use-draft.ts';
 import { WorkflowBadges } from './workflow-badges.tsx';
 import { WorkflowMenu } from './workflow-menu.tsx';
@@ -77,21 +76,6 @@ export function WorkflowEditor({ workflow }: { workflow: Workflow }) {
       />
       <RunDialog isOpen={dialog === 'run'} workflow={workflow} onClose={close} />
       <ConflictDialog draft={draft} />
-    </>
-  );
-}
-
-/** What starts it, besides people. */
-function Triggers({ workflow: { hookUrl, nextFireAt, isEnabled, status } }: { workflow: Workflow }) {
-  return (
-    <>
-      {hookUrl && status === 'published' ? <CopyText label="webhook address" text={hookUrl} /> : null}
-      {nextFireAt ? (
-        <p className="text-sm text-muted">
-          The schedule starts the next run <Time at={nextFireAt} />.
-        </p>
-      ) : null}
-      {isEnabled ? null : <Notice tone="warning">This workflow is off: its triggers and runs are refused.</Notice>}
     </>
   );
 }

@@ -4,7 +4,7 @@ import Link from 'next/link';
 import { Button } from '../../ui/button.tsx';
 import { Failure } from '../../ui/failure.tsx';
 import { Select } from '../../ui/field.tsx';
-import { List, More, Row, RowText } from '../../ui/list.tsx';
+import { LongList, More, RowText } from '../../ui/list.tsx';
 import { EmptyState, PageHeader, SkeletonRows } from '../../ui/surfaces.tsx';
 import { Time } from '../../ui/time.tsx';
 import { useOrganization } from '../organizations/use-organization.ts';
@@ -67,9 +67,9 @@ export function WorkflowList() {
         </EmptyState>
       ) : null}
       {items && !isEmpty ? (
-        <List label="Workflows">
-          {items.map((workflow) => (
-            <Row key={workflow.id} className="relative hover:bg-hover">
+        <LongList label="Workflows" items={items} keyOf={({ id }) => id} rowHeight={66} rowClassName="hover:bg-hover">
+          {(workflow) => (
+            <>
               <RowText
                 title={
                   <Link
@@ -90,9 +90,9 @@ export function WorkflowList() {
               </RowText>
               <LastRun workflowId={workflow.id} />
               <WorkflowBadges workflow={workflow} />
-            </Row>
-          ))}
-        </List>
+            </>
+          )}
+        </LongList>
       ) : null}
       <More hasMore={hasMore} isBusy={isReadingMore} onMore={readMore} />
     </>

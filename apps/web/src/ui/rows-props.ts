@@ -1,0 +1,13 @@
+import type { ReactNode } from 'react';
+
+export interface RowsProps<Item> {
+  label: string;
+  items: readonly Item[];
+  keyOf: (item: Item) => string;
+  /** Of a usual row in pixels; each is measured once it is drawn. */
+  rowHeight: number;
+  isOrdered?: boolean;
+  className?: string;
+  rowClassName?: string;
+  children: (item: Item) => ReactNode;
+}
