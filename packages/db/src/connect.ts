@@ -34,7 +34,7 @@ export interface ConnectOptions {
   onError: (error: Error) => void;
 }
 
-export const DEFAULT_ADMISSION: Admission = { window: 16, mostQueuedRuns: 100_000 };
+export const DEFAULT_ADMISSION: Admission = { window: 32, mostQueuedRuns: 100_000 };
 /** Of each kind, beside the pool, and only once they are needed. Two, so that a slow answer does not hold up all others. */
 const SHARED_CONNECTIONS = 2;
 const CONNECT_TIMEOUT_MS = 5_000;
