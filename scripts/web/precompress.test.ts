@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { precompress } from '../../../../scripts/web/precompress.ts';
-import { openCompressed, takesBrotli } from './compressed.ts';
+import { openCompressed, takesBrotli } from '../../apps/web/src/server/compressed.ts';
+import { precompress } from './precompress.ts';
 
 const SCRIPT = 'console.log("of a build");\n'.repeat(100);
 const dir = mkdtempSync(join(tmpdir(), 'millrace-static-'));
