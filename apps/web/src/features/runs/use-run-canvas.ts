@@ -82,7 +82,10 @@ export function useRunGraph({ document, place, graph, positions, steps, isOver, 
     if (stepId) select(stepId, 'canvas');
     else if (node && id !== TRIGGER) select(id, 'list');
   };
-  const onNodeClick: NodeMouseHandler<CanvasNode> = (_, { id }) => press(id);
+  const onNodeClick: NodeMouseHandler<CanvasNode> = ({ target }, { id }) => {
+    // The way into a loop is a button of its own.
+    if (!(target instanceof Element && target.closest('button'))) press(id);
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     const id = pressedNode(event);
     if (id === null) return;
