@@ -144,7 +144,9 @@ function passage(
 /** The output of a choice tells its branch, once it was read. */
 function branchTold(type: string | null | undefined, output: unknown): string | null {
   if (type === 'condition' && typeof output === 'boolean') return String(output);
-  return type === 'switch' && typeof output === 'string' ? output : null;
+  if (type === 'switch' && typeof output === 'string') return output;
+  const { decision } = (output ?? {}) as { decision?: unknown };
+  return type === 'approval' && typeof decision === 'string' ? decision : null;
 }
 
 /** "Running, attempt 2, 12 of 20 done" */

@@ -34,7 +34,7 @@ export function RunCanvasCard(props: RunCanvasProps) {
           </button>
         </h2>
         {isOpen ? (
-          <div className="h-64 border-t border-line md:h-96">
+          <div className="h-64 border-t border-line md:h-[28rem]">
             <RunCanvas {...props} />
           </div>
         ) : null}

@@ -30,7 +30,7 @@ export function StepCard({ step, standing, address, selection }: StepCardProps) 
   const retryAt = retryAtOf(standing, stepId);
   return (
     <Card className={cn(isSelected && 'border-accent ring-2 ring-accent/40')}>
-      <details ref={card} className="group" onToggle={onToggle}>
+      <details ref={card} className="group scroll-mt-20" onToggle={onToggle}>
         <summary
           aria-current={isSelected || undefined}
           className="flex cursor-pointer list-none flex-wrap items-center gap-x-3 gap-y-1 rounded-xl px-4 py-3 hover:bg-hover"

@@ -15,7 +15,7 @@ export function useStepCard(stepId: string, { selected, select, arrive }: Omit<S
     isOpenedHere.current = !details.open;
     details.open = true;
     details.querySelector('summary')?.focus({ preventScroll: true });
-    details.scrollIntoView({ block: 'nearest' });
+    details.scrollIntoView({ block: 'start' });
   }, [count, arrive]);
   const onToggle = ({ currentTarget: { open } }: ToggleEvent<HTMLDetailsElement>) => {
     setOpen(open);
