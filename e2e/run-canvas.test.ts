@@ -105,15 +105,16 @@ it('a node leads to the card of its step, by mouse and by keys, and an opened ca
   await card('check').getByRole('tree', { name: 'Output of check' }).getByText('true').waitFor();
   await card('ask').locator('summary').click();
   await expect.poll(() => node('ask').getAttribute('class')).toContain('selected');
+  await page.evaluate('window.scrollTo(0, 0)');
   await photograph(page, 'run-canvas-selected');
 });
 
 it('the steps inside of a loop have a canvas of their own, with how many iterations are done', async () => {
   await canvas().getByRole('button', { name: 'Open the steps of each' }).click();
   await node('send').getByText('Succeeded, 3 of 3 done').waitFor();
+  await photograph(page, 'run-canvas-loop');
   await node('send').click();
   await card('each.2.send').getByRole('region', { name: 'Output of each.2.send' }).waitFor();
-  await photograph(page, 'run-canvas-loop');
   // A step of the run itself leads back to the canvas of the run.
   await card('cheap').locator('summary').click();
   await expect.poll(() => node('cheap').getAttribute('class')).toContain('selected');
