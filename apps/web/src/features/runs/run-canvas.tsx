@@ -1,7 +1,14 @@
 'use client';
 import '@xyflow/react/dist/base.css';
 import '../editor/editor.css';
-import { Background, BackgroundVariant, Controls, ReactFlow, ReactFlowProvider } from '@xyflow/react';
+import {
+  Background,
+  BackgroundVariant,
+  Controls,
+  type FitViewOptions,
+  ReactFlow,
+  ReactFlowProvider,
+} from '@xyflow/react';
 import { Failure } from '../../ui/failure.tsx';
 import { CommandsContext } from '../editor/commands-context.tsx';
 import { PlaceCrumbs } from '../editor/place-crumbs.tsx';
@@ -15,6 +22,8 @@ import { type RunCanvasInput, type RunGraphInput, useRunGraph, useRunPlaces } fr
 
 const edgeTypes = { step: StepEdge };
 const FIT = { maxZoom: 1, padding: 0.12 };
+/** Leaves room for the way to this graph. */
+const FIT_BELOW = { maxZoom: 1, padding: { top: '56px', x: 0.12, bottom: 0.08 } } as const;
 const LABELS = { 'node.a11yDescription.default': 'Press enter to open the step.' };
 
 export interface RunCanvasProps extends Omit<RunCanvasInput, 'document'> {
@@ -32,13 +41,14 @@ export function RunCanvas({ version, ...input }: RunCanvasProps) {
 function Places(input: RunCanvasInput) {
   const { place, setPlace, graph, positions, commands, crumbs, hasOther } = useRunPlaces(input);
   const isNarrow = useIsNarrow();
+  const hasCrumbs = crumbs.length > 1 || hasOther;
   return (
     <CommandsContext value={commands}>
       <div className="editor-canvas relative h-full w-full">
-        {crumbs.length > 1 || hasOther ? <PlaceCrumbs crumbs={crumbs} hasOther={hasOther} onOpen={setPlace} /> : null}
+        {hasCrumbs ? <PlaceCrumbs crumbs={crumbs} hasOther={hasOther} onOpen={setPlace} /> : null}
         {graph && positions ? (
           <ReactFlowProvider key={`${placeKey(place)} ${isNarrow}`}>
-            <Graph {...input} place={place} graph={graph} positions={positions} />
+            <Graph {...input} place={place} graph={graph} positions={positions} fit={hasCrumbs ? FIT_BELOW : FIT} />
           </ReactFlowProvider>
         ) : (
           <CanvasSkeleton />
@@ -48,7 +58,7 @@ function Places(input: RunCanvasInput) {
   );
 }
 
-function Graph(input: RunGraphInput) {
+function Graph({ fit, ...input }: RunGraphInput & { fit: FitViewOptions }) {
   const { onKeyDown, ...flow } = useRunGraph(input);
   return (
     <ReactFlow
@@ -59,7 +69,7 @@ function Graph(input: RunGraphInput) {
       aria-label="Workflow of the run"
       ariaLabelConfig={LABELS}
       fitView
-      fitViewOptions={FIT}
+      fitViewOptions={fit}
       minZoom={0.1}
       maxZoom={1.75}
       deleteKeyCode={null}
@@ -73,7 +83,7 @@ function Graph(input: RunGraphInput) {
       preventScrolling={false}
     >
       <Background variant={BackgroundVariant.Dots} gap={20} size={1.2} />
-      <Controls showInteractive={false} fitViewOptions={FIT} />
+      <Controls showInteractive={false} fitViewOptions={fit} />
     </ReactFlow>
   );
 }
