@@ -7,6 +7,8 @@ export interface RowsProps<Item> {
   /** Of a usual row in pixels; each is measured once it is drawn. */
   rowHeight: number;
   isOrdered?: boolean;
+  /** The row to bring into view; each new object is a new wish. Rows that are drawn anyway do so themselves. */
+  shown?: { readonly key: string } | null;
   className?: string;
   rowClassName?: string;
   children: (item: Item) => ReactNode;

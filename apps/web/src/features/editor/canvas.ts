@@ -3,6 +3,7 @@ import { effectiveEdges, type Outline, type OutlineNode } from '@millrace/workfl
 import type { Problem } from '@millrace/workflow/problem';
 import { branchesOf, findKind } from '@millrace/workflow/steps/registry';
 import type { Edge, Node } from '@xyflow/react';
+import type { NodeState, Passage } from '../runs/node-states.ts';
 import { countProblems, faultyEdges } from './locate-problem.ts';
 import { kindOf } from './node-kinds.ts';
 import { nameOf } from './places.ts';
@@ -23,9 +24,16 @@ type StepData = {
   readonly isPinned: boolean;
   /** The number of steps in the body of a loop. */
   readonly bodySize: number | null;
+  /** What a run made of it; null while nobody looks at one. */
+  readonly state: NodeState | null;
 };
 export type CanvasNode = Node<StepData>;
-export type CanvasEdge = Edge<{ readonly isFaulty: boolean; readonly isImplied: boolean }>;
+export type CanvasEdge = Edge<{
+  readonly isFaulty: boolean;
+  readonly isImplied: boolean;
+  /** Whether a run went along it; null while nobody looks at one. */
+  readonly passage: Passage | null;
+}>;
 
 export interface CanvasInput {
   readonly document: Document;
@@ -54,11 +62,19 @@ export function deriveCanvas({ document, place, problems, positions, pinned }: C
   const edges = effectiveEdges(graph).filter(({ from, to }) => ids.has(from) && ids.has(to));
   const written = [...new Map(edges.map((edge) => [edgeKey(edge), edge])).values()].map((edge) => {
     const key = edgeKey(edge);
-    return canvasEdge(key, edge.from, edge.to, edge.branch, { isFaulty: faulty.has(key), isImplied: false });
+    return canvasEdge(key, edge.from, edge.to, edge.branch, {
+      isFaulty: faulty.has(key),
+      isImplied: false,
+      passage: null,
+    });
   });
   if (place.in !== 'run') return { nodes: steps, edges: written };
   const implied = firstSteps(graph).map((id) =>
-    canvasEdge(edgeKey({ from: TRIGGER, to: id }), TRIGGER, id, null, { isFaulty: false, isImplied: true }),
+    canvasEdge(edgeKey({ from: TRIGGER, to: id }), TRIGGER, id, null, {
+      isFaulty: false,
+      isImplied: true,
+      passage: null,
+    }),
   );
   return {
     nodes: [triggerNode(document, positions, counts.get(TRIGGER) ?? 0), ...steps],
@@ -105,6 +121,7 @@ function dataOf(node: OutlineNode, used: Handle[], problemCount: number, isPinne
     problemCount,
     isPinned,
     bodySize: node.body?.nodes.length ?? null,
+    state: null,
   };
 }
 
@@ -120,6 +137,7 @@ function triggerNode(document: Document, positions: Positions, problemCount: num
     problemCount,
     isPinned: false,
     bodySize: null,
+    state: null,
   };
   return {
     id: TRIGGER,

@@ -22,7 +22,7 @@ export function keepEdges(shown: readonly CanvasEdge[], derived: readonly Canvas
   return derived.map((edge) => {
     const old = known.get(edge.id);
     const isSelected = selected.has(edge.id);
-    const isSame = old && old.selected === isSelected && old.data?.isFaulty === edge.data?.isFaulty;
+    const isSame = old && old.selected === isSelected && isSameEdgeData(old, edge);
     return isSame ? old : { ...edge, selected: isSelected };
   });
 }
@@ -46,9 +46,24 @@ function isSameData(one: CanvasNode['data'], other: CanvasNode['data']): boolean
     one.problemCount === other.problemCount &&
     one.isPinned === other.isPinned &&
     one.bodySize === other.bodySize &&
+    isSameState(one.state, other.state) &&
     isSameList(one.handles, other.handles) &&
     isSameList(one.loose, other.loose)
   );
+}
+
+function isSameState(one: CanvasNode['data']['state'], other: CanvasNode['data']['state']): boolean {
+  return (
+    one?.status === other?.status &&
+    one?.attempt === other?.attempt &&
+    one?.stepKey === other?.stepKey &&
+    one?.count?.done === other?.count?.done &&
+    one?.count?.total === other?.count?.total
+  );
+}
+
+function isSameEdgeData({ data: one }: CanvasEdge, { data: other }: CanvasEdge): boolean {
+  return one?.isFaulty === other?.isFaulty && one?.passage === other?.passage;
 }
 
 function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {

@@ -10,11 +10,12 @@ export function OpenBody({ id, data }: Pick<CanvasNode, 'id' | 'data'>) {
   return (
     <button
       type="button"
-      aria-label={`Open the steps of ${id}`}
       onClick={() => openBody(id)}
       className="nodrag nopan flex w-full items-center justify-between rounded-b-xl border-t border-line bg-sunken px-3 py-1 text-xs text-muted hover:text-ink"
     >
-      {count === 1 ? '1 step' : `${count} steps`} inside
+      <span>
+        {count === 1 ? '1 step' : `${count} steps`} inside<span className="sr-only">: open the steps of {id}</span>
+      </span>
       <ChevronRight aria-hidden className="size-3.5" />
     </button>
   );

@@ -41,3 +41,7 @@ export function nameOf(node: OutlineNode | undefined): string | null {
   const name = node?.given.name;
   return typeof name === 'string' && name !== '' ? name : (node?.id ?? null);
 }
+
+export function placeKey(place: Place): string {
+  return place.in === 'loop' ? `loop ${place.loopId}` : place.in;
+}

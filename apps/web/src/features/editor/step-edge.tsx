@@ -23,6 +23,8 @@ export const StepEdge = memo(function StepEdge(props: EdgeProps<CanvasEdge>) {
         className={cn(
           data?.isImplied && 'is-implied',
           data?.isFaulty && 'is-faulty',
+          data?.passage === 'taken' && 'is-taken',
+          data?.passage === 'untaken' && 'is-untaken',
           selected && 'is-selected',
           isTarget && 'is-drop-target',
         )}

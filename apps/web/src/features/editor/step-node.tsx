@@ -3,6 +3,7 @@ import { Handle, type NodeProps, Position } from '@xyflow/react';
 import { type LucideIcon, Pin, Plus } from 'lucide-react';
 import { type ReactNode, useRef } from 'react';
 import { cn } from '../../ui/cn.ts';
+import { StepState } from '../runs/step-state.tsx';
 import { type Handle as Branch, type CanvasNode, handleId } from './canvas.ts';
 import { useCommands } from './commands-context.tsx';
 
@@ -16,6 +17,9 @@ const TONES = {
   end: 'bg-danger-soft text-danger',
   unknown: 'bg-sunken text-muted',
 } as const;
+
+/** What a run did without. */
+const NOT_DONE = new Set(['skipped', 'unreached']);
 
 interface StepNodeProps extends NodeProps<CanvasNode> {
   icon: LucideIcon;
@@ -36,7 +40,8 @@ export function StepNode({ id, data, selected, icon: Icon, tone, isFirst, footer
       data-renders={renders.current}
       className={cn(
         'step-card relative w-[232px] rounded-xl border bg-surface text-left shadow-card',
-        data.problemCount > 0 ? 'border-danger/60' : 'border-line-strong',
+        data.problemCount > 0 || data.state?.status === 'failed' ? 'border-danger/60' : 'border-line-strong',
+        NOT_DONE.has(data.state?.status ?? '') && 'border-dashed',
         selected && 'border-accent ring-2 ring-accent/40',
       )}
     >
@@ -56,6 +61,7 @@ export function StepNode({ id, data, selected, icon: Icon, tone, isFirst, footer
             ) : null}
           </div>
           <div className="truncate text-xs text-muted">{children}</div>
+          {data.state ? <StepState state={data.state} /> : null}
         </div>
       </div>
       {footer}

@@ -4,7 +4,7 @@ import { FlaskConical, Pin, PinOff } from 'lucide-react';
 import { Button } from '../../ui/button.tsx';
 import { TextArea } from '../../ui/field.tsx';
 import { Badge } from '../../ui/surfaces.tsx';
-import { JsonBlock } from '../runs/json-block.tsx';
+import { LazyTree } from '../runs/lazy-tree.tsx';
 import { PanelSection } from './panel-section.tsx';
 import { useJsonText } from './use-json-text.ts';
 import { useStepTest } from './use-step-test.ts';
@@ -53,7 +53,12 @@ export function StepTest({ id }: { id: string }) {
         ) : null}
         {result ? <span className="text-xs text-muted">Took {result.durationMs} ms</span> : null}
         {pinned === undefined ? null : <Badge tone="info">Pinned</Badge>}
-        {output === undefined ? null : <JsonBlock title={`Output of ${id}`} value={output} />}
+        {output === undefined ? null : (
+          <>
+            <span className="text-xs font-medium text-muted">Output of {id}</span>
+            <LazyTree label={`Output of ${id}`} value={output} />
+          </>
+        )}
       </div>
     </PanelSection>
   );

@@ -1,33 +1,29 @@
 'use client';
-import { graphAt, type Place } from '@millrace/workflow/edit';
+import { graphAt } from '@millrace/workflow/edit';
 import {
   applyNodeChanges,
   type Connection,
   type EdgeChange,
   type FinalConnectionState,
   type NodeChange,
-  useReactFlow,
-  useStoreApi,
 } from '@xyflow/react';
-import { useCallback, useEffect, useLayoutEffect, useMemo, useState, useSyncExternalStore } from 'react';
+import { useCallback, useEffect, useMemo, useSyncExternalStore } from 'react';
 import { connectSteps } from './actions.ts';
 import { branchOfHandle, type CanvasEdge, type CanvasNode, deriveCanvas } from './canvas.ts';
 import { useEditorTools } from './editor-context.tsx';
-import { keepEdges, keepNodes } from './keep-nodes.ts';
-import { isInView, type Positions, placeMissing } from './positions.ts';
+import { type Positions, placeMissing } from './positions.ts';
 import { TRIGGER } from './session.ts';
 import { useDropping } from './use-dropping.ts';
 import { sayRefusal } from './use-editor.ts';
+import { useKept } from './use-kept.ts';
+import { useReveal } from './use-reveal.ts';
 
 export function useCanvas(isReadOnly: boolean) {
   const { store, positions, session } = useEditorTools();
   const derived = useDerived();
   const selectedNodes = useMemo(() => new Set(session.nodes), [session.nodes]);
   const selectedEdges = useMemo(() => new Set(session.edges), [session.edges]);
-  const [nodes, setNodes] = useState(() => keepNodes([], derived.nodes, selectedNodes));
-  const [edges, setEdges] = useState(() => keepEdges([], derived.edges, selectedEdges));
-  useLayoutEffect(() => setNodes((shown) => keepNodes(shown, derived.nodes, selectedNodes)), [derived, selectedNodes]);
-  useLayoutEffect(() => setEdges((shown) => keepEdges(shown, derived.edges, selectedEdges)), [derived, selectedEdges]);
+  const { nodes, edges, setNodes } = useKept(derived, selectedNodes, selectedEdges);
   const onNodesChange = useCallback(
     (changes: NodeChange<CanvasNode>[]) => {
       const own = changes.filter(({ type }) => type === 'position' || type === 'dimensions');
@@ -36,7 +32,7 @@ export function useCanvas(isReadOnly: boolean) {
       const chosen = changes.filter((change) => change.type === 'select');
       if (chosen.length > 0) select(store, { nodes: chosen });
     },
-    [store, positions],
+    [store, positions, setNodes],
   );
   const onEdgesChange = useCallback(
     (changes: EdgeChange<CanvasEdge>[]) => {
@@ -45,7 +41,8 @@ export function useCanvas(isReadOnly: boolean) {
     },
     [store],
   );
-  useReveal();
+  const chosenNodes = useCallback(() => store.read().session.nodes, [store]);
+  useReveal(session.reveal, chosenNodes);
   return { nodes, edges, onNodesChange, onEdgesChange, ...useConnecting(), ...useDropping(isReadOnly) };
 }
 
@@ -117,26 +114,4 @@ function useConnecting() {
     [],
   );
   return { onConnect, onConnectEnd, isValidConnection };
-}
-
-/** Brings into view what somebody asked to see, unless it is in view: nothing should move without need. */
-function useReveal() {
-  const { session, store } = useEditorTools();
-  const { fitView, getNodesBounds, getViewport } = useReactFlow();
-  const flow = useStoreApi();
-  useEffect(() => {
-    const { nodes } = store.read().session;
-    if (session.reveal === 0 || nodes.length === 0) return;
-    const reveal = () => {
-      if (isInView(getNodesBounds([...nodes]), getViewport(), flow.getState())) return;
-      void fitView({ nodes: nodes.map((id) => ({ id })), maxZoom: 1, duration: 150 });
-    };
-    // A step that was just added is measured first.
-    const timer = setTimeout(reveal, 60);
-    return () => clearTimeout(timer);
-  }, [session.reveal, store, fitView, getNodesBounds, getViewport, flow]);
-}
-
-export function placeKey(place: Place): string {
-  return place.in === 'loop' ? `loop ${place.loopId}` : place.in;
 }

@@ -3,8 +3,8 @@ import { graphAt } from '@millrace/workflow/edit';
 import { useReactFlow } from '@xyflow/react';
 import { useCallback, useEffect, useState } from 'react';
 import { layOut } from './auto-layout.ts';
+import { placeKey } from './places.ts';
 import { visibleIds } from './positions.ts';
-import { placeKey } from './use-canvas.ts';
 import type { EditorTools } from './use-editor.ts';
 
 /** Arranges what is shown, whatever was moved by hand. */

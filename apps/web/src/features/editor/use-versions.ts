@@ -1,6 +1,5 @@
 'use client';
-import { getVersion, listVersions, restoreVersion } from '@millrace/shared/contracts/workflows';
-import { useQuery } from '@tanstack/react-query';
+import { listVersions, restoreVersion } from '@millrace/shared/contracts/workflows';
 import { callApi } from '../../lib/call-api.ts';
 import { useAction } from '../../lib/use-action.ts';
 import { usePages } from '../../lib/use-pages.ts';
@@ -29,18 +28,4 @@ export function useVersions() {
     },
   });
   return { ...pages, restore };
-}
-
-export function useVersion(version: number) {
-  const { workflow } = useEditorTools();
-  const { organization } = useOrganization();
-  return useQuery({
-    queryKey: [...workflowKey(organization.id, workflow.id), 'version', version],
-    staleTime: Number.POSITIVE_INFINITY, // a published version never changes
-    queryFn: ({ signal }) => {
-      const params = { orgId: organization.id, workflowId: workflow.id, version: String(version) };
-      return callApi(getVersion, { params, signal });
-    },
-    select: (answer) => answer.version,
-  });
 }

@@ -6,10 +6,11 @@ import { Failure } from '../../ui/failure.tsx';
 import { More } from '../../ui/list.tsx';
 import { Badge, SkeletonRows } from '../../ui/surfaces.tsx';
 import { Time } from '../../ui/time.tsx';
+import { useVersion } from '../workflows/use-version.ts';
 import { DiffView } from './diff-view.tsx';
 import { useEditorTools } from './editor-context.tsx';
 import { printDocument } from './print-document.ts';
-import { useVersion, useVersions } from './use-versions.ts';
+import { useVersions } from './use-versions.ts';
 
 /** What was published, newest first. A published version never changes; restored, it becomes the draft again. */
 export function VersionsPanel({ isReadOnly }: { isReadOnly: boolean }) {
@@ -75,8 +76,8 @@ export function VersionsPanel({ isReadOnly }: { isReadOnly: boolean }) {
 }
 
 function Comparison({ version }: { version: number }) {
-  const { document } = useEditorTools();
-  const { data, error } = useVersion(version);
+  const { document, workflow } = useEditorTools();
+  const { data, error } = useVersion(workflow.id, version);
   if (error) return <Failure error={error} />;
   if (!data) return <SkeletonRows count={2} />;
   return (

@@ -9,6 +9,7 @@ import { Card, Notice, PageHeader, Section, SkeletonRows } from '../../ui/surfac
 import { Time } from '../../ui/time.tsx';
 import { useOrganization } from '../organizations/use-organization.ts';
 import { describeRun } from './describe-run.ts';
+import { RunCanvasCard } from './run-canvas-card.tsx';
 import { ENDED } from './run-status.ts';
 import { RunStatusBadge } from './run-status-badge.tsx';
 import { RunValue } from './run-value.tsx';
@@ -16,12 +17,14 @@ import { StandingNotice } from './standing-notice.tsx';
 import { StepCard } from './step-card.tsx';
 import { Timeline } from './timeline.tsx';
 import { type RunAddress, useRun, useRunActions } from './use-run.ts';
+import { useSelectedStep } from './use-selected-step.ts';
 import { useStanding } from './use-standing.ts';
 
 export function RunPage(address: RunAddress) {
   const { path } = useOrganization();
   const { run, steps, entries, error, retry } = useRun(address);
   const standing = useStanding(address, run?.status);
+  const selection = useSelectedStep();
   if (error) return <Failure error={error} onRetry={retry} />;
   if (!run) return <SkeletonRows />;
   return (
@@ -55,16 +58,33 @@ export function RunPage(address: RunAddress) {
       ) : null}
       {standing ? <StandingNotice standing={standing} /> : null}
       <div className="grid items-start gap-6 xl:grid-cols-[minmax(0,1fr)_20rem]">
-        <Section title="Steps">
-          {steps.length === 0 ? <p className="text-sm text-muted">No step has begun yet.</p> : null}
-          <Rows isOrdered label="Steps" items={steps} keyOf={({ stepId }) => stepId} rowHeight={62} rowClassName="pb-3">
-            {(step) => <StepCard step={step} standing={standing} address={address} />}
-          </Rows>
-          <div className="grid gap-4 lg:grid-cols-2">
-            <RunValue address={address} place={{ field: 'input' }} value={run.input} />
-            <RunValue address={address} place={{ field: 'output' }} value={run.output} />
-          </div>
-        </Section>
+        <div className="grid min-w-0 gap-6">
+          <RunCanvasCard
+            workflowId={address.workflowId}
+            version={run.version}
+            steps={steps}
+            isOver={ENDED.includes(run.status)}
+            selection={selection}
+          />
+          <Section title="Steps">
+            {steps.length === 0 ? <p className="text-sm text-muted">No step has begun yet.</p> : null}
+            <Rows
+              isOrdered
+              label="Steps"
+              items={steps}
+              keyOf={({ stepId }) => stepId}
+              rowHeight={62}
+              rowClassName="pb-3"
+              shown={selection.inList}
+            >
+              {(step) => <StepCard step={step} standing={standing} address={address} selection={selection} />}
+            </Rows>
+            <div className="grid gap-4 lg:grid-cols-2">
+              <RunValue address={address} place={{ field: 'input' }} value={run.input} />
+              <RunValue address={address} place={{ field: 'output' }} value={run.output} />
+            </div>
+          </Section>
+        </div>
         <Card className="p-5">
           <Timeline entries={entries} />
         </Card>

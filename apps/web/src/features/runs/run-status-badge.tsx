@@ -11,7 +11,7 @@ import { cn } from '../../ui/cn.ts';
 import { Badge } from '../../ui/surfaces.tsx';
 import { lookOfStatus } from './run-status.ts';
 
-const ICONS: Record<string, LucideIcon> = {
+export const STATUS_ICONS: Record<string, LucideIcon> = {
   succeeded: CircleCheck,
   failed: CircleAlert,
   running: LoaderCircle,
@@ -22,7 +22,7 @@ const ICONS: Record<string, LucideIcon> = {
 
 export function RunStatusBadge({ status }: { status: string }) {
   const { tone, word, isLive } = lookOfStatus(status);
-  const Icon = ICONS[status] ?? CircleDashed;
+  const Icon = STATUS_ICONS[status] ?? CircleDashed;
   return (
     <Badge tone={tone}>
       <Icon aria-hidden className={cn('size-3.5', isLive && 'animate-spin')} />

@@ -1,19 +1,12 @@
 'use client';
 import { Download } from 'lucide-react';
-import dynamic from 'next/dynamic';
 import { sayBytes } from '../../lib/bytes.ts';
 import { Button } from '../../ui/button.tsx';
 import { Failure } from '../../ui/failure.tsx';
-import { Skeleton } from '../../ui/surfaces.tsx';
+import { LazyTree } from './lazy-tree.tsx';
 import { filesIn, type ValuePlace } from './stored-values.ts';
 import type { RunAddress } from './use-run.ts';
 import { useRunFile, useRunValue } from './use-run-value.ts';
-
-// Whoever only looks at how a run goes need not load it.
-const JsonTree = dynamic(() => import('./json-tree.tsx').then((part) => part.JsonTree), {
-  ssr: false,
-  loading: () => <Skeleton className="h-28 w-full rounded-lg" />,
-});
 
 interface RunValueProps {
   address: RunAddress;
@@ -32,7 +25,7 @@ export function RunValue({ address, place, value: given }: RunValueProps) {
       <h3 className="text-xs font-medium text-muted">{place.stepId === undefined ? label : title}</h3>
       {error ? <Failure error={error} onRetry={read} /> : null}
       {isThere ? (
-        <JsonTree label={label} value={value} />
+        <LazyTree label={label} value={value} />
       ) : (
         <div className="flex flex-wrap items-center justify-between gap-3 rounded-lg border border-line bg-sunken px-3 py-2 text-[0.8125rem] text-muted">
           A large value of {sayBytes(sizeBytes ?? 0)}.

@@ -1,8 +1,8 @@
 'use client';
 import type { Standing } from '@millrace/shared/contracts/runs';
 import { ChevronRight } from 'lucide-react';
-import { useState } from 'react';
 import { sayDuration } from '../../lib/time.ts';
+import { cn } from '../../ui/cn.ts';
 import { Countdown } from '../../ui/countdown.tsx';
 import { Card } from '../../ui/surfaces.tsx';
 import { useOrganization } from '../organizations/use-organization.ts';
@@ -13,22 +13,28 @@ import { retryAtOf } from './say-standing.ts';
 import { StepQuestion } from './step-question.tsx';
 import type { LiveStep } from './timeline.ts';
 import type { RunAddress } from './use-run.ts';
+import type { StepSelection } from './use-selected-step.ts';
+import { useStepCard } from './use-step-card.ts';
 
 interface StepCardProps {
   step: LiveStep;
   standing: Standing | null;
   address: RunAddress;
+  selection: StepSelection;
 }
 
-export function StepCard({ step, standing, address }: StepCardProps) {
+export function StepCard({ step, standing, address, selection }: StepCardProps) {
   const { stepId, type, status, attempt, startedAt, finishedAt } = step;
-  const [isOpen, setOpen] = useState(false);
+  const { card, isOpen, isSelected, onToggle } = useStepCard(stepId, selection);
   const question = questionOf(step, standing, useOrganization());
   const retryAt = retryAtOf(standing, stepId);
   return (
-    <Card>
-      <details className="group" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
-        <summary className="flex cursor-pointer list-none flex-wrap items-center gap-x-3 gap-y-1 rounded-xl px-4 py-3 hover:bg-hover">
+    <Card className={cn(isSelected && 'border-accent ring-2 ring-accent/40')}>
+      <details ref={card} className="group scroll-mt-20" onToggle={onToggle}>
+        <summary
+          aria-current={isSelected || undefined}
+          className="flex cursor-pointer list-none flex-wrap items-center gap-x-3 gap-y-1 rounded-xl px-4 py-3 hover:bg-hover"
+        >
           <ChevronRight aria-hidden className="size-4 text-muted transition-transform group-open:rotate-90" />
           <span className="min-w-0 flex-1 truncate text-sm font-medium">
             {stepId} <span className="font-normal text-muted">{type}</span>
