@@ -8,6 +8,7 @@ import { Rows } from '../../ui/rows.tsx';
 import { Card, Notice, PageHeader, Section, SkeletonRows } from '../../ui/surfaces.tsx';
 import { Time } from '../../ui/time.tsx';
 import { useOrganization } from '../organizations/use-organization.ts';
+import { useWorkflow } from '../workflows/use-workflow.ts';
 import { describeRun } from './describe-run.ts';
 import { RunCanvasCard } from './run-canvas-card.tsx';
 import { ENDED } from './run-status.ts';
@@ -25,6 +26,7 @@ export function RunPage(address: RunAddress) {
   const { run, steps, entries, error, retry } = useRun(address);
   const standing = useStanding(address, run?.status);
   const selection = useSelectedStep();
+  const workflow = useWorkflow(address.workflowId);
   if (error) return <Failure error={error} onRetry={retry} />;
   if (!run) return <SkeletonRows />;
   return (
@@ -37,7 +39,7 @@ export function RunPage(address: RunAddress) {
           Workflow
         </Link>
         <PageHeader
-          title="Run"
+          title={workflow.data ? `Run of ${workflow.data.name}` : 'Run'}
           about={
             <span className="flex flex-wrap items-center gap-x-3 gap-y-1.5">
               <RunStatusBadge status={run.status} />
