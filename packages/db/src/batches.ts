@@ -95,9 +95,9 @@ export function openBatches<Item, Answer>({
 }
 
 /** Writes of one program share their way to the database; it lives as long as the Database does. */
-export function perDatabase<Item, Answer>(open: (db: Database) => Batches<Item, Answer>) {
-  const opened = new WeakMap<Database, Batches<Item, Answer>>();
-  return (db: Database): Batches<Item, Answer> => {
+export function perDatabase<Answer>(open: (db: Database) => Batches<string, Answer>) {
+  const opened = new WeakMap<Database, Batches<string, Answer>>();
+  return (db: Database): Batches<string, Answer> => {
     const batches = opened.get(db) ?? open(db);
     opened.set(db, batches);
     return batches;

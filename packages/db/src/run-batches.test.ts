@@ -84,21 +84,6 @@ it('claims and records 200 runs of three organizations in a few calls, each with
   }
 });
 
-it('carries claims and records that are due at the same moment in one call, and tells their answers apart', async () => {
-  const runs = await claimMany(20);
-  const claimed = runs.map(async (run, index) => {
-    const ids = { orgId: run.orgId, runId: index % 2 === 0 ? run.runId : newId() };
-    return (await claimRun(worker, { ...ids, leaseMs: LEASE_MS })).status;
-  });
-  const recorded = runs.map((run, index) =>
-    recordRun(worker, recordOf(run, index % 5 === 0 ? { leaseToken: 99 } : {})),
-  );
-  callCount = 0;
-  expect(await Promise.all(claimed)).toEqual(runs.map((_, index) => (index % 2 === 0 ? 'busy' : 'gone')));
-  expect(await Promise.all(recorded)).toEqual(runs.map((_, index) => (index % 5 === 0 ? 'fenced' : 'recorded')));
-  expect(callCount).toBeLessThanOrEqual(2);
-});
-
 it('fails the record that the database refuses, alone', async () => {
   const runs = await claimMany(20);
   const outcomes = await Promise.allSettled(

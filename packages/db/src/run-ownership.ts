@@ -1,6 +1,8 @@
+import { runWriteBatch } from '@millrace/shared/metrics';
+import { openBatches, perDatabase, toArrayText } from './batches.ts';
 import { type Database, queryHot } from './connect.ts';
+import { isDatabaseTransient } from './failures.ts';
 import { toRecordText } from './record-text.ts';
-import { type ClaimRow, sendClaim, sendRecord } from './run-writes.ts';
 import type { RunStatus, StepStatus } from './schema/runs.ts';
 import { assertUuid } from './uuid.ts';
 
@@ -53,7 +55,7 @@ type ClaimOutcome =
 export async function claimRun(db: Database, claim: { orgId: string; runId: string; leaseMs: number }): Promise<Claim> {
   const { orgId, runId, leaseMs } = claim;
   assertRunId(orgId, runId);
-  const { row, admitted } = await sendClaim(db, JSON.stringify({ orgId, runId, leaseMs }));
+  const { row, admitted } = await claims(db).send(JSON.stringify({ orgId, runId, leaseMs }));
   return { ...readClaim(claim, row), admitted };
 }
 
@@ -131,7 +133,7 @@ export type RecordOutcome = 'recorded' | 'unread' | 'fenced';
  */
 export async function recordRun(db: Database, record: RunRecord): Promise<RecordOutcome> {
   assertRunId(record.orgId, record.runId);
-  return await sendRecord(db, await toRecordText(record));
+  return await records(db).send(await toRecordText(record));
 }
 
 export interface HeldLease {
@@ -171,15 +173,71 @@ export async function readSignals(db: Database, orgId: string, runId: string): P
   return await queryHot<RunSignal>(db, READ_SIGNALS, [orgId, runId]);
 }
 
+type ClaimRow = Omit<ClaimedRun, 'orgId' | 'runId' | 'leaseToken'> & {
+  number: number;
+  outcome: 'claimed' | 'busy' | 'notDue' | 'held';
+  leaseToken: string;
+  nextAttemptAt: Date | null;
+};
+
+interface ClaimAnswer {
+  row: ClaimRow | null;
+  admitted: readonly string[];
+}
+
+const claims = perDatabase((db) =>
+  openBatches<string, ClaimAnswer>({
+    async call(items) {
+      runWriteBatch.observe({ call: 'claim' }, items.length);
+      type Row = (ClaimRow & { admitted: null }) | { number: number; outcome: 'admitted'; admitted: string[] };
+      const rows = await queryHot<Row>(db, CLAIM, [toArrayText(items), db.admission.window]);
+      const answers: ClaimAnswer[] = items.map(() => ({ row: null, admitted: [] }));
+      for (const { admitted, ...row } of rows) {
+        const answer = answers[row.number - 1];
+        if (answer === undefined) continue;
+        if (row.outcome === 'admitted') answer.admitted = admitted ?? [];
+        else answer.row = row;
+      }
+      return answers;
+    },
+    weigh: (text) => text.length,
+    isTransient: isDatabaseTransient,
+  }),
+);
+
+const records = perDatabase((db) =>
+  openBatches<string, RecordOutcome>({
+    async call(items) {
+      runWriteBatch.observe({ call: 'record' }, items.length);
+      const rows = await queryHot<{ number: number; outcome: RecordOutcome }>(db, RECORD, [toArrayText(items)]);
+      const answers: RecordOutcome[] = [];
+      for (const { number, outcome } of rows) answers[number - 1] = outcome;
+      return answers;
+    },
+    weigh: (text) => text.length,
+    isTransient: isDatabaseTransient,
+  }),
+);
+
 function assertRunId(orgId: string, runId: string): void {
   assertUuid(orgId, 'orgId');
   assertUuid(runId, 'runId');
 }
 
+const CLAIM = {
+  name: 'claim-runs',
+  text: `SELECT number, outcome, now_ms AS "nowMs", workflow_id AS "workflowId", version, state, input,
+      trigger_type AS "triggerType", lease_token AS "leaseToken", lost_claims AS "lostClaims",
+      attempt_count AS "attemptCount", max_attempts AS "maxAttempts", next_attempt_at AS "nextAttemptAt",
+      created_at AS "createdAt", started_at AS "startedAt", has_signals AS "hasSignals",
+      is_counted AS "isCounted", has_place AS "hasPlace", admitted
+    FROM app.claim_runs($1::jsonb, $2::integer)`,
+};
 const LOAD_DEFINITION = {
   name: 'load-version',
   text: 'SELECT app.load_version($1::uuid, $2::uuid, $3::integer) AS definition',
 };
+const RECORD = { name: 'record-runs', text: 'SELECT number, outcome FROM app.record_runs($1::jsonb)' };
 const HEARTBEAT = {
   name: 'heartbeat-runs',
   text: `SELECT number, is_owner AS "isOwner", has_signals AS "hasSignals" FROM app.heartbeat_runs($1::jsonb)`,
