@@ -1,15 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import type { Database } from '@millrace/db/connect';
 import { beginRunFile, endRunFile, FILE_CHUNK_BYTES, writeFileChunk } from '@millrace/db/run-files';
 import { claimRun } from '@millrace/db/run-ownership';
-import { type SeededTenant, seedQueuedRun, seedTenant } from '@millrace/db/testing-rows';
+import { type SeededTenant, seedQueuedRun } from '@millrace/db/testing-rows';
 import { getRunFile } from '@millrace/shared/contracts/run-values';
 import { newId } from '@millrace/shared/ids';
-import { signAccessToken } from '@millrace/shared/tokens';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { fillPath } from '../../http/testing.ts';
-import { openTestApi, type TestApi } from '../../testing.ts';
+import type { TestApi } from '../../testing.ts';
+import { openSeededScene, type SeededScene } from './testing.ts';
 
+let scene: SeededScene;
 let api: TestApi;
 let admin: Database;
 let worker: Database;
@@ -17,20 +18,10 @@ let tenant: SeededTenant;
 let token: string;
 
 beforeAll(async () => {
-  api = await openTestApi();
-  const options = { poolSize: 1, applicationName: 'files-test', onError: () => {} };
-  admin = connectDatabase({ url: api.adminUrl, ...options });
-  worker = connectDatabase({ url: api.workerUrl, ...options });
-  tenant = await seedTenant(admin.pool);
-  const { userId, sessionId } = tenant;
-  const life = { nowSec: Math.floor(Date.now() / 1000), ttlSec: 900 };
-  token = await signAccessToken(api.deps.signingKeys, { userId, sessionId, email: 'a@example.com' }, life);
+  scene = await openSeededScene();
+  ({ api, admin, worker, tenant, token } = scene);
 });
-
-afterAll(async () => {
-  await Promise.all([closeDatabase(admin), closeDatabase(worker)]);
-  await api.close();
-});
+afterAll(() => scene.close());
 
 interface Stored {
   runId: string;

@@ -1,6 +1,8 @@
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import { type SeededTenant, seedTenant } from '@millrace/db/testing-rows';
 import { eventually, startTestRedis, type TestRedis } from '@millrace/queue/testing';
 import { createWorkflow, publishWorkflow } from '@millrace/shared/contracts/workflows';
+import { signAccessToken } from '@millrace/shared/tokens';
 import pg from 'pg';
 import { call, createOrg, openTestApi, signUpUser, type TestApi, type TestUser } from '../../testing.ts';
 
@@ -38,6 +40,35 @@ export async function openRunScene(): Promise<RunScene> {
       await closeDatabase(worker);
       await api.close();
       await redis.stop();
+    },
+  };
+}
+
+/** The API, and a tenant whose rows a test writes itself, as the superuser or with the login of workers. */
+export interface SeededScene {
+  api: TestApi;
+  admin: Database;
+  worker: Database;
+  tenant: SeededTenant;
+  /** Of the tenant's user. */
+  token: string;
+  close(): Promise<void>;
+}
+
+export async function openSeededScene(): Promise<SeededScene> {
+  const api = await openTestApi();
+  const options = { poolSize: 1, applicationName: 'a-seeded-scene', onError: () => {} };
+  const admin = connectDatabase({ url: api.adminUrl, ...options });
+  const worker = connectDatabase({ url: api.workerUrl, ...options });
+  const tenant = await seedTenant(admin.pool);
+  const { userId, sessionId } = tenant;
+  const life = { nowSec: Math.floor(Date.now() / 1000), ttlSec: 900 };
+  const token = await signAccessToken(api.deps.signingKeys, { userId, sessionId, email: 'a@example.com' }, life);
+  return {
+    ...{ api, admin, worker, tenant, token },
+    close: async () => {
+      await Promise.all([closeDatabase(admin), closeDatabase(worker)]);
+      await api.close();
     },
   };
 }

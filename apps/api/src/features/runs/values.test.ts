@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import type { Database } from '@millrace/db/connect';
 import { claimRun, recordRun } from '@millrace/db/run-ownership';
-import { type SeededTenant, seedQueuedRun, seedTenant } from '@millrace/db/testing-rows';
+import { type SeededTenant, seedQueuedRun } from '@millrace/db/testing-rows';
 import { getRunInput, getRunOutput, getStepInput, getStepOutput } from '@millrace/shared/contracts/run-values';
 import { getRun, listRuns } from '@millrace/shared/contracts/runs';
 import { newId } from '@millrace/shared/ids';
-import { signAccessToken } from '@millrace/shared/tokens';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { call, openTestApi, type TestApi } from '../../testing.ts';
+import { call, type TestApi } from '../../testing.ts';
+import { openSeededScene, type SeededScene } from './testing.ts';
 
+let scene: SeededScene;
 let api: TestApi;
 let admin: Database;
 let worker: Database;
@@ -16,20 +17,10 @@ let tenant: SeededTenant;
 let token: string;
 
 beforeAll(async () => {
-  api = await openTestApi();
-  const options = { poolSize: 1, applicationName: 'values-test', onError: () => {} };
-  admin = connectDatabase({ url: api.adminUrl, ...options });
-  worker = connectDatabase({ url: api.workerUrl, ...options });
-  tenant = await seedTenant(admin.pool);
-  const { userId, sessionId } = tenant;
-  const life = { nowSec: Math.floor(Date.now() / 1000), ttlSec: 900 };
-  token = await signAccessToken(api.deps.signingKeys, { userId, sessionId, email: 'a@example.com' }, life);
+  scene = await openSeededScene();
+  ({ api, admin, worker, tenant, token } = scene);
 });
-
-afterAll(async () => {
-  await Promise.all([closeDatabase(admin), closeDatabase(worker)]);
-  await api.close();
-});
+afterAll(() => scene.close());
 
 /** A run that ended with these values, of itself and of its step `one`. */
 async function finish(values: { input: unknown; output: unknown }): Promise<string> {
