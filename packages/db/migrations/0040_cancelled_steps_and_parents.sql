@@ -163,3 +163,9 @@ BEGIN
   END LOOP;
   PERFORM set_config('app.current_org_id', '', true);
 END $$;
+
+-- Answers that were kept before are sent again as they are, and a run without the member is none.
+ALTER TABLE app.idempotency_keys NO FORCE ROW LEVEL SECURITY;
+UPDATE app.idempotency_keys SET response = jsonb_set(response, '{run,parentRunId}', 'null')
+WHERE response ? 'run' AND NOT response -> 'run' ? 'parentRunId';
+ALTER TABLE app.idempotency_keys FORCE ROW LEVEL SECURITY;
