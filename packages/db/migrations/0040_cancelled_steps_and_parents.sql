@@ -54,6 +54,115 @@ BEGIN
   RETURN v_outcome;
 END $$;
 
+-- As in 0026. A step that was cancelled before its first attempt never started, whoever cancels it.
+CREATE OR REPLACE FUNCTION app.record_runs(p_records jsonb) RETURNS TABLE (number integer, outcome text)
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+  v record;
+  v_kept boolean;
+  v_echo boolean;
+  v_event integer;
+  v_sent integer;
+BEGIN
+  FOR v IN
+    SELECT c.n::integer AS n, c.e, (c.e ->> 'orgId')::uuid AS org, (c.e ->> 'workflowId')::uuid AS workflow,
+      (c.e ->> 'runId')::uuid AS run, (c.e ->> 'recordId')::uuid AS id, c.e ->> 'status' AS status, (c.e ->> 'nextAttemptAt')::timestamptz AS next,
+      c.e ->> 'status' IN ('succeeded', 'failed', 'cancelled') AS ended,
+      (c.e ->> 'release')::boolean OR c.e ->> 'status' <> 'running' AS released,
+      (SELECT coalesce(max(x::integer), 0) FROM jsonb_array_elements_text(c.e -> 'signals') AS x) AS read,
+      (c.e ->> 'leaseMs')::integer * interval '1 ms' AS lease
+    FROM jsonb_array_elements(p_records) WITH ORDINALITY AS c (e, n) ORDER BY 3, 4, 5
+  LOOP
+    PERFORM set_config('app.current_org_id', v.org::text, true);
+    UPDATE app.workflow_runs r
+    SET status = CASE WHEN v.released AND NOT v.ended AND r.signals_sent > greatest(r.signals_read, v.read)
+        THEN 'running' ELSE v.status END,
+      state = coalesce(v.e -> 'state', r.state), next_attempt_at = v.next,
+      attempt_count = greatest(r.attempt_count, (v.e ->> 'attemptCount')::integer),
+      output = v.e -> 'output', output_bytes = (v.e ->> 'outputBytes')::integer, error = v.e -> 'error',
+      lost_claims = CASE WHEN v.status <> 'running' OR (v.e ->> 'hasProgress')::boolean THEN 0 ELSE r.lost_claims END,
+      lease_until = CASE WHEN NOT v.released OR NOT v.ended AND r.signals_sent > greatest(r.signals_read, v.read)
+        THEN now() + v.lease END,
+      next_sweep_at = CASE
+        WHEN v.ended THEN NULL
+        WHEN NOT v.released OR r.signals_sent > greatest(r.signals_read, v.read)
+          THEN coalesce(r.next_sweep_at, date_trunc('milliseconds', now()))
+        WHEN v.status = 'waiting' THEN v.next
+        ELSE coalesce(v.next, date_trunc('milliseconds', now())) END, -- the column would round up, into the future
+      finished_at = CASE WHEN v.ended THEN now() END,
+      signals_read = CASE WHEN v.ended THEN r.signals_sent
+        ELSE greatest(r.signals_read, least(v.read, r.signals_sent)) END,
+      event_count = r.event_count + (v.e ? 'entries' AND NOT coalesce(r.last_record_id = v.id, false))::integer,
+      last_record_id = v.id
+    WHERE r.org_id = v.org AND r.id = v.run AND r.lease_token = (v.e ->> 'leaseToken')::bigint AND r.status = 'running'
+    RETURNING v.released AND NOT v.ended AND r.lease_until IS NOT NULL, r.event_count, r.signals_sent,
+      coalesce(old.last_record_id = v.id, false)
+      INTO v_kept, v_event, v_sent, v_echo;
+    number := v.n;
+    IF NOT FOUND THEN
+      v_echo := v.released AND EXISTS (
+        SELECT FROM app.workflow_runs r WHERE r.org_id = v.org AND r.id = v.run AND r.last_record_id = v.id);
+      outcome := CASE WHEN v_echo THEN 'recorded' ELSE 'fenced' END;
+      RETURN NEXT;
+      CONTINUE;
+    END IF;
+    outcome := CASE WHEN v_kept THEN 'unread' ELSE 'recorded' END;
+    RETURN NEXT;
+    CONTINUE WHEN v_echo;
+    IF v.e ? 'blobs' THEN
+      INSERT INTO app.workflow_run_blobs AS b (org_id, run_id, step_key, field, size_bytes, data)
+      SELECT v.org, v.run, e ->> 'stepKey', e ->> 'field', (e ->> 'sizeBytes')::integer, decode(e ->> 'data', 'base64')
+      FROM jsonb_array_elements(v.e -> 'blobs') AS blob (e)
+      WHERE NOT EXISTS (
+        SELECT FROM app.workflow_run_steps s
+        WHERE s.org_id = v.org AND s.run_id = v.run AND s.step_key = e ->> 'stepKey'
+          AND s.status IN ('succeeded', 'failed', 'skipped', 'cancelled'))
+      ON CONFLICT (org_id, run_id, step_key, field) DO UPDATE
+      SET size_bytes = EXCLUDED.size_bytes, data = EXCLUDED.data;
+    END IF;
+    IF v.e ? 'steps' THEN
+      INSERT INTO app.workflow_run_steps AS s
+        (org_id, run_id, step_key, type, status, attempt, input, input_bytes, output, output_bytes, error, started_at,
+          finished_at, ordinal)
+      SELECT v.org, v.run, e ->> 'stepKey', e ->> 'type', e ->> 'status', (e ->> 'attempt')::integer,
+        e -> 'input', (e ->> 'inputBytes')::integer, e -> 'output', (e ->> 'outputBytes')::integer,
+        nullif(e -> 'error', 'null'),
+        coalesce((e ->> 'startedAt')::timestamptz,
+          CASE WHEN e ->> 'status' NOT IN ('pending', 'skipped')
+            AND NOT (e ->> 'status' = 'cancelled' AND (e ->> 'attempt')::integer = 0) THEN now() END),
+        coalesce((e ->> 'finishedAt')::timestamptz,
+          CASE WHEN e ->> 'status' IN ('succeeded', 'failed', 'skipped', 'cancelled') THEN now() END),
+        n
+      FROM jsonb_array_elements(v.e -> 'steps') WITH ORDINALITY AS step (e, n)
+      ON CONFLICT (org_id, run_id, step_key) DO UPDATE
+      SET type = EXCLUDED.type, status = EXCLUDED.status, attempt = EXCLUDED.attempt,
+        input = CASE WHEN EXCLUDED.input_bytes IS NULL THEN coalesce(EXCLUDED.input, s.input) END,
+        input_bytes = CASE WHEN EXCLUDED.input IS NULL THEN coalesce(EXCLUDED.input_bytes, s.input_bytes) END,
+        output = EXCLUDED.output, output_bytes = EXCLUDED.output_bytes, error = EXCLUDED.error,
+        started_at = coalesce(s.started_at, EXCLUDED.started_at), finished_at = EXCLUDED.finished_at
+      WHERE s.status NOT IN ('succeeded', 'failed', 'skipped', 'cancelled');
+    END IF;
+    IF v.e ? 'entries' THEN
+      INSERT INTO app.workflow_run_events (org_id, run_id, number, entries)
+      VALUES (v.org, v.run, v_event, v.e -> 'entries');
+    END IF;
+    IF v_sent > 0 AND (v.ended OR v.read > 0) THEN
+      DELETE FROM app.workflow_run_signals s
+      WHERE s.org_id = v.org AND s.run_id = v.run AND (v.ended OR s.number <= v.read);
+    END IF;
+    IF v.status = 'failed' THEN
+      INSERT INTO app.failure_notices AS n (org_id, workflow_id, failed_count, last_run_id, last_error)
+      SELECT v.org, v.workflow, 1, v.run, jsonb_build_object(
+        'code', left(v.e #>> '{error,code}', 100), 'message', left(v.e #>> '{error,message}', 300))
+      FROM app.failure_notice_settings s WHERE s.org_id = v.org AND s.channel <> 'none'
+      ON CONFLICT (org_id, workflow_id) DO UPDATE
+      SET failed_count = n.failed_count + 1, last_run_id = EXCLUDED.last_run_id, last_error = EXCLUDED.last_error;
+    END IF;
+  END LOOP;
+  PERFORM set_config('app.current_org_id', '', true);
+END $$;
+
 -- As in 0030, with the run whose step started this one.
 CREATE OR REPLACE FUNCTION app.read_run(p_org uuid, p_workflow uuid, p_run uuid) RETURNS json
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
