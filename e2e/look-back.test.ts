@@ -94,6 +94,37 @@ it('a run that waits for its next attempt counts down to it', async () => {
   await photograph(page, 'run-countdown');
 });
 
+it('the page of a run leads to the run whose step started it, and that of a retry to what it goes on from', async () => {
+  const pause = manual([{ id: 'pause', type: 'delay', config: { for: 3_600_000 } }]);
+  const called = await publish(client, 'Called', pause);
+  const workflowId = called.split('/')[2];
+  const calling = await publish(
+    client,
+    'Calling',
+    manual([{ id: 'call', type: 'subworkflow', config: { workflowId } }]),
+  );
+  const { run: parent } = await client.call('POST', calling, {});
+  let childId: string | undefined;
+  await eventually('the step starts its run', async () => {
+    const answer = await fetch(`${site.api.url}${client.orgPath}${called}`, { headers: client.headers });
+    childId = ((await answer.json()) as { runs: { id: string }[] }).runs[0]?.id;
+    return childId !== undefined;
+  });
+  await page.goto(`${org}${called}/${childId}`);
+  const started = page.getByRole('link', { name: 'Started by a run of Calling' });
+  await started.waitFor();
+  await expectSound(page);
+  await photograph(page, 'run-of-a-step');
+  await started.click();
+  await page.waitForURL(`**${calling}/${parent?.id}`);
+  await page.getByRole('heading', { name: 'Run of Calling' }).waitFor();
+  expect(await page.getByRole('link', { name: /^(Started by|Retry of)/ }).count()).toBe(0);
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'Retry from here' }).click();
+  await page.getByRole('link', { name: 'Retry of a run' }).click();
+  await page.waitForURL(`**${calling}/${parent?.id}`);
+});
+
 it('runs are listed by the names of their workflows, however many, and cancelled and retried by filter', async () => {
   const pausing = manual([{ id: 'pause', type: 'delay', config: { for: 3_600_000 } }]);
   const runs = await publish(client, 'Night shift', pausing);

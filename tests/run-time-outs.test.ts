@@ -133,6 +133,44 @@ it.each([
   60_000,
 );
 
+it('onFailure has the time of its run anew, which ends it while no worker lives and changes nothing about the error', async () => {
+  const onFailure = { nodes: [request('held-4'), request('told')] };
+  const failing = { id: 'bad', type: 'fail', config: { code: 'FIRST', message: 'It was to fail.' } };
+  const runId = await start([request('fine'), failing], { timeoutMs: 5_000, onFailure });
+  await called('/held-4');
+  await worker.kill('SIGKILL');
+  await eventually(
+    'its time and its lease to end',
+    async () => {
+      const { isLost, ageMs } = await read(runId);
+      return isLost && ageMs > 5_500;
+    },
+    30_000,
+  );
+  expect((await read(runId)).status).toBe('running');
+  worker = await startWorker();
+  const row = await until(runId, 'failed');
+  expect(row.error).toMatchObject({ code: 'FIRST', stepId: 'bad' });
+  expect(calls.map(({ path }) => path)).toEqual(['/fine', '/held-4']);
+  expect(await stepOf(runId, 'onFailure.held-4')).toMatchObject({ status: 'cancelled' });
+  expect(await stepOf(runId, 'onFailure.told')).toMatchObject({ status: 'skipped' });
+}, 90_000);
+
+it('an onFailure that waits is ended at its time by a sweeper alone', async () => {
+  const onFailure = { nodes: [{ id: 'nap', type: 'delay', config: { for: 3_600_000 } }] };
+  const failing = { id: 'bad', type: 'fail', config: { code: 'FIRST', message: 'It was to fail.' } };
+  const runId = await start([failing], { timeoutMs: 4_000, onFailure });
+  await until(runId, 'waiting');
+  const redis = new Redis(platform.redis.url);
+  await redis.flushall();
+  redis.disconnect();
+  const row = await until(runId, 'failed');
+  expect(row.error.code).toBe('FIRST');
+  const tookMs = row.finishedAt - row.startedAt;
+  expect(tookMs).toBeGreaterThanOrEqual(4_000);
+  expect(tookMs).toBeLessThan(20_000);
+}, 60_000);
+
 it('a step whose time ends while its worker is frozen for a while is tried again under the same key', async () => {
   const runId = await start([request('held-2', { timeoutMs: 1_500, retry: { maxAttempts: 2, backoffMs: 10 } })]);
   await called('/held-2');

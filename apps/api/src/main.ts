@@ -5,17 +5,11 @@ import { makeStuckHookRuns } from '@millrace/db/hooks';
 import { findStuckRuns } from '@millrace/db/runs';
 import { startSweeper } from '@millrace/queue/sweeper';
 import { ApiConfig, parseConfig } from '@millrace/shared/config';
-import {
-  dependencyFailed,
-  programFailed,
-  programStarted,
-  programStopping,
-  runsSwept,
-  workflowRunEnqueued,
-} from '@millrace/shared/events';
+import { dependencyFailed, programStarted, runsSwept, workflowRunEnqueued } from '@millrace/shared/events';
 import { armFailPoint } from '@millrace/shared/fail-points';
 import { createLog } from '@millrace/shared/log';
 import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
+import { endOnSignal, failWith } from '@millrace/shared/program-end';
 import { buildApp } from './app.ts';
 import { CLEAN_UP_MS, cleanUp } from './clean-up.ts';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
@@ -31,7 +25,7 @@ const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
 try {
   await start();
 } catch (error) {
-  process.exit(failWith(error));
+  process.exit(failWith(log, error));
 }
 
 async function start(): Promise<void> {
@@ -66,34 +60,15 @@ async function start(): Promise<void> {
   const port = typeof address === 'object' ? address?.port : undefined;
   programStarted(log, { pid: process.pid, detail: { host: config.API_HOST, port, metricsPort: metrics?.port } });
 
-  endOnSignal(async () => {
-    // Answers the requests under way, then ends their connections.
-    await Promise.all([app.close(), sweeper.stop()]);
-    await metrics?.close();
-    await closeDeps(deps);
+  endOnSignal(log, {
+    withinMs: END_MS,
+    end: async () => {
+      // Answers the requests under way, then ends their connections.
+      await Promise.all([app.close(), sweeper.stop()]);
+      await metrics?.close();
+      await closeDeps(deps);
+    },
   });
-}
-
-/** Ctrl-C reaches the process twice: from the terminal and from whoever started it. Only the first one counts. */
-function endOnSignal(end: () => Promise<void>): void {
-  let isEnding = false;
-  const onSignal = async (signal: NodeJS.Signals) => {
-    if (isEnding) return;
-    isEnding = true;
-    programStopping(log, { signal });
-    const late = setTimeout(() => process.exit(failWith(`it did not end within ${END_MS} ms`)), END_MS);
-    const code = await end().then(() => 0, failWith);
-    clearTimeout(late);
-    process.exit(code);
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-}
-
-/** Answers the exit code. */
-function failWith(error: unknown): 1 {
-  programFailed(log, { error: error instanceof Error ? error.message : String(error) });
-  return 1;
 }
 
 /** Whoever asks for a run right after the start is not refused for want of a connection. Without Redis it starts all the same. */

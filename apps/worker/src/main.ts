@@ -12,9 +12,7 @@ import { startSweeper } from '@millrace/queue/sweeper';
 import { parseConfig, WorkerConfig } from '@millrace/shared/config';
 import {
   dependencyFailed,
-  programFailed,
   programStarted,
-  programStopping,
   programWarning,
   runsSwept,
   workflowRunEnqueued,
@@ -22,6 +20,7 @@ import {
 import { armFailPoint } from '@millrace/shared/fail-points';
 import { createLog } from '@millrace/shared/log';
 import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
+import { endOnSignal, failWith } from '@millrace/shared/program-end';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
 import { answerStepTests, consumeJobs, hearBells, takeAttempts } from './jobs.ts';
 import { tellSettled } from './runs/family.ts';
@@ -39,7 +38,7 @@ const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
 try {
   await start();
 } catch (error) {
-  process.exit(failWith(error));
+  process.exit(failWith(log, error));
 }
 
 async function start(): Promise<void> {
@@ -58,41 +57,22 @@ async function start(): Promise<void> {
   const sweeper = sweep(deps);
   const wakeRun = (wake: RunWake) => deps.queue.wakeRun(wake);
   const scheduler = openScheduler({ ...schedulesIn(deps.db), wakeRun, log });
-  endOnSignal(async () => {
-    draining.abort();
-    setTimeout(() => stopping.abort(), DRAIN_MS).unref();
-    await Promise.all([
-      ...[sweeper.stop(), scheduler.stop(), stepTests.close(), consumer.close(CLOSE_MS), attempts.close(CLOSE_MS)],
-      ...bells.map((bell) => bell.close()),
-    ]);
-    await metrics?.close();
-    await closeDeps(deps);
+  endOnSignal(log, {
+    withinMs: END_MS,
+    end: async () => {
+      draining.abort();
+      setTimeout(() => stopping.abort(), DRAIN_MS).unref();
+      await Promise.all([
+        ...[sweeper.stop(), scheduler.stop(), stepTests.close(), consumer.close(CLOSE_MS), attempts.close(CLOSE_MS)],
+        ...bells.map((bell) => bell.close()),
+      ]);
+      await metrics?.close();
+      await closeDeps(deps);
+    },
   });
   await untilReady(consumer);
   scheduler.start();
   programStarted(log, { pid: process.pid, detail: { queue: config.WORKFLOW_QUEUE_NAME, metricsPort: metrics?.port } });
-}
-
-/** Ctrl-C reaches the process twice: from the terminal and from whoever started it. Only the first one counts. */
-function endOnSignal(end: () => Promise<void>): void {
-  let isEnding = false;
-  const onSignal = async (signal: NodeJS.Signals) => {
-    if (isEnding) return;
-    isEnding = true;
-    programStopping(log, { signal });
-    const late = setTimeout(() => process.exit(failWith(`it did not end within ${END_MS} ms`)), END_MS);
-    const code = await end().then(() => 0, failWith);
-    clearTimeout(late);
-    process.exit(code);
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-}
-
-/** Answers the exit code. */
-function failWith(error: unknown): 1 {
-  programFailed(log, { error: error instanceof Error ? error.message : String(error) });
-  return 1;
 }
 
 /** A Redis that drops or forgets wake-ups makes runs late: production does not start with one, development says so. */

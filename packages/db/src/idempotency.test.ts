@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { closeDatabase, connectDatabase, type Database } from './connect.ts';
 import { findAnswer, finishAnswer, forgetPendingAnswer, reserveAnswer } from './idempotency.ts';
+import { migrationsFolder } from './migrate.ts';
 import { withOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { seedTenant } from './testing-rows.ts';
@@ -57,4 +59,16 @@ it('a key is free again after 24 hours', async () => {
   expect(await findAnswer(api, orgId, 'old')).toBeUndefined();
   expect(await reserve('old', 2)).toBe(true);
   expect(await findAnswer(api, orgId, 'old')).toMatchObject({ response: 2 });
+});
+
+it('an answer that was kept before runs named their parents is whole after the migration, and no other one is touched', async () => {
+  await reserve('before', { run: { id: 'a', retryOfRunId: null } });
+  await reserve('since', { run: { id: 'b', parentRunId: 'c' } });
+  await reserve('other', { workflow: { id: 'd' } });
+  const migration = await readFile(`${migrationsFolder}/0040_cancelled_steps_and_parents.sql`, 'utf8');
+  await admin.query(`BEGIN; SET LOCAL ROLE app_owner; ${migration}; COMMIT`);
+  const answerOf = async (key: string) => (await findAnswer(api, orgId, key))?.response;
+  expect(await answerOf('before')).toEqual({ run: { id: 'a', retryOfRunId: null, parentRunId: null } });
+  expect(await answerOf('since')).toEqual({ run: { id: 'b', parentRunId: 'c' } });
+  expect(await answerOf('other')).toEqual({ workflow: { id: 'd' } });
 });

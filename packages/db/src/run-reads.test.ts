@@ -33,9 +33,10 @@ describe('reading a run', () => {
     const run = { ...addressOf(tenant), runId: newId() };
     await admin.query(
       `INSERT INTO app.workflow_runs (org_id, workflow_id, id, version, trigger_type, status, input, output, error,
-         attempt_count, max_attempts, next_attempt_at, retry_of_run_id, requested_by_user_id, created_at, started_at)
+         attempt_count, max_attempts, next_attempt_at, retry_of_run_id, parent_run_id, parent_step_key, requested_by_user_id,
+         created_at, started_at)
        VALUES ($1, $2, $3, 1, 'trigger.manual', 'waiting', '{"a": [1.5, "é\\u2028"]}', 'null', NULL,
-         2, 3, '2026-01-02 03:04:05.678+00', $4, $5, '2026-01-01 00:00:00+02', '2026-01-01 00:00:00.001+00')`,
+         2, 3, '2026-01-02 03:04:05.678+00', $4, $4, 'start', $5, '2026-01-01 00:00:00+02', '2026-01-01 00:00:00.001+00')`,
       [run.orgId, run.workflowId, run.runId, tenant.endedRunId, tenant.userId],
     );
     await admin.query(
@@ -59,6 +60,7 @@ describe('reading a run', () => {
       maxAttempts: 3,
       nextAttemptAt: '2026-01-02T03:04:05.678Z',
       retryOfRunId: tenant.endedRunId,
+      parentRunId: tenant.endedRunId,
       requestedByUserId: tenant.userId,
       input: { a: [1.5, 'é\u2028'] },
       output: null,

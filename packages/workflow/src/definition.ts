@@ -67,7 +67,7 @@ export const Body = z.strictObject({
   output: z.unknown().optional(),
 });
 
-/** `timeoutMs` is how long a run may take. `onFailure` runs after a run failed. `concurrency` limits runs at a time. */
+/** `timeoutMs` is how long a run may take, and again `onFailure`, which runs after a run failed. `concurrency` limits runs at a time. */
 const Settings = z.strictObject({
   timeoutMs: z.int().min(1).max(MAX_WAIT_MS).optional(),
   onFailure: Body.omit({ output: true }).optional(),

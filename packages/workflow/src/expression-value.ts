@@ -18,7 +18,7 @@ export type SizeBudget = { left: number };
  * Copies the result of an expression into plain JSON: functions, regular expressions and non-finite numbers fail
  * EXPRESSION_TYPE; keys are written as own properties whatever their name; lists are copied without the extra
  * properties JSONata puts on them. Missing values in lists become null, in objects they are left out.
- * Throws an ExpressionFault.
+ * Throws an ExpressionFault: OUTPUT_TOO_LARGE when the budget is used up, EXPRESSION_LIMIT when the value nests too deep.
  */
 export function copyResult(value: unknown, budget: SizeBudget, depth = 0): Json {
   spend(budget, 2);
@@ -73,6 +73,6 @@ function copyObject(value: Record<string, unknown>, budget: SizeBudget, depth: n
 function spend(budget: SizeBudget, size: number): void {
   budget.left -= size;
   if (budget.left < 0) {
-    throw new ExpressionFault('EXPRESSION_LIMIT', 'The values of the expressions are too large together.');
+    throw new ExpressionFault('OUTPUT_TOO_LARGE', 'The values of the expressions are larger than 16 MB together.');
   }
 }

@@ -200,7 +200,16 @@ test('a value too deep or too large ends with a typed error', async () => {
     { length: 40 },
     (_, index) => `$v${index + 1} := {"l": $v${index}, "r": $v${index}}`,
   ).join('; ');
-  expect(await codeOf(`{% ($v0 := 1; ${doubling}; $v40) %}`)).toBe('EXPRESSION_LIMIT');
+  expect(await codeOf(`{% ($v0 := 1; ${doubling}; $v40) %}`)).toBe('OUTPUT_TOO_LARGE');
+  const large = { ...bindings, trigger: { ...bindings.trigger, input: 'x'.repeat(9_000_000) } };
+  for (const twice of [
+    '{% $trigger.input %}, {% $trigger.input %}',
+    ['{% $trigger.input %}', '{% $trigger.input %}'],
+  ]) {
+    const error = { code: 'OUTPUT_TOO_LARGE', path: Array.isArray(twice) ? 'config[1]' : 'config' };
+    expect(evaluateTemplate({ ...request(twice), bindings: large })).toMatchObject({ ok: false, error });
+    expect(await evaluateExpressions({ ...request(twice), bindings: large })).toMatchObject({ ok: false, error });
+  }
 });
 
 test('only trees of literals and plain paths are evaluated in the worker itself', () => {

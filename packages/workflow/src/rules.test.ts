@@ -578,7 +578,7 @@ test('rule 16: a run that takes too long fails with RUN_TIMEOUT, and onFailure s
   expect(host.error).toEqual({ code: 'RUN_TIMEOUT', message: 'The run took longer than its workflow allows.' });
 });
 
-test('rule 16: whoever takes over a run whose time is over begins nothing in it again, and no limit holds onFailure', async () => {
+test('rule 16: whoever takes over a run whose time is over begins nothing in it again, and onFailure has as much time anew', async () => {
   const plan = planOf(
     document([call('slow')], { settings: { timeoutMs: 1000, onFailure: { nodes: [call('mail')] } } }),
   );
@@ -588,10 +588,34 @@ test('rule 16: whoever takes over a run whose time is over begins nothing in it 
     { type: 'abortStep', stepKey: 'slow' },
     { type: 'startStep', stepKey: 'onFailure.mail', attempt: 1, collect: null },
   ]);
-  expect([taken.status, nextDueAt(taken)]).toEqual(['failing', null]);
-  expect(resume(plan, taken, 2000)[1]).toEqual([
+  expect([taken.status, nextDueAt(taken)]).toEqual(['failing', 2000]);
+  expect(resume(plan, taken, 1999)[1]).toEqual([
     { type: 'startStep', stepKey: 'onFailure.mail', attempt: 1, collect: null },
   ]);
+  const [ended, last] = resume(plan, taken, 2000);
+  expect(last).toEqual([
+    { type: 'abortStep', stepKey: 'onFailure.mail' },
+    { type: 'finishRun', status: 'failed', error: taken.failure },
+  ]);
+  expect([ended.status, nextDueAt(ended)]).toEqual(['failed', null]);
+});
+
+test('rule 16: the time of onFailure is counted from its beginning and changes nothing about why the run failed', async () => {
+  const onFailure = { nodes: [call('mail'), give('told')] };
+  const error = { code: 'BOOM', message: 'it broke', retryable: false };
+  const failed: RunEvent = { type: 'step.failed', stepKey: 'bad', attempt: 1, error, at: 700, random: 0 };
+  const limited = await run([call('bad')], { settings: { timeoutMs: 1000, onFailure } });
+  await limited.send(failed);
+  expect(nextDueAt(limited.state)).toBe(1700);
+  await limited.send({ type: 'time.passed', at: 1699 });
+  expect(limited.state.status).toBe('failing');
+  await limited.send({ type: 'time.passed', at: 1700 });
+  expect(limited.state.status).toBe('failed');
+  expect(['mail', 'told'].map((id) => limited.statuses.get(`onFailure.${id}`))).toEqual(['cancelled', 'skipped']);
+  expect(limited.error).toEqual({ code: 'BOOM', message: 'it broke', stepId: 'bad' });
+  const unlimited = await run([call('bad')], { settings: { onFailure } });
+  await unlimited.send(failed);
+  expect([unlimited.state.status, nextDueAt(unlimited.state)]).toEqual(['failing', null]);
 });
 
 test('rule 18: what only steers is no output', async () => {

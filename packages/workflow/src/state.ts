@@ -56,7 +56,7 @@ export type LoopState = {
 /**
  * All the engine remembers of a run: small JSON, statuses only, never inputs or outputs. `output` means every step has
  * ended and the output is being evaluated; `failing` that the run failed with `failure` and the steps of `onFailure`
- * are under way. `deadlineAt` (epoch milliseconds) is when the run has taken too long.
+ * are under way. `deadlineAt` (epoch milliseconds) is when the run, or then `onFailure`, has taken too long.
  */
 export type RunState = Frame & {
   readonly format: 1;

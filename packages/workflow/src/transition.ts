@@ -34,7 +34,7 @@ export function transition(plan: Plan, state: RunState, event: RunEvent): [RunSt
   }
   const draft = openDraft(plan, state);
   applyEvent(draft, event);
-  spreadFailures(draft);
+  spreadFailures(draft, event.at);
   finishFrames(draft);
   return closeDraft(draft);
 }
@@ -101,13 +101,17 @@ function startRun(draft: RunDraft, at: number): void {
   }
   draft.status = 'running';
   draft.isChanged = true;
-  draft.deadlineAt = draft.plan.timeoutMs === null ? undefined : at + draft.plan.timeoutMs;
+  draft.deadlineAt = deadlineFrom(draft, at);
   startFrame(draft, draft.root);
   // A retried run begins with edges that are settled and loops that go on: see retryState.
   for (const node of draft.root.graph.nodes.values()) {
     continueLoop(draft, draft.root, node);
   }
   enterNodes(draft, draft.root, [...draft.root.graph.nodes.keys()]);
+}
+
+function deadlineFrom({ plan: { timeoutMs } }: RunDraft, at: number): number | undefined {
+  return timeoutMs === null ? undefined : at + timeoutMs;
 }
 
 function endAttempt(draft: RunDraft, { stepKey, attempt, branch }: EventOf<'step.succeeded'>): void {
@@ -204,24 +208,26 @@ function cancelRun(draft: RunDraft): void {
 }
 
 /** A failed iteration may fail its loop, which may fail what is around it, up to the run. */
-function spreadFailures(draft: RunDraft): void {
+function spreadFailures(draft: RunDraft, at: number): void {
   for (let failed = draft.failures.shift(); failed !== undefined; failed = draft.failures.shift()) {
     if (failed.frame.loop !== null) {
       failIteration(draft, failed.frame, failed.error);
     } else {
       // The first failure is the run's, whatever happens in `onFailure`.
       draft.failure ??= failed.error;
-      endFailedRun(draft, failed.frame === draft.root);
+      endFailedRun(draft, failed.frame === draft.root ? at : null);
     }
   }
 }
 
-function endFailedRun(draft: RunDraft, mayStartOnFailure: boolean): void {
+/** `onFailureAt` is when its steps begin, with as much time as the run had; null when they have ended. */
+function endFailedRun(draft: RunDraft, onFailureAt: number | null): void {
   const graph = draft.plan.onFailure;
   draft.isChanged = true;
   draft.deadlineAt = undefined;
-  if (mayStartOnFailure && graph !== null) {
+  if (onFailureAt !== null && graph !== null) {
     draft.status = 'failing';
+    draft.deadlineAt = deadlineFrom(draft, onFailureAt);
     startFrame(draft, openOnFailure(draft, graph, initialFrame(graph)));
     return;
   }
@@ -243,7 +249,7 @@ function finishFrames(draft: RunDraft): void {
       draft.isChanged = true;
       draft.effects.push({ type: 'evaluateOutput', scope: '', source: outputSource(frame.graph, frame, '') });
     } else if (frame === draft.onFailure && draft.status === 'failing') {
-      endFailedRun(draft, false);
+      endFailedRun(draft, null);
     }
   }
 }

@@ -71,11 +71,12 @@ export function decide(draft: RunDraft, { stepKey, attempt, decision }: EventOf<
   }
 }
 
-/** Does what is due at `at` by itself. The end of the run's own time comes before anything else. */
+/** Does what is due at `at` by itself. The end of the run's time, or of that of `onFailure`, comes before anything else. */
 export function passTime(draft: RunDraft, at: number): void {
-  const { root, deadlineAt, status } = draft;
-  if (deadlineAt !== undefined && deadlineAt <= at && (status === 'running' || status === 'output')) {
-    failFrame(draft, root, { code: 'RUN_TIMEOUT', message: 'The run took longer than its workflow allows.' });
+  const { root, onFailure, deadlineAt } = draft;
+  if (deadlineAt !== undefined && deadlineAt <= at) {
+    const message = 'The run took longer than its workflow allows.';
+    failFrame(draft, onFailure ?? root, { code: 'RUN_TIMEOUT', message });
     return;
   }
   for (const { stepKey, step } of listSteps(draft.state)) {

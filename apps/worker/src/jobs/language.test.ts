@@ -209,7 +209,9 @@ describe.concurrent('rules 13 to 16: waiting, deciding, failing', () => {
   test('a run that takes too long fails with RUN_TIMEOUT, and its onFailure says why', async () => {
     const onFailure = { nodes: [post('tell', '/tell', { n: '{% $error.code %}' })] };
     const run = await platform.run(
-      document([{ id: 'pause', type: 'delay', config: { for: 'PT1H' } }], { settings: { timeoutMs: 400, onFailure } }),
+      document([{ id: 'pause', type: 'delay', config: { for: 'PT1H' } }], {
+        settings: { timeoutMs: 3_000, onFailure },
+      }),
     );
     expect(await run.until()).toMatchObject({ status: 'failed', error: { code: 'RUN_TIMEOUT' }, output: null });
     expect((await run.steps())['onFailure.tell']).toMatchObject({

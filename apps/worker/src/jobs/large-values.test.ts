@@ -85,6 +85,18 @@ test('more than 1 MB is too much for expressions that are not plain, and for the
   });
 });
 
+test.each([
+  ['plain paths', Array.from({ length: 20 }, () => '{% $trigger.input %}')],
+  ['other expressions', '{% $map([1..20], function($i) { $trigger.input }) %}'],
+])('a step whose %s give more than 16 MB fails with OUTPUT_TOO_LARGE, without another attempt', async (_, value) => {
+  const run = await platform.run(document([transform('wide', value)]), { input: 'x'.repeat(990_000) });
+  expect(await run.until(undefined, 60_000)).toMatchObject({
+    status: 'failed',
+    error: { code: 'OUTPUT_TOO_LARGE', stepId: 'wide' },
+    attemptCount: 1,
+  });
+});
+
 test('the values of a loop that are too large together fail it, without another attempt', async () => {
   const body = { nodes: [transform('copy', '{% $trigger.input %}')] };
   const loop = {

@@ -152,6 +152,17 @@ describe('a cancelled run', () => {
     expect(await run.steps()).toMatchObject({ busy: { status: 'cancelled' } });
   });
 
+  test.each(['in a loop', 'in a loop that is in another', 'after a failure'])(
+    'has the same steps whether its owner ended it or nobody owned it: %s',
+    async (place) => {
+      const parted = await stepsOfCancelled(place, '/quick');
+      const owned = await stepsOfCancelled(place, `/held/${place.replaceAll(' ', '-')}`);
+      expect(parted).toEqual(owned);
+      const prefix = { 'in a loop': 'each.1.', 'after a failure': 'onFailure.' }[place] ?? 'outer.1.each.1.';
+      expect(parted).toMatchObject({ [`${prefix}nap`]: 'cancelled 1', [`${prefix}last`]: 'cancelled 0 never began' });
+    },
+  );
+
   test('whose owner was lost before it heard of it sends nothing more', async () => {
     const run = await platform.run(document([get('a', '/lost')]), { isAsleep: true });
     await claimForeign(run);
@@ -224,6 +235,55 @@ describe('a cancelled run', () => {
     await redis.restart();
   });
 });
+
+/**
+ * The states of all steps but `slow`, of a run that was cancelled while it waited in that place for a timer, and for the
+ * answer of `path`: with none coming the run has an owner.
+ */
+async function stepsOfCancelled(place: string, path: string): Promise<Record<string, string>> {
+  const nodes = [give('first'), { id: 'nap', type: 'delay', config: { for: 'PT1H' } }, give('last'), get('slow', path)];
+  const edges = ['first nap', 'nap last', 'first slow'].map((text) => ({
+    from: text.split(' ')[0],
+    to: text.split(' ')[1],
+  }));
+  const body = { nodes, edges };
+  const each = loop('each', body);
+  const documents: Record<string, object> = {
+    'in a loop': document([each, give('end')]),
+    'in a loop that is in another': document([loop('outer', { nodes: [each, give('next')] })]),
+    'after a failure': {
+      ...document([{ id: 'bad', type: 'fail', config: { message: 'No.' } }, give('end')]),
+      settings: { onFailure: body },
+    },
+  };
+  const run = await platform.run(documents[place] ?? {});
+  const isOwned = path !== '/quick';
+  await eventually(
+    async () => {
+      const [{ status }, steps] = [await run.row(), Object.entries(await run.steps())];
+      const naps = steps.filter(([key, step]) => key.endsWith('nap') && step.status === 'waiting').length;
+      const wanted = { 'in a loop': 2, 'after a failure': 1 }[place] ?? 4;
+      return naps === wanted && status === (isOwned ? 'running' : 'waiting');
+    },
+    () => 'the run waits',
+  );
+  expect(await cancel(run)).toBe(isOwned ? 'signalled' : 'cancelled');
+  await run.until(['cancelled']);
+  const { rows } = await platform.admin.pool.query(
+    `SELECT step_key AS key, concat_ws(' ', status, attempt, CASE WHEN started_at IS NULL THEN 'never began' END) AS step
+     FROM app.workflow_run_steps WHERE run_id = $1 AND step_key NOT LIKE '%slow'`,
+    [run.runId],
+  );
+  return Object.fromEntries(rows.map(({ key, step }) => [key, step]));
+}
+
+function give(id: string): object {
+  return { id, type: 'transform', config: { value: id } };
+}
+
+function loop(id: string, body: object): object {
+  return { id, type: 'foreach', config: { items: [1, 2], concurrency: 2, as: `${id}Item`, body } };
+}
 
 /** Some other worker owns the run. */
 async function claimForeign({ runId }: TestRun): Promise<void> {

@@ -26,6 +26,7 @@ export const Run = z
     maxAttempts: z.int(),
     nextAttemptAt: Time.nullable(),
     retryOfRunId: Id.nullable(),
+    parentRunId: Id.nullable().meta({ description: 'The run whose `subworkflow` step started this one.' }),
     requestedByUserId: Id.nullable(),
     input: Value,
     output: Value,

@@ -1,11 +1,9 @@
-import { workflowVersions } from '@millrace/db/schema/workflows';
 import type { OrgTx } from '@millrace/db/tenant';
+import { readVersion } from '@millrace/db/workflow-versions';
 import type { ApiConfig } from '@millrace/shared/config';
-import { AppError } from '@millrace/shared/errors';
 import type { WorkflowDefinition } from '@millrace/workflow/definition';
 import { type Plan, planWorkflow } from '@millrace/workflow/plan';
 import { type InputCheck, inputCheckOf } from '@millrace/workflow/triggers/input-schema';
-import { and, eq } from 'drizzle-orm';
 
 type RetrySettings = Pick<ApiConfig, 'WORKFLOW_RETRY_ATTEMPTS' | 'WORKFLOW_RETRY_BACKOFF_MS'>;
 
@@ -75,16 +73,6 @@ function planOf(definition: WorkflowDefinition, config: RetrySettings): Plan {
 }
 
 async function readDefinition(tx: OrgTx, workflowId: string, version: number): Promise<WorkflowDefinition> {
-  const [row] = await tx
-    .select({ definition: workflowVersions.definition })
-    .from(workflowVersions)
-    .where(
-      and(
-        eq(workflowVersions.orgId, tx.orgId),
-        eq(workflowVersions.workflowId, workflowId),
-        eq(workflowVersions.version, version),
-      ),
-    );
-  if (!row) throw new AppError('NOT_FOUND'); // the workflow was deleted since its row was read
-  return row.definition as WorkflowDefinition; // it was checked when it was published
+  const { definition } = await readVersion(tx, workflowId, version);
+  return definition as WorkflowDefinition; // it was checked when it was published
 }

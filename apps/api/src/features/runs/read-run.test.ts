@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
 import { type SeededTenant, seedTenant } from '@millrace/db/testing-rows';
-import { getRun } from '@millrace/shared/contracts/runs';
+import { getRun, listRuns } from '@millrace/shared/contracts/runs';
 import { newId } from '@millrace/shared/ids';
 import { signAccessToken } from '@millrace/shared/tokens';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -49,6 +49,22 @@ it('answers the run with its steps, in as few fields as the contract names', asy
   expect(body.run).toMatchObject({ id: tenant.endedRunId, organizationId: tenant.orgId, status: 'succeeded' });
   expect(body.steps).toMatchObject([{ stepId: 'one', status: 'succeeded' }]);
   expect(Object.keys(body.run).sort()).toEqual(Object.keys(getRun.response.shape.run.shape).sort());
+});
+
+it('names the run whose step started it, read alone and in lists, and none for other runs', async () => {
+  const runId = newId();
+  await admin.pool.query(
+    `INSERT INTO app.workflow_runs
+       (org_id, id, workflow_id, version, trigger_type, status, parent_run_id, parent_step_key, finished_at)
+     VALUES ($1, $2, $3, 1, 'trigger.subworkflow', 'succeeded', $4, 'call', now())`,
+    [tenant.orgId, runId, tenant.workflowId, tenant.endedRunId],
+  );
+  const { body } = await read({ params: { ...paramsOf(tenant), runId } });
+  expect(body.run).toMatchObject({ parentRunId: tenant.endedRunId, retryOfRunId: null });
+  expect((await read()).body.run.parentRunId).toBeNull();
+  const { runs } = (await call(api, listRuns, { params: { orgId: tenant.orgId }, query: { search: runId }, token }))
+    .body;
+  expect(runs).toMatchObject([{ id: runId, parentRunId: tenant.endedRunId }]);
 });
 
 it('strips what the response schema does not declare, also from a document that the database wrote', async () => {

@@ -25,6 +25,7 @@ export function toRun(row: RunRow): Run {
     maxAttempts: row.maxAttempts,
     nextAttemptAt: row.nextAttemptAt?.toISOString() ?? null,
     retryOfRunId: row.retryOfRunId,
+    parentRunId: row.parentRunId,
     requestedByUserId: row.requestedByUserId,
     input: row.input ?? null,
     output: row.outputBytes === null ? (row.output ?? null) : { $large: { sizeBytes: row.outputBytes } },

@@ -1,5 +1,6 @@
 import { workflows, workflowVersions } from '@millrace/db/schema/workflows';
-import { type OrgTx, withOrg } from '@millrace/db/tenant';
+import { withOrg } from '@millrace/db/tenant';
+import { readVersion, type WorkflowVersion } from '@millrace/db/workflow-versions';
 import { DEFAULT_PAGE_SIZE } from '@millrace/shared/contracts/contract';
 import { AppError } from '@millrace/shared/errors';
 import { validateDefinition } from '@millrace/workflow/validate';
@@ -93,22 +94,7 @@ export async function restoreVersion(context: OrgContext, workflowId: string, ve
   });
 }
 
-async function readVersion(tx: OrgTx, workflowId: string, version: number) {
-  const [row] = await tx
-    .select()
-    .from(workflowVersions)
-    .where(
-      and(
-        eq(workflowVersions.orgId, tx.orgId),
-        eq(workflowVersions.workflowId, workflowId),
-        eq(workflowVersions.version, version),
-      ),
-    );
-  if (!row) throw new AppError('NOT_FOUND');
-  return row;
-}
-
-function toVersion(row: typeof workflowVersions.$inferSelect) {
+function toVersion(row: WorkflowVersion) {
   return {
     version: row.version,
     note: row.note,

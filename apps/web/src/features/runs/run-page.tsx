@@ -11,6 +11,7 @@ import { useOrganization } from '../organizations/use-organization.ts';
 import { useWorkflow } from '../workflows/use-workflow.ts';
 import { describeRun } from './describe-run.ts';
 import { RunCanvasCard } from './run-canvas-card.tsx';
+import { RunOrigin } from './run-origin.tsx';
 import { ENDED } from './run-status.ts';
 import { RunStatusBadge } from './run-status-badge.tsx';
 import { RunValue } from './run-value.tsx';
@@ -46,6 +47,7 @@ export function RunPage(address: RunAddress) {
               <span>{describeRun({ ...run, error: null })}</span>
               <Time at={run.createdAt} />
               <code className="text-xs">{run.id}</code>
+              <RunOrigin run={run} />
             </span>
           }
         >

@@ -170,7 +170,8 @@ BEGIN
 END $$;
 
 -- As in 0026, but steps and timelines of the runs of an organization are inserted together, once their runs are written. Two records
--- of one step in one call are refused by it; each is then sent alone.
+-- of one step in one call are refused by it; each is then sent alone. A step that was cancelled before its first attempt never
+-- started, whoever cancels it.
 CREATE OR REPLACE FUNCTION app.record_runs(p_records jsonb) RETURNS TABLE (number integer, outcome text)
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 #variable_conflict use_column
@@ -285,7 +286,8 @@ BEGIN
         e -> 'input', (e ->> 'inputBytes')::integer, e -> 'output', (e ->> 'outputBytes')::integer,
         nullif(e -> 'error', 'null'),
         coalesce((e ->> 'startedAt')::timestamptz,
-          CASE WHEN e ->> 'status' NOT IN ('pending', 'skipped') THEN now() END),
+          CASE WHEN e ->> 'status' NOT IN ('pending', 'skipped')
+            AND NOT (e ->> 'status' = 'cancelled' AND (e ->> 'attempt')::integer = 0) THEN now() END),
         coalesce((e ->> 'finishedAt')::timestamptz,
           CASE WHEN e ->> 'status' IN ('succeeded', 'failed', 'skipped', 'cancelled') THEN now() END),
         n
