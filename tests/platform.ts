@@ -28,6 +28,11 @@ export interface Program {
   kill(signal: NodeJS.Signals): Promise<number | null>;
 }
 
+interface Output {
+  /** False for a program that is meant to die with many words. They are in its `lines` all the same. */
+  showsErrors: boolean;
+}
+
 export interface TestPlatform {
   database: TestDatabase;
   redis: TestRedis;
@@ -35,7 +40,7 @@ export interface TestPlatform {
   env: Record<string, string>;
   /** With settings of its own on top of the platform's. */
   startApi(settings?: Record<string, string>): Promise<Api>;
-  startWorker(settings?: Record<string, string>): Promise<Program>;
+  startWorker(settings?: Record<string, string>, output?: Output): Promise<Program>;
   /** The web app in front of the API at `apiUrl`; it takes the production build that is there. */
   startWeb(apiUrl: string, settings?: Record<string, string>): Promise<Api>;
   stop(): Promise<void>;
@@ -68,8 +73,8 @@ export async function preparePlatform(
     ...settings,
   };
   const programs: Program[] = [];
-  const start = async (name: ProgramName, ownSettings: Record<string, string> = {}) => {
-    const program = await startProgram(name, { ...env, ...ownSettings });
+  const start = async (name: ProgramName, ownSettings: Record<string, string> = {}, output?: Output) => {
+    const program = await startProgram(name, { ...env, ...ownSettings }, output);
     programs.push(program);
     return program;
   };
@@ -80,7 +85,7 @@ export async function preparePlatform(
     startApi: async (ownSettings) => withUrl(await start('api', ownSettings)),
     startWeb: async (apiUrl, ownSettings) =>
       withUrl(await start('web', { API_URL: apiUrl, WEB_PORT: '0', ...ownSettings })),
-    startWorker: (ownSettings) => start('worker', ownSettings),
+    startWorker: (ownSettings, output) => start('worker', ownSettings, output),
     async stop() {
       await Promise.all(programs.map((program) => program.kill('SIGKILL')));
       await redis.stop();
@@ -113,7 +118,11 @@ async function fileOf(name: ProgramName): Promise<string> {
   return (await buildPrograms(CLONE, buildsFolder(CLONE, tmpdir())))[name];
 }
 
-async function startProgram(name: ProgramName, env: NodeJS.ProcessEnv): Promise<Program> {
+async function startProgram(
+  name: ProgramName,
+  env: NodeJS.ProcessEnv,
+  { showsErrors }: Output = { showsErrors: true },
+): Promise<Program> {
   const file = await fileOf(name);
   const child = spawn(process.execPath, [...flagsOf(name), file], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const events: Program['events'] = [];
@@ -127,7 +136,7 @@ async function startProgram(name: ProgramName, env: NodeJS.ProcessEnv): Promise<
   });
   createInterface({ input: child.stderr }).on('line', (line) => {
     lines.push(line);
-    process.stderr.write(`${line}\n`);
+    if (showsErrors) process.stderr.write(`${line}\n`);
   });
   try {
     await eventually(`${name} to start`, () => isStarted(child, events), START_TIMEOUT_MS);

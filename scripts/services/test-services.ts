@@ -36,7 +36,7 @@ export interface TestServices {
  */
 export async function prepareTestServices(cloneDir: string, say: (line: string) => void): Promise<TestServices> {
   const clone = prepareHost(cloneDir, undefined, say);
-  await removeLeftovers(join(clone.dataDir, FOLDER));
+  await removeLeftovers(cloneDir);
   const folder = newTestFolder(clone.dataDir);
   const host: Host = { ...prepareHost(cloneDir, folder, say), binariesDir: clone.binariesDir };
   writeFileSync(join(host.runDir, OWNER_NOTE), describeProcess(process.pid));
@@ -63,7 +63,9 @@ export function newTestFolder(cloneDataDir: string): string {
   return join(cloneDataDir, FOLDER, `${process.pid}-${randomUUID().slice(0, 8)}`);
 }
 
-async function removeLeftovers(parent: string): Promise<void> {
+/** Stops what killed test runs of this clone left running and deletes their files; those that still run are left alone. */
+export async function removeLeftovers(cloneDir: string): Promise<void> {
+  const parent = join(prepareHost(cloneDir, undefined, () => {}).dataDir, FOLDER);
   for (const name of existsSync(parent) ? readdirSync(parent) : []) {
     const folder = join(parent, name);
     const runDir = join(folder, 'run');

@@ -7,13 +7,15 @@ import { eventually } from '../../packages/queue/src/testing.ts';
 import { FAIL_POINTS, type FailPoint } from '../../packages/shared/src/fail-points.ts';
 import { reportFigure } from '../../packages/shared/src/testing.ts';
 import { type Api, type Program, preparePlatform, type TestPlatform } from '../platform.ts';
+import { show } from './report.ts';
 
 /**
  * A program is killed in each window that a crash could fall into. A wave starts one doomed program for each window, gives
  * it work until it is dead, then starts a healthy one: every run has to end as it should, or never have existed.
  */
 
-const WAVES = Number(process.env.CHAOS_WAVES ?? (process.env.CHAOS_FULL === '1' ? 20 : 3));
+/** Each wave kills once in each window. */
+const WAVES = Number(process.env.CHAOS_KILLS ?? (process.env.CHAOS_FULL === '1' ? 20 : 3));
 const SETTLED_MS = 240_000;
 const DEAD_MS = 240_000;
 
@@ -122,7 +124,8 @@ async function statusOf(id: string): Promise<string | undefined> {
 
 it(`an API killed in any of ${Object.keys(API_WINDOWS).length} windows leaves nothing half done, ${WAVES} times each`, async () => {
   const worker = await platform.startWorker();
-  for (let wave = 0; wave < WAVES; wave += 1)
+  for (let wave = 0; wave < WAVES; wave += 1) {
+    show(`API windows, wave ${wave + 1} of ${WAVES}`);
     for (const [name, { prepare, path, body }] of Object.entries(API_WINDOWS)) {
       const prepared = (await prepare?.()) ?? '';
       const doomed = await platform.startApi({ FAIL_POINT: name, SWEEP_INTERVAL_MS: '60000' });
@@ -130,6 +133,7 @@ it(`an API killed in any of ${Object.keys(API_WINDOWS).length} windows leaves no
       expect([name, answer]).toEqual([name, 'none']);
       await eventually(`the API to die at ${name}`, () => !doomed.isRunning(), DEAD_MS);
     }
+  }
   await settle();
   const rows = await countRuns();
   // Nothing was stored before the accept; what was stored behind it has run.
@@ -147,6 +151,7 @@ it(`a worker killed in any of ${WORKER_WINDOWS.length} windows loses no run and 
   const before = (await admin.query('SELECT count(*)::integer AS n FROM app.workflow_runs')).rows[0].n;
   let started = 0;
   for (let wave = 0; wave < WAVES; wave += 1) {
+    show(`worker windows, wave ${wave + 1} of ${WAVES}`);
     const doomed: Program[] = [];
     for (const name of WORKER_WINDOWS) doomed.push(await platform.startWorker({ FAIL_POINT: name }));
     while (doomed.some((program) => program.isRunning())) {
@@ -181,7 +186,8 @@ it(`a worker killed in any of ${WORKER_WINDOWS.length} windows loses no run and 
 it(`a tick whose worker is killed while it fires brings exactly one run, ${WAVES} times in each window`, async () => {
   // Nobody else may fire: who was killed before its commit leaves the tick to the next one.
   process.kill(api.pid, 'SIGSTOP');
-  for (const workflowId of ticking) {
+  for (const [wave, workflowId] of ticking.entries()) {
+    show(`schedule windows, wave ${wave + 1} of ${WAVES}`);
     await admin.query(
       "UPDATE app.workflow_schedules SET next_fire_at = date_trunc('year', now()) WHERE workflow_id = $1",
       [workflowId],

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
+import { failSaves } from '../../packages/queue/src/testing-failed-saves.ts';
 import { newId } from '../../packages/shared/src/ids.ts';
 import type { Program } from '../platform.ts';
 import type { Random } from './random.ts';
@@ -20,6 +21,9 @@ export type Fault = (chaos: Chaos) => Promise<boolean>;
 
 /** Longer than a lease, so that somebody else owns the runs of who wakes up. */
 const FREEZE_MS = 11_500;
+
+/** Programs promise 20 s; the machine may be busy with other things. */
+const LONGEST_STOP_MS = 30_000;
 
 /** The kinds of the short run, each of them in turn. */
 export const FAULTS: Record<string, Fault> = {
@@ -57,6 +61,14 @@ export const FAULTS: Record<string, Fault> = {
     await pause(chaos.random.between(200, 800));
     return tellRedis(chaos, [['REPLICAOF', 'NO', 'ONE']]);
   },
+  'Redis cannot save': async ({ scene, random }) => {
+    await withRedis(scene, async (redis) => {
+      const mend = await failSaves(redis);
+      await pause(random.between(200, 800));
+      await mend();
+    });
+    return true;
+  },
   'cut Redis': async ({ scene }) => {
     await scene.redisProxy.setFault({ type: 'reset' });
     await pause(100);
@@ -87,8 +99,12 @@ export async function replace<P extends Program>(
     place.program = null;
     place.killedAt.push(Date.now());
   }
+  const toldAt = performance.now();
   const ending = program.kill(signal).then((code) => {
-    if (signal === 'SIGKILL' || code === 0) return;
+    if (signal === 'SIGKILL') return;
+    const tookMs = performance.now() - toldAt;
+    if (tookMs > LONGEST_STOP_MS) chaos.complaints.push(`${place.role} took ${tookMs.toFixed(0)} ms to stop`);
+    if (code === 0) return;
     const reason = program.events.findLast(({ event }) => event === 'program_failed')?.error;
     chaos.complaints.push(`${place.role} ended with ${code} when told to stop: ${reason}`);
   });
@@ -127,13 +143,19 @@ export function inBackground(chaos: Chaos, work: Promise<unknown>): void {
   chaos.background.add(noted);
 }
 
-/** Past the proxy and on a connection of its own. */
 async function tellRedis({ scene }: Chaos, commands: string[][]): Promise<boolean> {
-  const redis = new Redis(scene.platform.redis.url, { maxRetriesPerRequest: 5 });
+  await withRedis(scene, async (redis) => {
+    for (const [name = '', ...args] of commands) await redis.call(name, ...args);
+  });
+  return true;
+}
+
+/** Past the proxy and on a connection of its own. */
+async function withRedis({ platform }: Scene, work: (redis: Redis) => Promise<void>): Promise<void> {
+  const redis = new Redis(platform.redis.url, { maxRetriesPerRequest: 5 });
   redis.on('error', () => {});
   try {
-    for (const [name = '', ...args] of commands) await redis.call(name, ...args);
-    return true;
+    await work(redis);
   } finally {
     redis.disconnect();
   }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { FaultProxy } from '../../packages/queue/src/testing.ts';
+import { eventually, type FaultProxy } from '../../packages/queue/src/testing.ts';
+import type { Program } from '../platform.ts';
 import { type Chaos, FAULTS, type Fault, inBackground, replace } from './faults.ts';
 import type { Scene } from './scene.ts';
 
@@ -11,6 +12,8 @@ export function fullFaults({ disk, postgresProxy }: Scene): Record<string, Fault
   return {
     ...FAULTS,
     'freeze API': freezeApi,
+    'roll out': rollOut,
+    'restart PostgreSQL': downPostgres,
     'skew a worker': skewWorker,
     'slow Redis': (chaos) => slow(chaos, chaos.scene.redisProxy),
     'lose Redis': loseRedis,
@@ -19,10 +22,12 @@ export function fullFaults({ disk, postgresProxy }: Scene): Record<string, Fault
       'cut network to PostgreSQL': () => cut(postgresProxy),
     }),
     ...(disk && {
-      'disk full': async ({ random }: Chaos) => {
-        disk.fill();
+      'disk full': async ({ scene, random }: Chaos) => {
+        if (!disk.fill()) return false;
         await pause(random.between(500, 1_500));
         disk.free();
+        await pause(300); // a server that is about to end still answers
+        await scene.revivePostgres();
         return true;
       },
     }),
@@ -43,6 +48,33 @@ async function freezeApi(chaos: Chaos): Promise<boolean> {
       place.isFrozen = false;
     }),
   );
+  return true;
+}
+
+/** A new version comes: every program is told to stop, one after another, each once the successor of the one before runs. */
+async function rollOut(chaos: Chaos): Promise<boolean> {
+  if (rollOuts.has(chaos)) return false;
+  rollOuts.add(chaos);
+  const { apis, workers } = chaos.scene;
+  const roll = async () => {
+    for (const place of [...apis, ...workers]) {
+      await replace<Program>(chaos, [place], 'SIGTERM');
+      await eventually(`a successor of the ${place.role}`, () => place.program !== null, ROLL_MS);
+    }
+  };
+  inBackground(
+    chaos,
+    roll().finally(() => rollOuts.delete(chaos)),
+  );
+  return true;
+}
+
+const ROLL_MS = 120_000;
+const rollOuts = new WeakSet<Chaos>();
+
+/** Most of the time it is back at once; one time in ten it stays away for 10 s. */
+async function downPostgres({ scene, random }: Chaos): Promise<boolean> {
+  await scene.restartPostgres(random.next() < 0.1 ? 10_000 : random.between(0, 1_000));
   return true;
 }
 

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
-import { type FaultProxy, startFaultProxy } from '../../packages/queue/src/testing.ts';
+import { eventually, type FaultProxy, startFaultProxy } from '../../packages/queue/src/testing.ts';
 import { killProcess } from '../../scripts/services/managed-process.ts';
 import { type Postgres, startPostgres } from '../../scripts/services/postgres.ts';
 import { createTestHost } from '../../scripts/services/testing.ts';
@@ -11,6 +11,7 @@ import { type ChaosEcho, startChaosEcho } from './echo.ts';
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 
 const PREFERRED_PORT = 15_470;
+const REVIVE_MS = 120_000;
 
 /** The place of one program: whoever is killed there has a successor. */
 export interface Place<P extends Program = Program> {
@@ -38,6 +39,8 @@ export interface Scene {
   query<Row>(text: string, values?: unknown[]): Promise<Row[]>;
   /** Immediate shutdown, as after a crash; `downMs` later it is started again on the same data. */
   restartPostgres(downMs: number): Promise<void>;
+  /** Waits until it answers, and starts it when a full disk has ended it. */
+  revivePostgres(): Promise<void>;
   /** From when to when it did not run; epoch milliseconds. */
   outages: { from: number; to: number }[];
   /** Starts the successor, with settings of its own, as soon as what it needs is up. */
@@ -52,6 +55,9 @@ export async function openScene(isFull: boolean): Promise<Scene> {
   let postgres: Postgres = await startPostgres({ ...settings, preferredPort: PREFERRED_PORT });
   const echo = await startChaosEcho();
   const { platform, redisProxy, postgresProxy } = await preparePlaces(postgres, echo, isFull);
+  const startAgain = async () => {
+    postgres = await startPostgres({ ...settings, preferredPort: postgres.port, isPortFixed: true });
+  };
   const scene: Scene = {
     ...{ platform, echo, redisProxy, postgresProxy, disk },
     apis: [newPlace<Api>('api'), newPlace<Api>('api')],
@@ -59,12 +65,20 @@ export async function openScene(isFull: boolean): Promise<Scene> {
     query: (text, values) => queryOnce(platform.database.adminUrl, text, values),
     outages: [],
     async restartPostgres(downMs) {
-      const { port } = postgres;
       const from = Date.now();
       killProcess(postgres.process, 'SIGQUIT');
       await postgres.process.ended;
       await pause(downMs);
-      postgres = await startPostgres({ ...settings, preferredPort: port, isPortFixed: true });
+      await startAgain();
+      scene.outages.push({ from, to: Date.now() });
+    },
+    async revivePostgres() {
+      const from = Date.now();
+      const answers = async () => {
+        if (!postgres.process.isRunning()) await startAgain();
+        return scene.query('SELECT 1').catch(() => null);
+      };
+      await eventually('PostgreSQL to answer', answers, REVIVE_MS);
       scene.outages.push({ from, to: Date.now() });
     },
     fill: (place, own) => fill(platform, place, own),
@@ -87,6 +101,7 @@ export async function openScene(isFull: boolean): Promise<Scene> {
 
 function hostOn(disk: SmallDisk | null) {
   const host = createTestHost();
+  const folder = host.dataDir;
   if (disk) {
     const dataDir = join(disk.folder, 'data');
     mkdirSync(dataDir, { mode: 0o755 });
@@ -96,9 +111,8 @@ function hostOn(disk: SmallDisk | null) {
   }
   // Without fsync: what a killed server wrote is safe with the operating system, which nobody kills here.
   const settings = { host, isDurable: false, say: () => {} };
-  const { dataDir } = host;
   const remove = () => {
-    rmSync(dataDir, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
     disk?.remove();
   };
   return { settings, remove };
@@ -110,6 +124,9 @@ async function preparePlaces(postgres: Postgres, echo: ChaosEcho, isFull: boolea
     { EGRESS_ALLOW_CIDRS: `127.0.0.1/32:${echo.port}`, ACCESS_TOKEN_TTL_SEC: '86400' },
     postgres.urlOf('postgres'),
   );
+  // What a long run writes has to fit onto the small disk beside what it keeps.
+  await queryOnce(platform.database.adminUrl, "ALTER SYSTEM SET max_wal_size = '256MB'");
+  await queryOnce(platform.database.adminUrl, 'SELECT pg_reload_conf()');
   // A commit that was answered is in the log of the server, also when it dies at once.
   await queryOnce(platform.database.adminUrl, `ALTER DATABASE ${platform.database.name} SET synchronous_commit = on`);
   const redisProxy = await startFaultProxy(platform.redis.port);
@@ -130,7 +147,8 @@ function newPlace<P extends Program>(role: Place['role']): Place<P> {
   return { role, program: null, isFrozen: false, past: [], killedAt: [] };
 }
 
-const START_TRIES = 20;
+/** PostgreSQL may be away for 10 s, and then needs time to recover. */
+const START_TRIES = 200;
 
 /** A program does not start without its database, which may be away just now: whoever runs it tries again. */
 async function fill(platform: TestPlatform, place: Place, settings?: Record<string, string>): Promise<void> {

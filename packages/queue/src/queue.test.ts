@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openQueue, type RunQueue } from './queue.ts';
 import { eventually, type FaultProxy, startFaultProxy, startTestRedis, type TestRedis } from './testing.ts';
+import { failSaves } from './testing-failed-saves.ts';
 
 const wake = { orgId: '0198c0de-0000-7000-8000-000000000001', runId: '0198c0de-0000-7000-8000-000000000002' };
 const queueName = 'workflow-runs';
@@ -10,6 +11,7 @@ let redis: TestRedis;
 let proxy: FaultProxy;
 let admin: Redis;
 let queue: RunQueue;
+let mend: () => Promise<void>;
 
 beforeEach(async () => {
   redis = await startTestRedis();
@@ -38,6 +40,7 @@ const faults: Fault[] = [
   { name: 'hangs', begin: () => redis.freeze(), end: () => redis.thaw() },
   { name: 'is out of memory', begin: () => config('maxmemory', '1'), end: () => config('maxmemory', '0') },
   { name: 'became a read-only replica', begin: () => admin.replicaof('127.0.0.1', 1), end: () => promote() },
+  { name: 'cannot write snapshots', begin: async () => (mend = await failSaves(admin)), end: () => mend() },
   networkFault('refuses connections', { type: 'refuse' }),
   networkFault('disappeared in a black hole', { type: 'black-hole' }),
   networkFault('resets every connection', { type: 'reset' }),
