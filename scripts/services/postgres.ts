@@ -178,7 +178,12 @@ function requireVersion(dataDir: string): void {
   );
 }
 
-/** Nothing of ours: PGPORT, PGDATA and the like would change what the server does. */
+/**
+ * Nothing of ours: PGPORT, PGDATA and the like would change what the server does. glibc gives memory back to the system as soon
+ * as 128 kB are free, and a call of claims or records takes and frees more than that: a tenth of PostgreSQL's time
+ * (bench/README.md). A backend may keep 16 MB.
+ */
 function serverEnvironment(): NodeJS.ProcessEnv {
-  return { PATH: process.env.PATH, LC_ALL: 'C' };
+  const memory = { MALLOC_TOP_PAD_: String(2 ** 20), MALLOC_TRIM_THRESHOLD_: String(2 ** 24) };
+  return { PATH: process.env.PATH, LC_ALL: 'C', ...memory };
 }
