@@ -108,7 +108,7 @@ it('nobody overtakes: while runs are held a new one goes behind them, though the
 it('the sweeper admits what is held although there is room, and leaves other held runs alone', async () => {
   const ids = await queueRuns(one, WINDOW + 3);
   await admin.query('DELETE FROM app.workflow_runs WHERE id = ANY ($1)', [ids.slice(0, 2)]);
-  await admin.query('UPDATE app.workflow_runs SET next_sweep_at = now() - interval '1 s' WHERE id = $1', [ids.at(-1)]);
+  await admin.query(`UPDATE app.workflow_runs SET next_sweep_at = now() - interval '1 s' WHERE id = $1`, [ids.at(-1)]);
   const swept = await findStuckRuns(api, 100);
   expect(swept.map(({ runId }) => runId)).toEqual(ids.slice(WINDOW, WINDOW + 2));
   expect(await findStuckRuns(worker, 100)).toEqual([]);

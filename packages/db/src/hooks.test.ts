@@ -46,7 +46,7 @@ const runsOf = async (runId: string) =>
   (await admin.query('SELECT * FROM app.workflow_runs WHERE id = $1', [runId])).rows;
 /** As if the deliveries had been stored a while ago. */
 const age = (ids: string[]) =>
-  admin.query('UPDATE app.hook_deliveries SET next_sweep_at = now() - interval '1 s' WHERE id = ANY ($1)', [ids]);
+  admin.query(`UPDATE app.hook_deliveries SET next_sweep_at = now() - interval '1 s' WHERE id = ANY ($1)`, [ids]);
 const sweep = async (db: Database, limit = 100) => {
   const made: HookRun[] = [];
   await makeStuckHookRuns(db, limit, async (run) => void made.push(run));

@@ -41,7 +41,7 @@ const Common = {
   WORKFLOW_RETRY_ATTEMPTS: wholeNumber(1, 100).default(3),
   WORKFLOW_RETRY_BACKOFF_MS: wholeNumber(0, 3_600_000).default(5_000),
   /** Runs of one organization that are given to workers at a time, before any is claimed; its weight multiplies it. */
-  ORG_ADMISSION_WINDOW: wholeNumber(1, 1_000).default(48),
+  ORG_ADMISSION_WINDOW: wholeNumber(1, 1_000).default(64),
   /** Queued runs of one organization, unless it has a limit of its own. */
   ORG_MAX_QUEUED_RUNS: wholeNumber(1, 10_000_000).default(100_000),
   WEB_BASE_URL: HttpUrl.default('http://localhost:3000'),

@@ -101,7 +101,11 @@ it('a webhook of a full organization answers 429, and what it had accepted becom
   expect((await deliver(hook.url)).status).toBe(429);
   expect(await runsOf(api, hook)).toHaveLength(1);
   await limitQueue(hook.orgId, 10);
-  await queryAsAdmin(api, 'UPDATE app.hook_deliveries SET next_sweep_at = now() - interval '1 s' WHERE next_sweep_at IS NOT NULL', []);
+  await queryAsAdmin(
+    api,
+    `UPDATE app.hook_deliveries SET next_sweep_at = now() - interval '1 s' WHERE next_sweep_at IS NOT NULL`,
+    [],
+  );
   await makeStuckHookRuns(api.deps.db, 100, async () => {});
   expect(await runsOf(api, hook)).toHaveLength(2);
 });
