@@ -148,7 +148,7 @@ BEGIN
       RETURN QUERY
         SELECT v_claim.n, CASE r.status WHEN 'running' THEN 'busy' ELSE 'notDue' END,
           extract(epoch FROM now())::double precision * 1000, r.workflow_id, r.version, NULL::jsonb, NULL::jsonb,
-          r.trigger_type, r.lease_token, r.lost_claims, r.attempt_count, r.max_attempts,
+          r.trigger_type::text, r.lease_token, r.lost_claims, r.attempt_count::integer, r.max_attempts::integer,
           r.next_attempt_at::timestamptz, r.created_at::timestamptz, r.started_at::timestamptz, false, false, false,
           NULL::uuid[]
         FROM app.workflow_runs r

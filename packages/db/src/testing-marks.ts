@@ -75,10 +75,12 @@ async function tenantRows(admin: pg.Pool): Promise<string> {
 
 async function tenantColumns(client: pg.PoolClient): Promise<Column[]> {
   const { rows } = await client.query<Column>(
-    `SELECT c.relname AS table, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
+    `SELECT c.relname AS table, a.attname AS name, b.type
      FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+     JOIN pg_type t ON t.oid = a.atttypid
+     CROSS JOIN format_type(coalesce(nullif(t.typbasetype, 0), t.oid), a.atttypmod) AS b (type)
      WHERE c.relnamespace = 'app'::regnamespace AND c.relkind = 'r'
-       AND format_type(a.atttypid, a.atttypmod) IN ('text', 'jsonb', 'text[]')
+       AND b.type IN ('text', 'jsonb', 'text[]')
        AND (c.relname = 'organizations'
          OR EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = c.oid AND o.attname = 'org_id'))
      ORDER BY 1, 2`,

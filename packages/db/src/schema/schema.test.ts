@@ -97,8 +97,9 @@ it('describes every table of the migrated database and no other', async () => {
 
 it.each(TABLES.map((table) => [table.name, table] as const))('agrees with the columns of %s', async (name, table) => {
   const { rows } = await admin.query(
-    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS "isNotNull"
-     FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attname`,
+    `SELECT attname AS name, format_type(coalesce(nullif(typbasetype, 0), atttypid), atttypmod) AS type,
+       attnotnull AS "isNotNull"
+     FROM pg_attribute JOIN pg_type t ON t.oid = atttypid WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attname`,
     [`app.${name}`],
   );
   const described = table.columns.map((column) => ({
