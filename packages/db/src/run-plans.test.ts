@@ -132,6 +132,18 @@ async function readForOneRun(): Promise<Record<string, number>> {
   };
 }
 
+/** For the runs that are admitted, as a worker sends them. */
+async function nextClaims(): Promise<string> {
+  const { rows } = await admin.query(
+    `SELECT jsonb_agg(jsonb_build_object('orgId', org_id, 'runId', id, 'leaseMs', 60000)) AS claims FROM (
+       SELECT org_id, id FROM app.workflow_runs WHERE status = 'queued' AND held_by IS NULL ORDER BY id LIMIT 2) AS admitted`,
+  );
+  return JSON.stringify(rows[0].claims);
+}
+
+const claimNext = async () => admin.query('SELECT FROM app.claim_runs($1::jsonb, 2)', [await nextClaims()]);
+const countPagesOfNextClaims = async () => countPages(`app.claim_runs('${await nextClaims()}', 2)`);
+
 it('a connection that began in a young database looks at no more once an organization has many runs', async () => {
   await readForOneRun();
   await fill();
@@ -164,4 +176,24 @@ it('a record looks at the run it is about, and its parent, however many are at w
     heartbeat: await readBy('app_worker', 'app.heartbeat_runs($1::jsonb)', [JSON.stringify([endOf(runId)])]),
   };
   expectFew(counts, 20);
+});
+
+it('while a dump keeps what is over in the indexes, a claim looks at no more of it', async () => {
+  await admin.query('DELETE FROM app.workflow_runs');
+  await admin.query('VACUUM app.workflow_runs');
+  await fill();
+  const dump = new pg.Client({ connectionString: database.adminUrl });
+  await dump.connect();
+  try {
+    await dump.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    await dump.query('SELECT count(*) FROM app.workflow_runs');
+    for (let round = 0; round < 3; round++) await claimNext();
+    const first = await countPagesOfNextClaims();
+    for (let round = 0; round < 800; round++) await claimNext();
+    // One claim in fifty looks at all.
+    const later = [await countPagesOfNextClaims(), await countPagesOfNextClaims(), await countPagesOfNextClaims()];
+    expect({ first, later, isAsMuch: Math.min(...later) < first * 1.3 }).toMatchObject({ isAsMuch: true });
+  } finally {
+    await dump.end();
+  }
 });
