@@ -110,3 +110,38 @@ it('a run that cannot be stored fails alone', async () => {
   expect(answers[2]).toMatchObject({ reason: expect.any(UnstorableJsonError) });
   expect(await storedRuns()).toHaveLength(2);
 });
+
+it('makes a call again that lost a deadlock: none of its requests hears of it', async () => {
+  const runs = ['a', 'b'].map((key) => newRun(one, { answer: keyed(key) }));
+  const insert = (key: string) =>
+    writer.query(
+      `INSERT INTO app.idempotency_keys (org_id, key, scope, request_hash, response, expires_at)
+       VALUES ($1, $2, 'POST /runs', sha256('body'), '{}', now() + interval '1 hour')`,
+      [one.orgId, key],
+    );
+  const writer = await admin.connect();
+  try {
+    // Whoever waits longest looks for circles first, and is the one that gives way.
+    await writer.query("BEGIN; SET LOCAL deadlock_timeout = '1min'");
+    await insert('b');
+    const accepted = Promise.all(runs.map((run) => acceptRun(api, run)));
+    await untilWaiting();
+    await insert('a');
+    await writer.query('COMMIT');
+    expect((await accepted).map(({ outcome }) => outcome)).toEqual(['taken', 'taken']);
+    expect(await storedRuns()).toEqual([]);
+  } finally {
+    writer.release();
+  }
+});
+
+/** Until a call of the API waits for somebody's lock. */
+async function untilWaiting(): Promise<void> {
+  for (;;) {
+    const { rowCount } = await admin.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND usename LIKE '%api%'`,
+    );
+    if (rowCount) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -4,6 +4,7 @@ import { queryHot } from './connect.ts';
 import { isDatabaseTransient } from './failures.ts';
 import { toJsonText } from './json-text.ts';
 import { readQueueState, watchQueue } from './queue-limits.ts';
+import { againWhenRolledBack } from './tenant.ts';
 import { assertUuid } from './uuid.ts';
 
 /** A run that somebody asks for, of the version whose attempts and input schema the caller knows. */
@@ -59,7 +60,8 @@ const accepts = perDatabase((db) =>
   openBatches<string, Row>({
     async call(items) {
       const { window, mostQueuedRuns } = db.admission;
-      const rows = await queryHot<Row>(db, ACCEPT, [toArrayText(items), window, mostQueuedRuns]);
+      const values = [toArrayText(items), window, mostQueuedRuns];
+      const rows = await againWhenRolledBack(() => queryHot<Row>(db, ACCEPT, values));
       const answers: Row[] = [];
       for (const row of rows) answers[row.number - 1] = row;
       return answers;

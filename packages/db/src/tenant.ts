@@ -70,7 +70,7 @@ const FIRST_PAUSE_MS = 20;
  * Up to four times: two that met pass each other with the second try, unless that one overtakes whoever waited for the
  * first. The pause, longer each time, lets them go.
  */
-async function againWhenRolledBack<T>(transact: () => Promise<T>): Promise<T> {
+export async function againWhenRolledBack<T>(transact: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await transact();
