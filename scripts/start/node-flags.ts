@@ -4,7 +4,7 @@ const PROGRAM_FLAGS = [
   '--disable-proto=delete',
   // V8 lets a heap grow to several times what lives in it before it looks for garbage. These two halve the memory of a busy
   // program for no CPU that could be measured; they limit nothing, so large outputs still have all the heap they need.
-  '--max-semi-space-size=16',
+  '--max-semi-space-size=8',
   '--heap-growing-percent=50',
 ];
 
