@@ -1,6 +1,7 @@
 import { newId } from '@millrace/shared/ids';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { admitHeldRuns } from './admission.ts';
 import { closeDatabase, connectDatabase, type Database } from './connect.ts';
 import { makeHookRun } from './hooks.ts';
 import { type Acceptance, acceptRun } from './run-accepts.ts';
@@ -235,4 +236,22 @@ it('a run that was lost by its owner is taken over although its organization run
   await claim(one, runId);
   await admin.query(`UPDATE app.workflow_runs SET lease_until = now() - interval '1 s' WHERE id = $1`, [runId]);
   expect(await claim(one, runId)).toMatchObject({ status: 'claimed', run: { lostClaims: 1 } });
+});
+
+it('organizations whose held runs are admitted are locked in the order of those who accept runs', async () => {
+  const [low, high] = [one.orgId, other.orgId].toSorted();
+  const busy = await admin.connect();
+  try {
+    await busy.query('BEGIN');
+    await busy.query('SELECT pg_advisory_xact_lock(app.admission_lock($1))', [low]);
+    const admitted = admitHeldRuns(worker, [high ?? '', low ?? '']);
+    const waits = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`;
+    while (!(await admin.query(waits)).rowCount);
+    // Whoever has the lower one may have the higher one, too.
+    await busy.query(`SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock(app.admission_lock('${high}'))`);
+    await busy.query('COMMIT');
+    expect(await admitted).toEqual([]);
+  } finally {
+    busy.release();
+  }
 });

@@ -40,7 +40,9 @@ export async function admitHeldRuns(
 ): Promise<{ orgId: string; runId: string }[]> {
   if (orgIds.length === 0) return [];
   for (const orgId of orgIds) assertUuid(orgId, 'orgId');
-  const rows = await queryHot<{ orgId: string; admitted: string[] }>(db, ADMIT, [orgIds, db.admission.window]);
+  // Each organization's lock is kept until all are done: in the order of those who accept runs, or two wait in a circle.
+  const inOrder = orgIds.toSorted();
+  const rows = await queryHot<{ orgId: string; admitted: string[] }>(db, ADMIT, [inOrder, db.admission.window]);
   return rows.flatMap(({ orgId, admitted }) => admitted.map((runId) => ({ orgId, runId })));
 }
 
