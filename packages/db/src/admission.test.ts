@@ -9,6 +9,7 @@ import { type Claim, claimRun } from './run-ownership.ts';
 import { findStuckRuns, insertQueuedRun } from './runs.ts';
 import { withOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
+import { untilLockWaits } from './testing-locks.ts';
 import { type SeededTenant, seedTenant } from './testing-rows.ts';
 
 const WINDOW = 4;
@@ -245,8 +246,7 @@ it('organizations whose held runs are admitted are locked in the order of those 
     await busy.query('BEGIN');
     await busy.query('SELECT pg_advisory_xact_lock(app.admission_lock($1))', [low]);
     const admitted = admitHeldRuns(worker, [high ?? '', low ?? '']);
-    const waits = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`;
-    while (!(await admin.query(waits)).rowCount);
+    await untilLockWaits(admin, 'app_worker');
     // Whoever has the lower one may have the higher one, too.
     await busy.query(`SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock(app.admission_lock('${high}'))`);
     await busy.query('COMMIT');

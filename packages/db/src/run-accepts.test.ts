@@ -6,6 +6,7 @@ import { closeDatabase, connectDatabase, type Database } from './connect.ts';
 import { UnstorableJsonError } from './json-text.ts';
 import { acceptRun, type NewManualRun } from './run-accepts.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
+import { untilLockWaits } from './testing-locks.ts';
 import { type SeededTenant, seedTenant } from './testing-rows.ts';
 
 let database: TestDatabase;
@@ -125,7 +126,7 @@ it('makes a call again that lost a deadlock: none of its requests hears of it', 
     await writer.query("BEGIN; SET LOCAL deadlock_timeout = '1min'");
     await insert('b');
     const accepted = Promise.all(runs.map((run) => acceptRun(api, run)));
-    await untilWaiting();
+    await untilLockWaits(admin, 'app_api');
     await insert('a');
     await writer.query('COMMIT');
     expect((await accepted).map(({ outcome }) => outcome)).toEqual(['taken', 'taken']);
@@ -134,14 +135,3 @@ it('makes a call again that lost a deadlock: none of its requests hears of it', 
     writer.release();
   }
 });
-
-/** Until a call of the API waits for somebody's lock. */
-async function untilWaiting(): Promise<void> {
-  for (;;) {
-    const { rowCount } = await admin.query(
-      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND usename LIKE '%api%'`,
-    );
-    if (rowCount) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

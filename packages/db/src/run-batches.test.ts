@@ -5,6 +5,7 @@ import { closeDatabase, connectDatabase, type Database } from './connect.ts';
 import { isDatabaseTransient, sqlStateOf } from './failures.ts';
 import { type ClaimedRun, claimRun, heartbeatRuns, type RunRecord, recordRun } from './run-ownership.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
+import { untilLockWaits } from './testing-locks.ts';
 import { type SeededTenant, seedQueuedRun, seedTenant } from './testing-rows.ts';
 
 /** Claims and records of many runs at once share their way to the database, and nothing else. */
@@ -118,17 +119,12 @@ it('leaves all records of a call to be tried again when PostgreSQL cancels the s
   expect(new Set(again)).toEqual(new Set(['recorded']));
 });
 
-/** Until a statement of the worker waits for a lock. */
 async function cancelWaiting(): Promise<void> {
-  for (let tries = 0; tries < 500; tries += 1) {
-    const { rows } = await admin.query(
-      `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
-       WHERE usename = 'app_worker' AND datname = current_database() AND wait_event_type = 'Lock'`,
-    );
-    if (rows.length > 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error('no statement waited for the lock');
+  await untilLockWaits(admin, 'app_worker');
+  await admin.query(
+    `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+     WHERE usename = 'app_worker' AND datname = current_database() AND wait_event_type = 'Lock'`,
+  );
 }
 
 it('never lets heartbeats and records of the same runs wait for each other in a circle', async () => {

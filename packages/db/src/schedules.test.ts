@@ -5,6 +5,7 @@ import { closeDatabase, connectDatabase, type Database } from './connect.ts';
 import { findDueOrgs, fireSchedules, msUntilNextTick, storeSchedule } from './schedules.ts';
 import { withOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
+import { untilLockWaits } from './testing-locks.ts';
 import { type SeededTenant, seedTenant } from './testing-rows.ts';
 
 const FIRST = '00000000-0000-0000-0000-000000000000';
@@ -122,7 +123,7 @@ describe('a tick', () => {
     await client.query('BEGIN');
     await client.query('SELECT FROM app.workflows WHERE org_id = $1 FOR UPDATE', [tenant.orgId]);
     const firing = fireSchedules(worker, tenant.orgId).catch((error: unknown) => error);
-    await untilWaiting();
+    await untilLockWaits(admin, 'app_worker');
     await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app_worker'
       AND wait_event_type = 'Lock' AND datname = current_database()`);
     expect(await firing).toBeInstanceOf(Error);
@@ -218,7 +219,7 @@ describe('whoever deletes while ticks are fired', () => {
     const table = statement.includes('organizations') ? 'organizations WHERE id' : 'workflows WHERE org_id';
     await client.query(`SELECT FROM app.${table} = $1 FOR UPDATE`, [tenant.orgId]);
     const firing = fireSchedules(worker, tenant.orgId).catch((error: unknown) => error);
-    await untilWaiting();
+    await untilLockWaits(admin, 'app_worker');
     await client.query(statement, [tenant.orgId]);
     await client.query('COMMIT');
     client.release();
@@ -226,16 +227,6 @@ describe('whoever deletes while ticks are fired', () => {
     expect(await findDueOrgs(worker, FIRST, 10)).toEqual([]);
   });
 });
-
-/** Until some statement of the worker waits for a lock. */
-async function untilWaiting(): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  const text = `SELECT FROM pg_stat_activity WHERE usename = 'app_worker' AND wait_event_type = 'Lock'
-    AND datname = current_database()`;
-  while ((await admin.query(text)).rowCount === 0) {
-    if (performance.now() > deadline) throw new Error('nobody waits');
-  }
-}
 
 /** More workflows of the tenant, each with a schedule that is due now. */
 async function addSchedules({ orgId }: SeededTenant, count: number): Promise<string[]> {

@@ -90,3 +90,6 @@ export type RunEvent =
   | { readonly type: 'output.evaluated'; readonly scope: string; readonly at: number }
   | { readonly type: 'output.failed'; readonly scope: string; readonly error: RunError; readonly at: number }
   | { readonly type: 'run.cancelled'; readonly at: number };
+
+/** The event of this type. */
+export type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;

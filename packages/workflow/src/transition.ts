@@ -1,5 +1,5 @@
 import type { Effect } from './effects.ts';
-import type { RunEvent } from './events.ts';
+import type { EventOf, RunEvent } from './events.ts';
 import { continueLoop, failIteration, failOutput, failUntil, finishOutput, finishSteps, finishUntil } from './loops.ts';
 import { outputSource } from './output.ts';
 import type { Plan } from './plan.ts';
@@ -18,9 +18,7 @@ import {
 import { closeFrame, enterNodes, failFrame, failStep, startFrame, succeedStep } from './settle.ts';
 import { hasEnded, initialFrame, type RunState } from './state.ts';
 import { iterationScope } from './step-keys.ts';
-import { beginWait, decide, failWait, passTime, resumeStep } from './waits.ts';
-
-type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
+import { beginWait, deadlineFrom, decide, failWait, passTime, resumeStep } from './waits.ts';
 
 /**
  * The engine: what a run becomes through an event, and what has to be done. Synchronous, without clock, randomness or
@@ -108,10 +106,6 @@ function startRun(draft: RunDraft, at: number): void {
     continueLoop(draft, draft.root, node);
   }
   enterNodes(draft, draft.root, [...draft.root.graph.nodes.keys()]);
-}
-
-function deadlineFrom({ plan: { timeoutMs } }: RunDraft, at: number): number | undefined {
-  return timeoutMs === null ? undefined : at + timeoutMs;
 }
 
 function endAttempt(draft: RunDraft, { stepKey, attempt, branch }: EventOf<'step.succeeded'>): void {

@@ -1,4 +1,4 @@
-import type { RunEvent } from './events.ts';
+import type { EventOf } from './events.ts';
 import type { PlannedNode } from './plan.ts';
 import { type FrameDraft, findTarget, keyIn, type RunDraft, setStep, type Target } from './run-draft.ts';
 import { listSteps } from './run-status.ts';
@@ -6,7 +6,6 @@ import { failFrame, failStep, startStep, succeedStep } from './settle.ts';
 import type { StepState } from './state.ts';
 import type { WaitFor } from './steps/kind.ts';
 
-type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
 type Waiting = Extract<StepState, { status: 'waiting' }>;
 
 /** What can come from outside; a timer ends by time alone, a retry by an attempt, a decision by a decision. */
@@ -69,6 +68,11 @@ export function decide(draft: RunDraft, { stepKey, attempt, decision }: EventOf<
     default:
       decision satisfies never;
   }
+}
+
+/** When what begins at `at`, the run or its `onFailure`, has taken too long; undefined where nothing limits it. */
+export function deadlineFrom({ plan: { timeoutMs } }: RunDraft, at: number): number | undefined {
+  return timeoutMs === null ? undefined : at + timeoutMs;
 }
 
 /** Does what is due at `at` by itself. The end of the run's time, or of that of `onFailure`, comes before anything else. */

@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
+import type { Database } from '@millrace/db/connect';
 import { type SeededTenant, seedTenant } from '@millrace/db/testing-rows';
 import { getRun, listRuns } from '@millrace/shared/contracts/runs';
 import { newId } from '@millrace/shared/ids';
-import { signAccessToken } from '@millrace/shared/tokens';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type CallInput, call, openTestApi, type TestApi } from '../../testing.ts';
+import { type CallInput, call, type TestApi } from '../../testing.ts';
 import { hashApiKey } from '../api-keys/key.ts';
 import { addPerson } from '../organizations/testing.ts';
+import { openSeededScene, type SeededScene } from './testing.ts';
 
 /** Reading a run authorizes and reads in one call to the database; what a caller sees must not show it. */
 
+let scene: SeededScene;
 let api: TestApi;
 let admin: Database;
 let tenant: SeededTenant;
@@ -18,22 +19,11 @@ let other: SeededTenant;
 let token: string;
 
 beforeAll(async () => {
-  api = await openTestApi();
-  admin = connectDatabase({ url: api.adminUrl, poolSize: 1, applicationName: 'test', onError: () => undefined });
-  tenant = await seedTenant(admin.pool);
+  scene = await openSeededScene();
+  ({ api, admin, tenant, token } = scene);
   other = await seedTenant(admin.pool);
-  token = await tokenOf(tenant);
 });
-
-afterAll(async () => {
-  await closeDatabase(admin);
-  await api.close();
-});
-
-function tokenOf({ userId, sessionId }: SeededTenant): Promise<string> {
-  const options = { nowSec: Math.floor(Date.now() / 1000), ttlSec: 900 };
-  return signAccessToken(api.deps.signingKeys, { userId, sessionId, email: 'a@example.com' }, options);
-}
+afterAll(() => scene.close());
 
 const paramsOf = ({ orgId, workflowId, endedRunId }: SeededTenant) => ({ orgId, workflowId, runId: endedRunId });
 const read = (input: CallInput = {}) => call(api, getRun, { params: paramsOf(tenant), token, ...input });
@@ -103,7 +93,7 @@ it('T1: refuses in the order of the checks: credential, organization meant, memb
 it('A6: a token that was just accepted is refused once its session is revoked, its member removed or its role unknown', async () => {
   const fresh = await seedTenant(admin.pool);
   const ask = async () => (await read({ params: paramsOf(fresh), token: await freshToken })).status;
-  const freshToken = tokenOf(fresh);
+  const freshToken = scene.tokenOf(fresh);
   expect(await ask()).toBe(200);
   await admin.pool.query('DELETE FROM app.memberships WHERE org_id = $1', [fresh.orgId]);
   expect(await ask()).toBe(403);

@@ -52,6 +52,7 @@ export interface SeededScene {
   tenant: SeededTenant;
   /** Of the tenant's user. */
   token: string;
+  tokenOf(tenant: SeededTenant): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -61,11 +62,12 @@ export async function openSeededScene(): Promise<SeededScene> {
   const admin = connectDatabase({ url: api.adminUrl, ...options });
   const worker = connectDatabase({ url: api.workerUrl, ...options });
   const tenant = await seedTenant(admin.pool);
-  const { userId, sessionId } = tenant;
-  const life = { nowSec: Math.floor(Date.now() / 1000), ttlSec: 900 };
-  const token = await signAccessToken(api.deps.signingKeys, { userId, sessionId, email: 'a@example.com' }, life);
+  const tokenOf = ({ userId, sessionId }: SeededTenant) => {
+    const life = { nowSec: Math.floor(Date.now() / 1000), ttlSec: 900 };
+    return signAccessToken(api.deps.signingKeys, { userId, sessionId, email: 'a@example.com' }, life);
+  };
   return {
-    ...{ api, admin, worker, tenant, token },
+    ...{ api, admin, worker, tenant, token: await tokenOf(tenant), tokenOf },
     close: async () => {
       await Promise.all([closeDatabase(admin), closeDatabase(worker)]);
       await api.close();
