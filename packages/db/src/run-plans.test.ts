@@ -35,6 +35,15 @@ async function countRead(): Promise<number> {
   return Number(rows[0]?.count);
 }
 
+/** Of runs, by this connection; hot: without any entry in an index. */
+async function countWritten(): Promise<{ updated: number; hot: number }> {
+  const { rows } = await admin.query(
+    `SELECT n_tup_upd::integer AS updated, n_tup_hot_upd::integer AS hot FROM pg_stat_xact_user_tables
+     WHERE relid = 'app.workflow_runs'::regclass`,
+  );
+  return rows[0];
+}
+
 /** What is done meanwhile is taken back. */
 async function inVain<Result>(role: string, work: () => Promise<Result>): Promise<Result> {
   await admin.query('BEGIN');
@@ -163,6 +172,18 @@ it('whoever claims, admits or stores a run looks at as many runs as a window has
     room: await readBy('app_api', 'app.queue_room($1, 1, 32, 100000)', [tenant.orgId]),
   };
   expectFew(counts, 400);
+});
+
+it('a claim stays on its page and writes no index entry', async () => {
+  const queued = await seedQueuedRun(admin, tenant);
+  const claims = JSON.stringify([{ orgId: tenant.orgId, runId: queued, leaseMs: 60_000 }]);
+  const written = await inVain('app_worker', async () => {
+    const before = await countWritten();
+    await admin.query('SELECT FROM app.claim_runs($1::jsonb, 0)', [claims]);
+    const after = await countWritten();
+    return { updated: after.updated - before.updated, hot: after.hot - before.hot };
+  });
+  expect(written).toEqual({ updated: 1, hot: 1 });
 });
 
 it('a record looks at the run it is about, and its parent, however many are at work', async () => {

@@ -48,6 +48,10 @@ export const workflowRuns = app.table(
     createdAt: instant('created_at').notNull().defaultNow(),
     startedAt: instant('started_at'),
     finishedAt: instant('finished_at'),
+    /** Queued for a worker, not for a date, or running: for the index of these, which no claim may have to write. */
+    isActive: boolean('is_active')
+      .notNull()
+      .generatedAlwaysAs(sql`status = 'running' OR (status = 'queued' AND next_attempt_at IS NULL)`),
     /** The status of a run that failed or was cancelled, for the index of these. */
     unsuccessfulStatus: text('unsuccessful_status')
       .$type<'failed' | 'cancelled'>()

@@ -2,7 +2,14 @@ import { workflowRuns } from '@millrace/db/schema/runs';
 import type { Run } from '@millrace/shared/contracts/runs';
 import { getTableColumns, sql } from 'drizzle-orm';
 
-const { state: _, lastRecordId: __, unsuccessfulStatus: ___, input, ...columns } = getTableColumns(workflowRuns);
+const {
+  state: _,
+  lastRecordId: __,
+  unsuccessfulStatus: ___,
+  isActive: ____,
+  input,
+  ...columns
+} = getTableColumns(workflowRuns);
 
 /** What a list shows of a run: neither the engine's state nor a large input is read for it. */
 export const listedColumns = {
@@ -11,7 +18,7 @@ export const listedColumns = {
     THEN app.show_value(${input}) ELSE ${input} END`,
 };
 
-type RunRow = Omit<typeof workflowRuns.$inferSelect, 'state' | 'lastRecordId' | 'unsuccessfulStatus'>;
+type RunRow = Omit<typeof workflowRuns.$inferSelect, 'state' | 'lastRecordId' | 'unsuccessfulStatus' | 'isActive'>;
 
 export function toRun(row: RunRow): Run {
   return {

@@ -1,0 +1,271 @@
+-- A claim changes no column that an index has or asks for, so that it can stay on its page (HOT) and writes no index entry: half of
+-- what a claim cost. That excludes the status; is_active stays true from the moment a run is queued until its owner parks or
+-- ends it. Of what is active, the held runs are all queued; of the others status tells who is. Room on each page is for claims.
+ALTER TABLE app.workflow_runs ADD COLUMN is_active boolean NOT NULL
+  GENERATED ALWAYS AS (status = 'running' OR (status = 'queued' AND next_attempt_at IS NULL)) STORED;
+ALTER TABLE app.workflow_runs SET (fillfactor = 85);
+DROP INDEX app.workflow_runs_queued;
+DROP INDEX app.workflow_runs_running;
+CREATE INDEX workflow_runs_active ON app.workflow_runs (org_id, held_by, id) WHERE is_active;
+
+-- Of runs that are in somebody's hands, or should be; counts no further than p_most.
+CREATE FUNCTION app.count_running(p_org uuid, p_most integer) RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off AS $$
+BEGIN
+  RETURN (SELECT count(*) FROM (
+    SELECT FROM app.workflow_runs r
+    WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NULL AND r.status = 'running' LIMIT p_most) AS running);
+END $$;
+GRANT EXECUTE ON FUNCTION app.count_running(uuid, integer) TO app_api, app_worker;
+
+-- As in 0041.
+CREATE OR REPLACE FUNCTION app.window_room(p_org uuid, p_window integer, p_from uuid DEFAULT '00000000-0000-0000-0000-000000000000') RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off AS $$
+DECLARE
+  v_window integer;
+  v_most_running integer;
+  v_admitted integer;
+  v_room integer;
+BEGIN
+  SELECT p_window * coalesce(l.weight, 1), l.max_concurrent_runs INTO v_window, v_most_running
+  FROM (SELECT) AS one LEFT JOIN app.org_run_limits l ON l.org_id = p_org;
+  SELECT count(*) INTO v_admitted FROM (
+    SELECT FROM app.workflow_runs r
+    WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NULL AND r.status = 'queued'
+      AND r.id >= p_from
+    LIMIT v_window) AS admitted;
+  v_room := v_window - v_admitted;
+  IF v_most_running IS NOT NULL AND v_room > 0 THEN
+    v_room := least(v_room, v_most_running - v_admitted - app.count_running(p_org, v_most_running));
+  END IF;
+  RETURN v_room;
+END $$;
+
+-- As in 0041.
+CREATE OR REPLACE FUNCTION app.admit_runs(p_org uuid, p_window integer, p_from uuid DEFAULT '00000000-0000-0000-0000-000000000000') RETURNS uuid[]
+LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off AS $$
+DECLARE
+  c_first constant uuid := '00000000-0000-0000-0000-000000000000';
+  v_from uuid := CASE WHEN random() < 0.98 THEN p_from ELSE c_first END;
+  v_room integer;
+  v_admitted uuid[];
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(app.admission_lock(p_org));
+  WHILE NOT EXISTS (
+    SELECT FROM app.workflow_runs r
+    WHERE r.org_id = p_org AND r.is_active AND r.held_by = 'organization'
+      AND r.id >= v_from)
+  LOOP
+    IF v_from = c_first THEN
+      RETURN NULL;
+    END IF;
+    v_from := c_first;
+  END LOOP;
+  v_room := app.window_room(p_org, p_window, v_from);
+  IF v_room <= 0 THEN
+    RETURN NULL;
+  END IF;
+  -- Materialized: as a subquery it could be run again for each row, and take others each time.
+  WITH oldest AS MATERIALIZED (
+    SELECT h.id FROM app.workflow_runs h
+    WHERE h.org_id = p_org AND h.is_active AND h.held_by = 'organization'
+      AND h.id >= v_from
+    ORDER BY h.id LIMIT v_room FOR NO KEY UPDATE SKIP LOCKED),
+  admitted AS (
+    UPDATE app.workflow_runs r SET held_by = NULL, next_sweep_at = now() + interval '3 s'
+    FROM oldest WHERE r.org_id = p_org AND r.id = oldest.id
+    RETURNING r.id)
+  SELECT array_agg(a.id ORDER BY a.id) INTO v_admitted FROM admitted a;
+  RETURN v_admitted;
+END $$;
+
+-- As in 0022.
+CREATE OR REPLACE FUNCTION app.queue_room(p_org uuid, p_count integer, p_window integer, p_most_queued integer)
+RETURNS TABLE (admissible integer, storable integer)
+LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off AS $$
+DECLARE
+  v_most integer;
+  v_most_running integer;
+  v_window integer;
+  v_held integer;
+  v_is_locked boolean := false;
+BEGIN
+  SELECT coalesce(l.max_queued_runs, p_most_queued), l.max_concurrent_runs, p_window * coalesce(l.weight, 1)
+  INTO v_most, v_most_running, v_window
+  FROM (SELECT) AS one LEFT JOIN app.org_run_limits l ON l.org_id = p_org;
+  IF v_most <= 1000 THEN
+    IF p_count > 0 THEN
+      PERFORM pg_advisory_xact_lock(app.admission_lock(p_org));
+      v_is_locked := true;
+    END IF;
+    SELECT v_most - count(*) INTO storable FROM (
+      SELECT FROM app.workflow_runs r WHERE r.org_id = p_org AND r.is_active AND r.status = 'queued'
+      LIMIT v_most) AS queued;
+  END IF;
+  LOOP
+    -- As window_room, but in one statement: this is on the way of every run.
+    SELECT
+      (SELECT count(*) FROM (
+        SELECT FROM app.workflow_runs r
+        WHERE r.org_id = p_org AND r.is_active AND r.held_by = 'organization'
+        LIMIT p_window) AS held),
+      v_window - (SELECT count(*) FROM (
+        SELECT FROM app.workflow_runs r
+        WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NULL AND r.status = 'queued'
+        LIMIT v_window) AS admitted)
+    INTO v_held, admissible;
+    IF v_held > 0 OR admissible < 0 THEN
+      admissible := 0;
+    ELSIF v_most_running IS NOT NULL THEN
+      admissible := greatest(app.window_room(p_org, p_window), 0);
+    END IF;
+    -- With a whole window held already nobody needs the lock: those will not all be gone before this transaction ends.
+    EXIT WHEN v_is_locked OR admissible >= p_count OR v_held >= p_window;
+    PERFORM pg_advisory_xact_lock(app.admission_lock(p_org));
+    v_is_locked := true;
+  END LOOP;
+  RETURN NEXT;
+END $$;
+
+-- As in 0022.
+CREATE OR REPLACE FUNCTION app.queue_state(p_org uuid, p_most_queued integer)
+RETURNS TABLE (is_full boolean, is_exact boolean, is_busy boolean)
+LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off AS $$
+DECLARE
+  v_most integer;
+BEGIN
+  PERFORM set_config('app.current_org_id', p_org::text, true);
+  SELECT coalesce(l.max_queued_runs, p_most_queued) INTO v_most
+  FROM (SELECT) AS one LEFT JOIN app.org_run_limits l ON l.org_id = p_org;
+  is_exact := v_most <= 1000;
+  SELECT count(*) >= v_most INTO is_full FROM (
+    SELECT FROM app.workflow_runs r WHERE r.org_id = p_org AND r.is_active AND r.status = 'queued'
+    LIMIT v_most) AS queued;
+  is_busy := is_full OR EXISTS (
+    SELECT FROM app.workflow_runs r
+    WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NOT NULL);
+  PERFORM set_config('app.current_org_id', '', true);
+  RETURN NEXT;
+END $$;
+
+-- As in 0041.
+CREATE OR REPLACE FUNCTION app.claim_runs(p_claims jsonb, p_window integer DEFAULT 16)
+RETURNS TABLE (
+  number integer, outcome text, now_ms double precision, workflow_id uuid, version integer, state jsonb, input jsonb,
+  trigger_type text, lease_token bigint, lost_claims integer, attempt_count integer, max_attempts integer,
+  next_attempt_at timestamptz, created_at timestamptz, started_at timestamptz, has_signals boolean,
+  is_counted boolean, has_place boolean, admitted uuid[])
+LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off AS $$
+#variable_conflict use_column
+DECLARE
+  v_of record;
+  v_claim record;
+  v_most integer;
+  v_places integer;
+  v_from uuid;
+  v_was_running boolean;
+  v_left_window boolean;
+BEGIN
+  FOR v_of IN
+    SELECT (c.e ->> 'orgId')::uuid AS org, jsonb_agg(c.e || jsonb_build_object('n', c.n)) AS claims
+    FROM jsonb_array_elements(p_claims) WITH ORDINALITY AS c (e, n) GROUP BY 1 ORDER BY 1
+  LOOP
+    PERFORM set_config('app.current_org_id', v_of.org::text, true);
+    v_from := NULL;
+    SELECT l.max_concurrent_runs INTO v_most FROM app.org_run_limits l WHERE l.org_id = v_of.org;
+    v_places := NULL;
+    IF v_most IS NOT NULL THEN
+      PERFORM pg_advisory_xact_lock(app.admission_lock(v_of.org));
+      v_places := v_most - app.count_running(v_of.org, v_most);
+    END IF;
+    FOR v_claim IN
+      SELECT (e ->> 'n')::integer AS n, (e ->> 'runId')::uuid AS run,
+        (e ->> 'leaseMs')::integer * interval '1 ms' AS lease
+      FROM jsonb_array_elements(v_of.claims) AS e ORDER BY 2
+    LOOP
+      number := v_claim.n;
+      admitted := NULL;
+      UPDATE app.workflow_runs r
+      SET status = 'running', lease_token = r.lease_token + 1, lease_until = now() + v_claim.lease,
+        started_at = coalesce(r.started_at, now()), next_attempt_at = NULL,
+        lost_claims = r.lost_claims + (r.status = 'running' AND r.lease_until IS NOT NULL)::integer
+      WHERE r.org_id = v_of.org AND r.id = v_claim.run AND (r.status = 'running' OR v_places IS NULL OR v_places > 0)
+        AND ((r.status = 'queued' AND r.held_by IS NULL
+            AND (coalesce(r.next_attempt_at, now()) <= now() OR r.signals_sent > r.signals_read))
+          OR (r.status = 'waiting' AND (r.next_attempt_at <= now() OR r.signals_sent > r.signals_read))
+          OR (r.status = 'running' AND r.lease_until < now())
+          OR (r.status = 'running' AND r.lease_until IS NULL
+            AND (coalesce(r.next_attempt_at, now()) <= now() OR r.signals_sent > r.signals_read)))
+      RETURNING 'claimed', extract(epoch FROM now())::double precision * 1000, r.workflow_id, r.version,
+        r.state, r.input, r.trigger_type, r.lease_token, r.lost_claims, r.attempt_count, r.max_attempts,
+        r.next_attempt_at::timestamptz, r.created_at::timestamptz, r.started_at::timestamptz,
+        r.signals_sent > r.signals_read, v_places IS NOT NULL, r.concurrency_key IS NOT NULL,
+        old.status = 'running', old.status = 'queued' AND old.next_attempt_at IS NULL
+      INTO outcome, now_ms, workflow_id, version, state, input, trigger_type, lease_token, lost_claims, attempt_count,
+        max_attempts, next_attempt_at, created_at, started_at, has_signals, is_counted, has_place, v_was_running,
+        v_left_window;
+      IF FOUND THEN
+        v_from := CASE WHEN v_left_window THEN least(v_from, v_claim.run) ELSE v_from END;
+        v_places := v_places - (NOT v_was_running)::integer;
+        RETURN NEXT;
+        CONTINUE;
+      END IF;
+      IF v_places <= 0 THEN
+        UPDATE app.workflow_runs r
+        SET status = 'queued', held_by = 'organization', next_attempt_at = NULL, next_sweep_at = NULL
+        WHERE r.org_id = v_of.org AND r.id = v_claim.run
+          AND ((r.status = 'queued' AND r.held_by IS NULL
+              AND (coalesce(r.next_attempt_at, now()) <= now() OR r.signals_sent > r.signals_read))
+            OR (r.status = 'waiting' AND (r.next_attempt_at <= now() OR r.signals_sent > r.signals_read)))
+        RETURNING old.status = 'queued' AND old.next_attempt_at IS NULL INTO v_left_window;
+        IF FOUND THEN
+          v_from := CASE WHEN v_left_window THEN least(v_from, v_claim.run) ELSE v_from END;
+          outcome := 'held';
+          RETURN NEXT;
+          CONTINUE;
+        END IF;
+      END IF;
+      RETURN QUERY
+        SELECT v_claim.n, CASE r.status WHEN 'running' THEN 'busy' ELSE 'notDue' END,
+          extract(epoch FROM now())::double precision * 1000, r.workflow_id, r.version, NULL::jsonb, NULL::jsonb,
+          r.trigger_type::text, r.lease_token, r.lost_claims, r.attempt_count::integer, r.max_attempts::integer,
+          r.next_attempt_at::timestamptz, r.created_at::timestamptz, r.started_at::timestamptz, false, false, false,
+          NULL::uuid[]
+        FROM app.workflow_runs r
+        WHERE r.org_id = v_of.org AND r.id = v_claim.run AND r.status IN ('queued', 'running', 'waiting');
+    END LOOP;
+    IF v_from IS NOT NULL THEN
+      -- Where a limit holds, runs go back among the held ones that are older than those admitted.
+      admitted := CASE WHEN v_most IS NULL THEN app.admit_runs(v_of.org, p_window, v_from)
+        ELSE app.admit_runs(v_of.org, p_window) END;
+      IF admitted IS NOT NULL THEN
+        outcome := 'admitted';
+        state := NULL;
+        input := NULL;
+        RETURN NEXT;
+      END IF;
+    END IF;
+  END LOOP;
+  PERFORM set_config('app.current_org_id', '', true);
+END $$;
+
+GRANT SELECT (is_active) ON app.workflow_runs TO app_resolver;
+GRANT USAGE, CREATE ON SCHEMA sys TO app_resolver;
+SET LOCAL ROLE app_resolver;
+-- As in 0022.
+CREATE OR REPLACE FUNCTION sys.orgs_with_held_runs(p_limit integer) RETURNS TABLE (org_id uuid)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  WITH RECURSIVE held AS (
+    (SELECT r.org_id FROM app.workflow_runs r
+     WHERE r.is_active AND r.held_by = 'organization'
+       AND (SELECT pg_try_advisory_xact_lock(7303023))
+     ORDER BY r.org_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT r.org_id FROM app.workflow_runs r
+            WHERE r.is_active AND r.held_by = 'organization' AND r.org_id > h.org_id
+            ORDER BY r.org_id LIMIT 1)
+    FROM held h WHERE h.org_id IS NOT NULL)
+  SELECT h.org_id FROM held h WHERE h.org_id IS NOT NULL ORDER BY random() LIMIT p_limit
+$$;
+SET LOCAL ROLE app_owner;
+REVOKE CREATE ON SCHEMA sys FROM app_resolver;
