@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SetupError } from '../services/failure.ts';
 import type { Host } from '../services/host.ts';
 import { lastLines, startProcess, stopLeftover, stopProcess } from '../services/managed-process.ts';
-import { flagsOf } from './node-flags.ts';
+import { flagsOf, PROGRAM_ENV } from './node-flags.ts';
 import type { Running } from './supervisor.ts';
 
 const READY_TIMEOUT_MS = 60_000;
@@ -52,7 +52,7 @@ async function startProgram(settings: ProgramSettings, isReadyToo: () => Promise
     name,
     command: process.execPath,
     args: [...flagsOf(name), file],
-    env,
+    env: { ...PROGRAM_ENV, ...env },
     cwd: cloneDir,
     runDir: host.runDir,
     logFile,

@@ -3,7 +3,7 @@
 -- ends it. Of what is active, the held runs are all queued; of the others status tells who is. Room on each page is for claims.
 ALTER TABLE app.workflow_runs ADD COLUMN is_active boolean NOT NULL
   GENERATED ALWAYS AS (status = 'running' OR (status = 'queued' AND next_attempt_at IS NULL)) STORED;
-ALTER TABLE app.workflow_runs SET (fillfactor = 85);
+ALTER TABLE app.workflow_runs SET (fillfactor = 70);
 DROP INDEX app.workflow_runs_queued;
 DROP INDEX app.workflow_runs_running;
 CREATE INDEX workflow_runs_active ON app.workflow_runs (org_id, held_by, id) WHERE is_active;

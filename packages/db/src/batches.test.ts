@@ -14,9 +14,7 @@ function openDoubler({ weigh = (_item: number): number => 1, isHeld = false } = 
       calls.push([...items]);
       underWay += 1;
       mostUnderWay = Math.max(mostUnderWay, underWay);
-      await (isHeld
-        ? new Promise<void>((resolve) => held.push(resolve))
-        : new Promise((resolve) => setImmediate(resolve)));
+      await (isHeld ? new Promise<void>((resolve) => held.push(resolve)) : nextTurn());
       underWay -= 1;
       if (items.includes(-1)) throw new Error('not storable');
       if (items.includes(-2)) throw new GivenUpError('cancelled');
@@ -28,13 +26,15 @@ function openDoubler({ weigh = (_item: number): number => 1, isHeld = false } = 
   return { batches, calls, held, mostUnderWay: () => mostUnderWay };
 }
 
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
 describe('openBatches', () => {
   it('sends one item at once and alone, without waiting for others', async () => {
     const { batches, calls } = openDoubler();
     const answer = batches.send(21);
-    await Promise.resolve();
+    await nextTurn();
     expect(calls).toEqual([[21]]);
     expect(await answer).toBe(42);
   });
@@ -50,20 +50,48 @@ describe('openBatches', () => {
   it('has one call under way, and lets what comes meanwhile go together', async () => {
     const { batches, calls, mostUnderWay } = openDoubler();
     const answers = [batches.send(1)];
-    await Promise.resolve();
+    await nextTurn();
     answers.push(batches.send(2), batches.send(3));
     await Promise.all(answers);
     expect(calls).toEqual([[1], [2, 3]]);
     expect(mostUnderWay()).toBe(1);
   });
 
+  it('lets what is said after many small turns go together: what arrives in one turn of the event loop', async () => {
+    const { batches, calls } = openDoubler();
+    const late = async (item: number) => {
+      for (let turn = 0; turn < item; turn++) await Promise.resolve();
+      return batches.send(item);
+    };
+    await Promise.all(numbers(10).map(late));
+    expect(calls).toEqual([numbers(10)]);
+  });
+
+  it('sends a second call beside the first once twenty items have gathered', async () => {
+    const { batches, calls, held } = openDoubler({ isHeld: true });
+    const answers = [batches.send(1)];
+    await nextTurn();
+    answers.push(
+      ...numbers(20)
+        .slice(1)
+        .map((item) => batches.send(item)),
+    );
+    await nextTurn();
+    expect(calls).toEqual([[1]]);
+    answers.push(batches.send(21));
+    await nextTurn();
+    expect(calls).toEqual([[1], numbers(21).slice(1)]);
+    for (const release of held) release();
+    await Promise.all(answers);
+  });
+
   it('holds up nobody behind a call that waits for somebody, but has at most two under way', async () => {
     const { batches, calls, held, mostUnderWay } = openDoubler({ isHeld: true });
     const stuck = batches.send(1);
-    await Promise.resolve();
+    await nextTurn();
     const next = batches.send(2);
     await expect.poll(() => calls.length).toBe(2);
-    const answers = numbers(30)
+    const answers = numbers(20)
       .slice(2)
       .map((item) => batches.send(item));
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -71,9 +99,9 @@ describe('openBatches', () => {
     held[1]?.();
     expect(await next).toBe(4);
     await expect.poll(() => calls.length).toBe(3);
-    expect(calls[2]).toEqual(numbers(30).slice(2));
+    expect(calls[2]).toEqual(numbers(20).slice(2));
     for (const release of held) release();
-    expect(await Promise.all([stuck, ...answers])).toEqual([1, ...numbers(30).slice(2)].map((item) => item * 2));
+    expect(await Promise.all([stuck, ...answers])).toEqual([1, ...numbers(20).slice(2)].map((item) => item * 2));
     expect(mostUnderWay()).toBe(2);
   });
 

@@ -23,10 +23,13 @@ export interface BatchOptions<Item, Answer> {
 }
 
 /**
- * Measured: two under way halve the calls, and a run costs a third more. A second one goes when the first takes as long as only
- * one that waits for somebody's lock does, so that it holds up what was ready before it, and nothing else.
+ * Measured: two under way halve the calls, and a run costs a third more. So a second one goes only when as many items have
+ * gathered as make it worth a call of its own: then the database need not wait while this process is busy with the answers of
+ * the first. Or when the first takes as long as only one that waits for somebody's lock does, so that it holds up what was ready
+ * before it, and nothing else.
  */
 const MOST_UNDER_WAY = 2;
+const WORTH_A_CALL = 20;
 const SLOW_MS = 20;
 const MOST_ITEMS = 100;
 const MOST_WEIGHT = 1_000_000;
@@ -67,8 +70,10 @@ export function openBatches<Item, Answer>({
     return end < 0 ? MOST_ITEMS : end;
   }
 
+  const mostUnderWay = () => (slowCount > 0 || waiting.length >= WORTH_A_CALL ? MOST_UNDER_WAY : 1);
+
   function next(): void {
-    if (waiting.length === 0 || underWayCount >= (slowCount === 0 ? 1 : MOST_UNDER_WAY)) return;
+    if (waiting.length === 0 || underWayCount >= mostUnderWay()) return;
     underWayCount += 1;
     let isSlow = false;
     const timer = setTimeout(() => {
@@ -88,8 +93,9 @@ export function openBatches<Item, Answer>({
     send: (item) =>
       new Promise((resolve, reject) => {
         waiting.push({ item, resolve, reject });
-        // After the callers of this turn have said what they have to say: they go together.
-        queueMicrotask(next);
+        // After all that has arrived in this turn of the event loop was heard: who answers to it goes together. A first one that
+        // went ahead alone would be a call for one, and all others would wait for its end.
+        setImmediate(next);
       }),
   };
 }
