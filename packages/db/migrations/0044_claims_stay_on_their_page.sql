@@ -79,11 +79,19 @@ BEGIN
   RETURN v_admitted;
 END $$;
 
--- As in 0022.
-CREATE OR REPLACE FUNCTION app.queue_room(p_org uuid, p_count integer, p_window integer, p_most_queued integer)
-RETURNS TABLE (admissible integer, storable integer)
+-- As in 0022, from p_from on: an id that no queued run of the organization had one below when somebody looked last, queued_from of
+-- that answer; null when there was none at all. What is over stands in the index until the next vacuum, and all of it would be
+-- passed by with each run that is stored. A run that is queued with an older id meanwhile is overlooked, so that too many are
+-- admitted, never too few; one look in fifty begins at the first. Where a limit of running runs holds, runs go back among the held
+-- ones all the time.
+DROP FUNCTION app.queue_room(uuid, integer, integer, integer);
+CREATE FUNCTION app.queue_room(
+  p_org uuid, p_count integer, p_window integer, p_most_queued integer, p_from uuid DEFAULT NULL)
+RETURNS TABLE (admissible integer, storable integer, queued_from uuid)
 LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off AS $$
 DECLARE
+  c_first constant uuid := '00000000-0000-0000-0000-000000000000';
+  v_from uuid := c_first;
   v_most integer;
   v_most_running integer;
   v_window integer;
@@ -93,6 +101,9 @@ BEGIN
   SELECT coalesce(l.max_queued_runs, p_most_queued), l.max_concurrent_runs, p_window * coalesce(l.weight, 1)
   INTO v_most, v_most_running, v_window
   FROM (SELECT) AS one LEFT JOIN app.org_run_limits l ON l.org_id = p_org;
+  IF v_most_running IS NULL AND random() < 0.98 THEN
+    v_from := coalesce(p_from, c_first);
+  END IF;
   IF v_most <= 1000 THEN
     IF p_count > 0 THEN
       PERFORM pg_advisory_xact_lock(app.admission_lock(p_org));
@@ -103,21 +114,20 @@ BEGIN
       LIMIT v_most) AS queued;
   END IF;
   LOOP
-    -- As window_room, but in one statement: this is on the way of every run.
-    SELECT
-      (SELECT count(*) FROM (
-        SELECT FROM app.workflow_runs r
-        WHERE r.org_id = p_org AND r.is_active AND r.held_by = 'organization'
-        LIMIT p_window) AS held),
-      v_window - (SELECT count(*) FROM (
-        SELECT FROM app.workflow_runs r
-        WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NULL AND r.status = 'queued'
-        LIMIT v_window) AS admitted)
-    INTO v_held, admissible;
-    IF v_held > 0 OR admissible < 0 THEN
-      admissible := 0;
-    ELSIF v_most_running IS NOT NULL THEN
-      admissible := greatest(app.window_room(p_org, p_window), 0);
+    SELECT count(*), (array_agg(held.id ORDER BY held.id))[1] INTO v_held, queued_from FROM (
+      SELECT r.id FROM app.workflow_runs r
+      WHERE r.org_id = p_org AND r.is_active AND r.held_by = 'organization' AND r.id >= v_from
+      ORDER BY r.id LIMIT p_window) AS held;
+    admissible := 0;
+    IF v_held = 0 THEN
+      SELECT greatest(v_window - count(*), 0), (array_agg(admitted.id ORDER BY admitted.id))[1]
+      INTO admissible, queued_from FROM (
+        SELECT r.id FROM app.workflow_runs r
+        WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NULL AND r.status = 'queued' AND r.id >= v_from
+        LIMIT v_window) AS admitted;
+      IF v_most_running IS NOT NULL THEN
+        admissible := greatest(app.window_room(p_org, p_window), 0);
+      END IF;
     END IF;
     -- With a whole window held already nobody needs the lock: those will not all be gone before this transaction ends.
     EXIT WHEN v_is_locked OR admissible >= p_count OR v_held >= p_window;
@@ -126,6 +136,84 @@ BEGIN
   END LOOP;
   RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION app.queue_room(uuid, integer, integer, integer, uuid) TO app_api, app_worker;
+
+-- As in 0040. queued_from: for the next call that stores runs of the organization, as its queuedFrom.
+DROP FUNCTION app.accept_runs(jsonb, integer, integer);
+CREATE FUNCTION app.accept_runs(p_runs jsonb, p_window integer DEFAULT 16, p_most_queued integer DEFAULT 100000)
+RETURNS TABLE (number integer, outcome text, version integer, run json, held_by text, queued_from uuid)
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+  v record;
+  v_enabled boolean;
+  v_org uuid;
+  v_admissible integer;
+  v_storable integer;
+  v_queued_from uuid;
+BEGIN
+  FOR v IN
+    SELECT c.n::integer AS n, c.e, (c.e ->> 'orgId')::uuid AS org, (c.e ->> 'workflowId')::uuid AS workflow,
+      (c.e ->> 'runId')::uuid AS run, (c.e ->> 'version')::integer AS version, c.e #>> '{answer,key}' AS key,
+      (count(*) OVER (PARTITION BY c.e ->> 'orgId'))::integer AS count,
+      (min((c.e ->> 'runId') COLLATE "C") OVER (PARTITION BY c.e ->> 'orgId'))::uuid AS least
+    FROM jsonb_array_elements(p_runs) WITH ORDINALITY AS c (e, n) ORDER BY 3, 7, 1
+  LOOP
+    PERFORM set_config('app.current_org_id', v.org::text, true);
+    number := v.n;
+    run := NULL;
+    version := NULL;
+    held_by := NULL;
+    queued_from := NULL;
+    SELECT w.version, w.is_enabled INTO version, v_enabled FROM app.workflows w
+    WHERE w.org_id = v.org AND w.id = v.workflow;
+    outcome := CASE
+      WHEN version IS NULL THEN 'gone'
+      WHEN version = 0 THEN 'unpublished'
+      WHEN NOT v_enabled THEN 'disabled'
+      WHEN version <> v.version THEN 'version'
+      ELSE 'accepted' END;
+    IF outcome = 'accepted' AND v_org IS DISTINCT FROM v.org THEN
+      SELECT room.admissible, room.storable, coalesce(room.queued_from, v.least)
+      INTO v_admissible, v_storable, v_queued_from
+      FROM app.queue_room(v.org, v.count, p_window, p_most_queued, (v.e ->> 'queuedFrom')::uuid) AS room;
+      v_org := v.org;
+    END IF;
+    IF outcome = 'accepted' AND v_storable <= 0 THEN
+      outcome := 'full';
+    END IF;
+    IF outcome = 'accepted' THEN
+      run := json_build_object(
+        'id', v.run, 'organizationId', v.org, 'workflowId', v.workflow, 'version', version,
+        'triggerType', 'trigger.manual', 'status', 'queued', 'attemptCount', 0,
+        'maxAttempts', (v.e ->> 'maxAttempts')::integer, 'nextAttemptAt', NULL, 'retryOfRunId', NULL, 'parentRunId', NULL,
+        'requestedByUserId', v.e ->> 'userId', 'input', v.e -> 'input', 'output', NULL, 'error', NULL,
+        'createdAt', to_char(now()::timestamptz(3) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+        'startedAt', NULL, 'finishedAt', NULL);
+      IF v.key IS NOT NULL THEN
+        DELETE FROM app.idempotency_keys k WHERE k.org_id = v.org AND k.key = v.key AND k.expires_at < now();
+        INSERT INTO app.idempotency_keys (org_id, key, scope, request_hash, response, expires_at)
+        VALUES (v.org, v.key, v.e #>> '{answer,scope}', decode(v.e #>> '{answer,requestHash}', 'hex'),
+          jsonb_build_object('run', run::jsonb), now() + interval '24 hours')
+        ON CONFLICT (org_id, key) DO NOTHING;
+        outcome := CASE WHEN FOUND THEN 'accepted' ELSE 'taken' END;
+      END IF;
+    END IF;
+    IF outcome = 'accepted' THEN
+      queued_from := v_queued_from;
+      held_by := CASE WHEN v_admissible <= 0 THEN 'organization' END;
+      v_admissible := v_admissible - 1;
+      v_storable := v_storable - 1;
+      INSERT INTO app.workflow_runs (org_id, id, workflow_id, version, trigger_type, input, max_attempts,
+        requested_by_user_id, held_by, next_sweep_at)
+      VALUES (v.org, v.run, v.workflow, version, 'trigger.manual', v.e -> 'input', (v.e ->> 'maxAttempts')::integer,
+        (v.e ->> 'userId')::uuid, held_by, CASE WHEN held_by IS NULL THEN now() + interval '3 s' END);
+    END IF;
+    RETURN NEXT;
+  END LOOP;
+  PERFORM set_config('app.current_org_id', '', true);
+END $$;
+GRANT EXECUTE ON FUNCTION app.accept_runs(jsonb, integer, integer) TO app_api;
 
 -- As in 0022.
 CREATE OR REPLACE FUNCTION app.queue_state(p_org uuid, p_most_queued integer)

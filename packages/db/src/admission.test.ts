@@ -107,6 +107,31 @@ it('nobody overtakes: while runs are held a new one goes behind them, though the
   expect(await accept(one)).toMatchObject({ isHeld: true });
 });
 
+it('whoever stores runs begins to count at the oldest queued one, and finds one that is queued before it later, in time', async () => {
+  const room = async (from: string | null) => {
+    const { rows } = await admin.query(
+      `SELECT set_config('app.current_org_id', $1::text, false), admissible, queued_from AS "queuedFrom"
+       FROM app.queue_room($1::uuid, 0, $2, 1000000, $3)`,
+      [one.orgId, WINDOW, from],
+    );
+    return rows[0];
+  };
+  const older = newId();
+  const [oldest = ''] = await queueRuns(one, 1);
+  expect(await room(null)).toMatchObject({ admissible: WINDOW - 1, queuedFrom: oldest });
+  await admin.query(
+    `INSERT INTO app.workflow_runs (org_id, id, workflow_id, version, trigger_type, held_by)
+     VALUES ($1, $2, $3, 1, 'trigger.manual', 'organization')`,
+    [one.orgId, older, one.workflowId],
+  );
+  const looks = [];
+  for (let n = 0; n < 1_000; n += 1) looks.push(await room(oldest));
+  const found = looks.filter(({ queuedFrom }) => queuedFrom === older);
+  expect(found.length).toBeGreaterThan(0);
+  expect(found.length).toBeLessThan(100);
+  expect(found[0]).toMatchObject({ admissible: 0 });
+});
+
 it('the sweeper admits what is held although there is room, and leaves other held runs alone', async () => {
   const ids = await queueRuns(one, WINDOW + 3);
   await admin.query('DELETE FROM app.workflow_runs WHERE id = ANY ($1)', [ids.slice(0, 2)]);

@@ -66,7 +66,9 @@ it('an answer that was kept before runs named their parents is whole after the m
   await reserve('since', { run: { id: 'b', parentRunId: 'c' } });
   await reserve('other', { workflow: { id: 'd' } });
   const migration = await readFile(`${migrationsFolder}/0040_cancelled_steps_and_parents.sql`, 'utf8');
-  await admin.query(`BEGIN; SET LOCAL ROLE app_owner; ${migration}; COMMIT`);
+  // What it does to rows; its functions were replaced by later migrations.
+  const rewrite = migration.slice(migration.indexOf('ALTER TABLE app.idempotency_keys NO FORCE'));
+  await admin.query(`BEGIN; SET LOCAL ROLE app_owner; ${rewrite}; COMMIT`);
   const answerOf = async (key: string) => (await findAnswer(api, orgId, key))?.response;
   expect(await answerOf('before')).toEqual({ run: { id: 'a', retryOfRunId: null, parentRunId: null } });
   expect(await answerOf('since')).toEqual({ run: { id: 'b', parentRunId: 'c' } });

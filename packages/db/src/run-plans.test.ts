@@ -199,7 +199,17 @@ it('a record looks at the run it is about, and its parent, however many are at w
   expectFew(counts, 20);
 });
 
-it('while a dump keeps what is over in the indexes, a claim looks at no more of it', async () => {
+/** As whoever stores a run asks for it, from the oldest queued one that the last look found. */
+async function countPagesOfRoom(): Promise<number> {
+  const room = `app.queue_room('${tenant.orgId}', 1, 2, 100000`;
+  const { queued_from: from } = await inVain('app_api', async () => {
+    const { rows } = await admin.query(`SELECT queued_from FROM ${room})`);
+    return rows[0];
+  });
+  return countPages(`${room}, '${from}')`);
+}
+
+it('while a dump keeps what is over in the indexes, who claims or stores a run looks at no more of it', async () => {
   await admin.query('DELETE FROM app.workflow_runs');
   await admin.query('VACUUM app.workflow_runs');
   await fill();
@@ -210,10 +220,14 @@ it('while a dump keeps what is over in the indexes, a claim looks at no more of 
     await dump.query('SELECT count(*) FROM app.workflow_runs');
     for (let round = 0; round < 3; round++) await claimNext();
     const first = await countPagesOfNextClaims();
+    const firstRoom = await countPagesOfRoom();
     for (let round = 0; round < 800; round++) await claimNext();
-    // One claim in fifty looks at all.
+    // One in fifty looks at all.
     const later = [await countPagesOfNextClaims(), await countPagesOfNextClaims(), await countPagesOfNextClaims()];
     expect({ first, later, isAsMuch: Math.min(...later) < first * 1.3 }).toMatchObject({ isAsMuch: true });
+    const laterRoom = [await countPagesOfRoom(), await countPagesOfRoom(), await countPagesOfRoom()];
+    const isAsMuch = Math.min(...laterRoom) < firstRoom * 1.3;
+    expect({ firstRoom, laterRoom, isAsMuch }).toMatchObject({ isAsMuch: true });
   } finally {
     await dump.end();
   }
