@@ -115,7 +115,7 @@ async function keepFilled(stack: Stack, flow: Flow, backlog: number, expected: n
 async function countQueued({ admin }: Stack, { client }: Flow, most: number): Promise<number> {
   const { rows } = await admin.query<{ count: number }>(
     `SELECT count(*)::int AS count FROM (
-       SELECT FROM app.workflow_runs WHERE org_id = $1 AND status = 'queued' AND next_attempt_at IS NULL LIMIT $2) queued`,
+       SELECT FROM app.workflow_runs WHERE org_id = $1 AND is_active AND status = 'queued' LIMIT $2) queued`,
     [client.orgId, most],
   );
   return rows[0]?.count ?? 0;
