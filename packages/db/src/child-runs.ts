@@ -1,6 +1,7 @@
 import { type Database, queryHot } from './connect.ts';
 import { isDatabaseUnavailable } from './failures.ts';
 import { toJsonText } from './json-text.ts';
+import { noteOldestQueued, oldestQueued } from './oldest-queued.ts';
 import { readValue } from './run-blobs.ts';
 import type { RunRef } from './run-events.ts';
 import type { RunStatus } from './schema/runs.ts';
@@ -49,11 +50,12 @@ export type ChildStart =
 export async function startChildRun(db: Database, { parent, stepKey, ...child }: NewChildRun): Promise<ChildStart> {
   assertUuid(parent.orgId, 'orgId');
   assertUuid(parent.runId, 'runId');
-  const asked = toJsonText({ ...child, maxDepth: MAX_DEPTH });
+  const asked = toJsonText({ ...child, maxDepth: MAX_DEPTH, queuedFrom: oldestQueued(db, parent.orgId) });
   const values = [parent.orgId, parent.runId, stepKey, asked, db.admission.window];
   const [row] = await queryHot<StartRow>(db, START, values);
   if (!row) throw new Error('start_child_run answered no row');
-  const { outcome, version, isHeld, ...started } = row;
+  const { outcome, version, isHeld, queuedFrom, ...started } = row;
+  noteOldestQueued(db, parent.orgId, queuedFrom);
   if (outcome === 'started' || outcome === 'known') return { outcome, child: await readChild(started), isHeld };
   return outcome === 'version' ? { outcome, version } : { outcome };
 }
@@ -71,7 +73,12 @@ export async function readChildRuns(
 }
 
 type ChildRow = ChildRun & { outputBlob: Buffer | null };
-type StartRow = ChildRow & { outcome: ChildStart['outcome']; version: number; isHeld: boolean };
+type StartRow = ChildRow & {
+  outcome: ChildStart['outcome'];
+  version: number;
+  isHeld: boolean;
+  queuedFrom: string | null;
+};
 
 async function readChild({ outputBlob, ...child }: ChildRow): Promise<ChildRun> {
   return { ...child, output: await readValue(child.output, outputBlob) };
@@ -134,7 +141,8 @@ export async function settleStuckChildEvents(
 
 const START = {
   name: 'start-child-run',
-  text: `SELECT outcome, version, run_id AS "runId", status, output, output_blob AS "outputBlob", error, is_held AS "isHeld"
+  text: `SELECT outcome, version, run_id AS "runId", status, output, output_blob AS "outputBlob", error, is_held AS "isHeld",
+      queued_from AS "queuedFrom"
     FROM app.start_child_run($1::uuid, $2::uuid, $3::text, $4::jsonb, $5::integer)`,
 };
 const READ = {

@@ -2,6 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import { type Database, queryHot } from './connect.ts';
 import { isDatabaseUnavailable } from './failures.ts';
 import { toJsonText } from './json-text.ts';
+import { noteOldestQueued, oldestQueued } from './oldest-queued.ts';
 import { watchQueue } from './queue-limits.ts';
 import { hookDeliveries } from './schema/hooks.ts';
 import type { OrgTx } from './tenant.ts';
@@ -75,10 +76,14 @@ export async function makeHookRun(db: Database, orgId: string, deliveryId: strin
   assertUuid(orgId, 'orgId');
   assertUuid(deliveryId, 'deliveryId');
   const { window, mostQueuedRuns } = db.admission;
-  type Row = { workflowId: string; runId: string; isHeld: boolean };
-  const [run] = await queryHot<Row>(db, MAKE_RUN, [orgId, deliveryId, window, mostQueuedRuns]);
-  if (!run || run.isHeld) watchQueue(db, orgId);
-  return run ? { orgId, ...run } : null;
+  type Row = { workflowId: string; runId: string; isHeld: boolean; queuedFrom: string };
+  const values = [orgId, deliveryId, window, mostQueuedRuns, oldestQueued(db, orgId) ?? null];
+  const [row] = await queryHot<Row>(db, MAKE_RUN, values);
+  if (!row || row.isHeld) watchQueue(db, orgId);
+  if (!row) return null;
+  const { queuedFrom, ...run } = row;
+  noteOldestQueued(db, orgId, queuedFrom);
+  return { orgId, ...run };
 }
 
 /**
@@ -116,6 +121,6 @@ export async function purgeHookDeliveries(db: Database, limit: number): Promise<
 
 const MAKE_RUN = {
   name: 'make-hook-run',
-  text: `SELECT workflow_id AS "workflowId", run_id AS "runId", held_by IS NOT NULL AS "isHeld"
-    FROM app.make_hook_run($1::uuid, $2::uuid, $3::integer, $4::integer)`,
+  text: `SELECT workflow_id AS "workflowId", run_id AS "runId", held_by IS NOT NULL AS "isHeld", queued_from AS "queuedFrom"
+    FROM app.make_hook_run($1::uuid, $2::uuid, $3::integer, $4::integer, $5::uuid)`,
 };

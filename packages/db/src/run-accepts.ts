@@ -3,6 +3,7 @@ import { openBatches, perDatabase, toArrayText } from './batches.ts';
 import { queryHot } from './connect.ts';
 import { isDatabaseTransient } from './failures.ts';
 import { toJsonText } from './json-text.ts';
+import { noteOldestQueued, oldestQueued } from './oldest-queued.ts';
 import { readQueueState, watchQueue } from './queue-limits.ts';
 import { againWhenRolledBack } from './tenant.ts';
 import { assertUuid } from './uuid.ts';
@@ -42,32 +43,12 @@ export async function acceptRun(db: Parameters<typeof accepts>[0], newRun: NewMa
   if (isFull && !isExact) return { outcome: 'full' };
   const { answer, ...rest } = newRun;
   const kept = answer && { ...answer, requestHash: answer.requestHash.toString('hex') };
-  const oldest = oldestQueued(db);
-  const text = toJsonText({ ...rest, answer: kept, queuedFrom: oldest.get(newRun.orgId) }) ?? '';
+  const text = toJsonText({ ...rest, answer: kept, queuedFrom: oldestQueued(db, newRun.orgId) }) ?? '';
   const { outcome, version, run, heldBy, queuedFrom } = await accepts(db).send(text);
-  if (queuedFrom !== null) note(oldest, newRun.orgId, queuedFrom);
+  noteOldestQueued(db, newRun.orgId, queuedFrom);
   if (heldBy !== null) watchQueue(db, newRun.orgId);
   if (outcome === 'accepted') return { outcome, run, isHeld: heldBy !== null };
   return outcome === 'version' ? { outcome, version } : { outcome };
-}
-
-const MOST_NOTED = 10_000;
-const notedOf = new WeakMap<object, Map<string, string>>();
-
-/**
- * Of organizations, an id that none of their queued runs had one below when the last run was stored: where the next count
- * of queued runs begins, so that it need not pass all that is over.
- */
-function oldestQueued(db: object): Map<string, string> {
-  const noted = notedOf.get(db) ?? new Map<string, string>();
-  notedOf.set(db, noted);
-  return noted;
-}
-
-/** Whoever is forgotten is counted from the first run on once. */
-function note(oldest: Map<string, string>, orgId: string, queuedFrom: string): void {
-  if (oldest.size >= MOST_NOTED && !oldest.has(orgId)) oldest.clear();
-  oldest.set(orgId, queuedFrom);
 }
 
 interface Row {

@@ -215,6 +215,97 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION app.accept_runs(jsonb, integer, integer) TO app_api;
 
+-- As in 0022, with the same.
+DROP FUNCTION app.make_hook_run(uuid, uuid, integer, integer);
+CREATE FUNCTION app.make_hook_run(
+  p_org uuid, p_delivery uuid, p_window integer DEFAULT 16, p_most_queued integer DEFAULT 100000,
+  p_from uuid DEFAULT NULL)
+RETURNS TABLE (workflow_id uuid, run_id uuid, held_by text, queued_from uuid)
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+  v_admissible integer;
+  v_storable integer;
+  v_queued_from uuid;
+BEGIN
+  PERFORM set_config('app.current_org_id', p_org::text, true);
+  SELECT room.admissible, room.storable, room.queued_from INTO v_admissible, v_storable, v_queued_from
+  FROM app.queue_room(p_org, 1, p_window, p_most_queued, p_from) AS room;
+  IF v_storable IS NULL OR v_storable > 0 THEN
+    RETURN QUERY
+      WITH taken AS (
+        UPDATE app.hook_deliveries d
+        SET input = NULL, next_sweep_at = NULL, expires_at = now() + interval '72 hours'
+        WHERE d.org_id = p_org AND d.id = p_delivery AND d.next_sweep_at IS NOT NULL
+        RETURNING d.workflow_id, d.version, d.run_id, d.max_attempts, old.input)
+      INSERT INTO app.workflow_runs AS r
+        (org_id, id, workflow_id, version, trigger_type, input, max_attempts, held_by, next_sweep_at)
+      SELECT p_org, t.run_id, t.workflow_id, t.version, 'trigger.webhook', t.input, t.max_attempts,
+        CASE WHEN v_admissible <= 0 THEN 'organization' END, CASE WHEN v_admissible > 0 THEN now() + interval '3 s' END
+      FROM taken t
+      RETURNING r.workflow_id, r.id, r.held_by, coalesce(v_queued_from, r.id);
+  END IF;
+  PERFORM set_config('app.current_org_id', '', true);
+END $$;
+GRANT EXECUTE ON FUNCTION app.make_hook_run(uuid, uuid, integer, integer, uuid) TO app_api, app_worker;
+
+-- As in 0031, with the same.
+DROP FUNCTION app.start_child_run(uuid, uuid, text, jsonb, integer);
+CREATE FUNCTION app.start_child_run(p_org uuid, p_parent uuid, p_step text, p_child jsonb, p_window integer)
+RETURNS TABLE (outcome text, version integer, run_id uuid, status text, output jsonb, output_blob bytea, error jsonb,
+  is_held boolean, queued_from uuid)
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+  v_workflow constant uuid := (p_child ->> 'workflowId')::uuid;
+  v_pinned constant integer := (p_child ->> 'pinnedVersion')::integer;
+  v_published integer;
+  v_enabled boolean;
+  v_depth integer;
+  v_is_held boolean;
+BEGIN
+  PERFORM set_config('app.current_org_id', p_org::text, true);
+  -- Held until the end: the step cannot be cancelled past this run.
+  PERFORM FROM app.workflow_run_steps s
+  WHERE s.org_id = p_org AND s.run_id = p_parent AND s.step_key = p_step AND s.status = 'running' FOR SHARE;
+  outcome := CASE WHEN NOT FOUND THEN 'fenced' END;
+  IF outcome IS NULL AND NOT EXISTS (
+    SELECT FROM app.workflow_runs c
+    WHERE c.org_id = p_org AND c.parent_run_id = p_parent AND c.parent_step_key = p_step
+  ) THEN
+    SELECT w.version, w.is_enabled INTO v_published, v_enabled FROM app.workflows w
+    WHERE w.org_id = p_org AND w.id = v_workflow;
+    SELECT r.depth INTO v_depth FROM app.workflow_runs r WHERE r.org_id = p_org AND r.id = p_parent;
+    version := coalesce(v_pinned, v_published);
+    outcome := CASE
+      WHEN v_published IS NULL THEN 'gone'
+      WHEN v_published = 0 OR version > v_published THEN 'unpublished'
+      WHEN NOT v_enabled THEN 'disabled'
+      WHEN v_depth >= (p_child ->> 'maxDepth')::integer THEN 'tooDeep'
+      WHEN version <> (p_child ->> 'version')::integer THEN 'version' END;
+    IF outcome IS NULL THEN
+      SELECT room.admissible <= 0, coalesce(room.queued_from, (p_child ->> 'runId')::uuid) INTO v_is_held, queued_from
+      FROM app.queue_room(p_org, 1, p_window, 2147483647, (p_child ->> 'queuedFrom')::uuid) AS room;
+      INSERT INTO app.workflow_runs (org_id, id, workflow_id, version, trigger_type, input, max_attempts,
+        parent_run_id, parent_step_key, is_awaited, depth, held_by, next_sweep_at)
+      VALUES (p_org, (p_child ->> 'runId')::uuid, v_workflow, version, 'trigger.subworkflow', p_child -> 'input',
+        (p_child ->> 'maxAttempts')::integer, p_parent, p_step, (p_child ->> 'isAwaited')::boolean, v_depth + 1,
+        CASE WHEN v_is_held THEN 'organization' END, CASE WHEN NOT v_is_held THEN now() + interval '3 s' END)
+      ON CONFLICT (org_id, parent_run_id, parent_step_key) WHERE parent_run_id IS NOT NULL DO NOTHING;
+      outcome := CASE WHEN FOUND THEN 'started' END;
+    END IF;
+  END IF;
+  IF outcome IS NULL OR outcome = 'started' THEN
+    SELECT coalesce(outcome, 'known'), c.version, c.id, c.status, c.output, app.read_output_blob(c.org_id, c.id, c.output_bytes), c.error,
+      c.held_by IS NOT NULL
+    INTO outcome, version, run_id, status, output, output_blob, error, is_held
+    FROM app.workflow_runs c WHERE c.org_id = p_org AND c.parent_run_id = p_parent AND c.parent_step_key = p_step;
+  END IF;
+  RETURN NEXT;
+  PERFORM set_config('app.current_org_id', '', true);
+END $$;
+GRANT EXECUTE ON FUNCTION app.start_child_run(uuid, uuid, text, jsonb, integer) TO app_worker;
+
 -- As in 0022.
 CREATE OR REPLACE FUNCTION app.queue_state(p_org uuid, p_most_queued integer)
 RETURNS TABLE (is_full boolean, is_exact boolean, is_busy boolean)
