@@ -17,7 +17,7 @@ const DOCUMENT = {
 };
 
 /** An organization with runs held behind its window, as if all had been accepted while no worker ran. */
-async function fill(weight: number): Promise<string> {
+async function fill(weight: number, queued = QUEUED): Promise<string> {
   const { pool } = platform.admin;
   const [orgId, workflowId] = [newId(), newId()];
   await pool.query('INSERT INTO app.organizations (id, slug, name) VALUES ($1, $2, $2)', [orgId, orgId]);
@@ -34,7 +34,7 @@ async function fill(weight: number): Promise<string> {
   await pool.query(
     `INSERT INTO app.workflow_runs (org_id, id, workflow_id, version, trigger_type, held_by, next_sweep_at)
      SELECT $1, uuidv7(), $2, 1, 'trigger.manual', 'organization', NULL FROM generate_series(1, $3)`,
-    [orgId, workflowId, QUEUED],
+    [orgId, workflowId, queued],
   );
   return orgId;
 }
@@ -77,4 +77,24 @@ test('two workers serve organizations by weight, each one in order, and end all'
     () => 'all runs end',
     60_000,
   );
+});
+
+test('whoever has ten thousand runs queued delays a neighbour by a window of them', { timeout: 60_000 }, async () => {
+  const [crowd, few] = [await fill(1, 10_000), await fill(1, 20)];
+  await eventually(
+    async () => (await count(few, 'finished_at IS NOT NULL')) === 20,
+    () => 'the few end',
+    50_000,
+  );
+  const { rows } = await platform.admin.pool.query<{ overtook: number; left: number }>(
+    `SELECT count(*) FILTER (WHERE started_at BETWEEN b.first AND b.last)::int AS overtook,
+       count(*) FILTER (WHERE started_at IS NULL OR started_at > b.last)::int AS left
+     FROM app.workflow_runs, LATERAL (
+       SELECT min(started_at) AS first, max(started_at) AS last FROM app.workflow_runs WHERE org_id = $2) AS b
+     WHERE org_id = $1`,
+    [crowd, few],
+  );
+  // One of the crowd for each of the few, and what both windows and the workers' hands hold.
+  expect(rows[0]?.overtook).toBeLessThan(100);
+  expect(rows[0]?.left).toBeGreaterThan(0);
 });
