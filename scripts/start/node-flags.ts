@@ -10,7 +10,7 @@ const programFlags = (semiSpaceMib: number) => [
 
 /**
  * Node's flags for a program. The web app has none of anybody's JSON on the server, and its framework needs `__proto__`. A worker
- * with fifty runs in hand spends a fifth of its time on young garbage with 8 MiB, and a tenth with 16 (bench/README.md).
+ * with fifty runs in hand spends a fifth of its time on young garbage with 8 MiB (bench/README.md).
  */
 export function flagsOf(program: string): string[] {
   const name = program.toLowerCase();

@@ -1,11 +1,12 @@
 -- A claim changes no column that an index has or asks for, so that it can stay on its page (HOT) and writes no index entry: half of
 -- what a claim cost. That excludes the status; is_active stays true from the moment a run is queued until its owner parks or
 -- ends it. Of what is active, the held runs are all queued; of the others status tells who is. Room on each page is for claims.
+-- Whoever counts what is active asks for the order of its index, so that no planner takes another one for as good.
+DROP INDEX app.workflow_runs_queued;
+DROP INDEX app.workflow_runs_running;
 ALTER TABLE app.workflow_runs ADD COLUMN is_active boolean NOT NULL
   GENERATED ALWAYS AS (status = 'running' OR (status = 'queued' AND next_attempt_at IS NULL)) STORED;
 ALTER TABLE app.workflow_runs SET (fillfactor = 70);
-DROP INDEX app.workflow_runs_queued;
-DROP INDEX app.workflow_runs_running;
 CREATE INDEX workflow_runs_active ON app.workflow_runs (org_id, held_by, id) WHERE is_active;
 
 -- Of runs that are in somebody's hands, or should be; counts no further than p_most.
@@ -14,7 +15,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off AS $$
 BEGIN
   RETURN (SELECT count(*) FROM (
     SELECT FROM app.workflow_runs r
-    WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NULL AND r.status = 'running' LIMIT p_most) AS running);
+    WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NULL AND r.status = 'running'
+    ORDER BY r.held_by, r.id LIMIT p_most) AS running);
 END $$;
 GRANT EXECUTE ON FUNCTION app.count_running(uuid, integer) TO app_api, app_worker;
 
@@ -33,7 +35,7 @@ BEGIN
     SELECT FROM app.workflow_runs r
     WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NULL AND r.status = 'queued'
       AND r.id >= p_from
-    LIMIT v_window) AS admitted;
+    ORDER BY r.held_by, r.id LIMIT v_window) AS admitted;
   v_room := v_window - v_admitted;
   IF v_most_running IS NOT NULL AND v_room > 0 THEN
     v_room := least(v_room, v_most_running - v_admitted - app.count_running(p_org, v_most_running));
@@ -79,11 +81,11 @@ BEGIN
   RETURN v_admitted;
 END $$;
 
--- As in 0022, from p_from on: an id that no queued run of the organization had one below when somebody looked last, queued_from of
--- that answer; null when there was none at all. What is over stands in the index until the next vacuum, and all of it would be
--- passed by with each run that is stored. A run that is queued with an older id meanwhile is overlooked, so that too many are
--- admitted, never too few; one look in fifty begins at the first. Where a limit of running runs holds, runs go back among the held
--- ones all the time.
+-- As in 0022, from p_from on: the oldest queued run of the organization that somebody saw last, or a newer one that was then stored
+-- first; queued_from is the oldest now, null when there is none. What is over stands in the index until the next vacuum, and all of
+-- it would be passed by with each run that is stored. A run that is queued with an older id meanwhile is overlooked, so that too
+-- many are admitted, never too few; one look in fifty begins at the first. Where a limit of running runs holds, runs go back among
+-- the held ones all the time, and each look does.
 DROP FUNCTION app.queue_room(uuid, integer, integer, integer);
 CREATE FUNCTION app.queue_room(
   p_org uuid, p_count integer, p_window integer, p_most_queued integer, p_from uuid DEFAULT NULL)
@@ -111,23 +113,22 @@ BEGIN
     END IF;
     SELECT v_most - count(*) INTO storable FROM (
       SELECT FROM app.workflow_runs r WHERE r.org_id = p_org AND r.is_active AND r.status = 'queued'
-      LIMIT v_most) AS queued;
+      ORDER BY r.held_by, r.id LIMIT v_most) AS queued;
   END IF;
   LOOP
-    SELECT count(*), (array_agg(held.id ORDER BY held.id))[1] INTO v_held, queued_from FROM (
-      SELECT r.id FROM app.workflow_runs r
-      WHERE r.org_id = p_org AND r.is_active AND r.held_by = 'organization' AND r.id >= v_from
-      ORDER BY r.id LIMIT p_window) AS held;
-    admissible := 0;
-    IF v_held = 0 THEN
-      SELECT greatest(v_window - count(*), 0), (array_agg(admitted.id ORDER BY admitted.id))[1]
-      INTO admissible, queued_from FROM (
-        SELECT r.id FROM app.workflow_runs r
-        WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NULL AND r.status = 'queued' AND r.id >= v_from
-        LIMIT v_window) AS admitted;
-      IF v_most_running IS NOT NULL THEN
-        admissible := greatest(app.window_room(p_org, p_window), 0);
-      END IF;
+    SELECT count(q.held_by), greatest(v_window - count(*) FILTER (WHERE q.held_by IS NULL), 0), (array_agg(q.id ORDER BY q.id))[1]
+    INTO v_held, admissible, queued_from FROM (
+      (SELECT r.id, r.held_by FROM app.workflow_runs r
+       WHERE r.org_id = p_org AND r.is_active AND r.held_by = 'organization' AND r.id >= v_from
+       ORDER BY r.id LIMIT p_window)
+      UNION ALL
+      (SELECT r.id, r.held_by FROM app.workflow_runs r
+       WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NULL AND r.status = 'queued' AND r.id >= v_from
+       ORDER BY r.held_by, r.id LIMIT v_window)) AS q;
+    IF v_held > 0 THEN
+      admissible := 0;
+    ELSIF v_most_running IS NOT NULL THEN
+      admissible := greatest(app.window_room(p_org, p_window), 0);
     END IF;
     -- With a whole window held already nobody needs the lock: those will not all be gone before this transaction ends.
     EXIT WHEN v_is_locked OR admissible >= p_count OR v_held >= p_window;
@@ -174,7 +175,7 @@ BEGIN
       WHEN version <> v.version THEN 'version'
       ELSE 'accepted' END;
     IF outcome = 'accepted' AND v_org IS DISTINCT FROM v.org THEN
-      SELECT room.admissible, room.storable, coalesce(room.queued_from, v.least)
+      SELECT room.admissible, room.storable, least(room.queued_from, v.least)
       INTO v_admissible, v_storable, v_queued_from
       FROM app.queue_room(v.org, v.count, p_window, p_most_queued, (v.e ->> 'queuedFrom')::uuid) AS room;
       v_org := v.org;
@@ -243,7 +244,7 @@ BEGIN
       SELECT p_org, t.run_id, t.workflow_id, t.version, 'trigger.webhook', t.input, t.max_attempts,
         CASE WHEN v_admissible <= 0 THEN 'organization' END, CASE WHEN v_admissible > 0 THEN now() + interval '3 s' END
       FROM taken t
-      RETURNING r.workflow_id, r.id, r.held_by, coalesce(v_queued_from, r.id);
+      RETURNING r.workflow_id, r.id, r.held_by, least(v_queued_from, r.id);
   END IF;
   PERFORM set_config('app.current_org_id', '', true);
 END $$;
@@ -284,7 +285,7 @@ BEGIN
       WHEN v_depth >= (p_child ->> 'maxDepth')::integer THEN 'tooDeep'
       WHEN version <> (p_child ->> 'version')::integer THEN 'version' END;
     IF outcome IS NULL THEN
-      SELECT room.admissible <= 0, coalesce(room.queued_from, (p_child ->> 'runId')::uuid) INTO v_is_held, queued_from
+      SELECT room.admissible <= 0, least(room.queued_from, (p_child ->> 'runId')::uuid) INTO v_is_held, queued_from
       FROM app.queue_room(p_org, 1, p_window, 2147483647, (p_child ->> 'queuedFrom')::uuid) AS room;
       INSERT INTO app.workflow_runs (org_id, id, workflow_id, version, trigger_type, input, max_attempts,
         parent_run_id, parent_step_key, is_awaited, depth, held_by, next_sweep_at)
@@ -319,7 +320,7 @@ BEGIN
   is_exact := v_most <= 1000;
   SELECT count(*) >= v_most INTO is_full FROM (
     SELECT FROM app.workflow_runs r WHERE r.org_id = p_org AND r.is_active AND r.status = 'queued'
-    LIMIT v_most) AS queued;
+    ORDER BY r.held_by, r.id LIMIT v_most) AS queued;
   is_busy := is_full OR EXISTS (
     SELECT FROM app.workflow_runs r
     WHERE r.org_id = p_org AND r.is_active AND r.held_by IS NOT NULL);

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { admitHeldRuns } from './admission.ts';
 import { closeDatabase, connectDatabase, type Database } from './connect.ts';
 import { makeHookRun } from './hooks.ts';
+import { oldestQueued } from './oldest-queued.ts';
 import { type Acceptance, acceptRun } from './run-accepts.ts';
 import { type Claim, claimRun } from './run-ownership.ts';
 import { findStuckRuns, insertQueuedRun } from './runs.ts';
@@ -105,6 +106,33 @@ it('nobody overtakes: while runs are held a new one goes behind them, though the
   const ids = await queueRuns(one, WINDOW + 2);
   await admin.query('DELETE FROM app.workflow_runs WHERE id = ANY ($1)', [ids.slice(0, 2)]);
   expect(await accept(one)).toMatchObject({ isHeld: true });
+});
+
+it('a window stays full whatever becomes of the runs that are held behind it', async () => {
+  const ids = await queueRuns(one, WINDOW + 2);
+  await admin.query('DELETE FROM app.workflow_runs WHERE id = ANY ($1)', [ids.slice(WINDOW)]);
+  expect(await accept(one)).toMatchObject({ isHeld: true });
+  const others = await queueRuns(other, WINDOW + 2);
+  for (const id of others.slice(0, 2)) await claim(other, id);
+  expect(await admittedOf(other)).toEqual(others.slice(2));
+  expect(await accept(other)).toMatchObject({ isHeld: true });
+});
+
+it('of runs that are accepted at the same moment only a window is admitted', async () => {
+  await Promise.all(Array.from({ length: 150 }, () => accept(one)));
+  expect(await admittedOf(one)).toHaveLength(WINDOW);
+});
+
+it('the run of an old delivery is the oldest queued one from then on', async () => {
+  const [delivery, older] = [newId(), newId()];
+  await admin.query(
+    `INSERT INTO app.hook_deliveries (org_id, id, workflow_id, version, run_id, input, max_attempts, next_sweep_at)
+     VALUES ($1, $2, $3, 1, $4, '1', 1, now() + interval '1 hour')`,
+    [other.orgId, delivery, other.workflowId, older],
+  );
+  await queueRuns(other, 1);
+  expect(await makeHookRun(api, other.orgId, delivery)).toMatchObject({ runId: older });
+  expect(oldestQueued(api, other.orgId)).toBe(older);
 });
 
 it('whoever stores runs begins to count at the oldest queued one, and finds one that is queued before it later, in time', async () => {

@@ -4,7 +4,7 @@ import { openBatches } from './batches.ts';
 class GivenUpError extends Error {}
 
 /** Doubles numbers; a call ends when it is released, and fails as a whole for a negative number. */
-function openDoubler({ weigh = (_item: number): number => 1, isHeld = false } = {}) {
+function openDoubler({ weigh = (_item: number): number => 1, isHeld = false, worthACall = 1_000 } = {}) {
   const calls: number[][] = [];
   const held: (() => void)[] = [];
   let underWay = 0;
@@ -21,6 +21,7 @@ function openDoubler({ weigh = (_item: number): number => 1, isHeld = false } = 
       return items.flatMap((item) => (item === 0 ? [] : [item * 2]));
     },
     weigh,
+    worthACall,
     isTransient: (error) => error instanceof GivenUpError,
   });
   return { batches, calls, held, mostUnderWay: () => mostUnderWay };
@@ -68,7 +69,7 @@ describe('openBatches', () => {
   });
 
   it('sends a second call beside the first once twenty items have gathered', async () => {
-    const { batches, calls, held } = openDoubler({ isHeld: true });
+    const { batches, calls, held } = openDoubler({ isHeld: true, worthACall: 20 });
     const answers = [batches.send(1)];
     await nextTurn();
     answers.push(

@@ -18,18 +18,19 @@ export interface BatchOptions<Item, Answer> {
   call(items: readonly Item[]): Promise<readonly Answer[]>;
   /** Characters or bytes: a call carries items of about a million, or a single larger one. */
   weigh(item: Item): number;
+  /** So many waiting items are worth a second call beside the first. Without it a second one goes only when the first is slow. */
+  worthACall?: number;
   /** True for a failure that says nothing about the items: then each waits for its caller to try again. */
   isTransient(error: unknown): boolean;
 }
 
 /**
- * Measured: two under way halve the calls, and a run costs a third more. So a second one goes only when as many items have
- * gathered as make it worth a call of its own: then the database need not wait while this process is busy with the answers of
- * the first. Or when the first takes as long as only one that waits for somebody's lock does, so that it holds up what was ready
- * before it, and nothing else.
+ * Measured: two under way halve the calls, and a run costs a third more. A second one goes when as many items have gathered as
+ * make it worth a call of its own: then the database need not wait while this process is busy with the answers of the first.
+ * Or when the first takes as long as only one that waits for somebody's lock does, so that it holds up what was ready before
+ * it, and nothing else.
  */
 const MOST_UNDER_WAY = 2;
-const WORTH_A_CALL = 20;
 const SLOW_MS = 20;
 const MOST_ITEMS = 100;
 const MOST_WEIGHT = 1_000_000;
@@ -42,6 +43,7 @@ const MOST_WEIGHT = 1_000_000;
 export function openBatches<Item, Answer>({
   call,
   weigh,
+  worthACall = Number.POSITIVE_INFINITY,
   isTransient,
 }: BatchOptions<Item, Answer>): Batches<Item, Answer> {
   const waiting: Waiting<Item, Answer>[] = [];
@@ -70,7 +72,7 @@ export function openBatches<Item, Answer>({
     return end < 0 ? MOST_ITEMS : end;
   }
 
-  const mostUnderWay = () => (slowCount > 0 || waiting.length >= WORTH_A_CALL ? MOST_UNDER_WAY : 1);
+  const mostUnderWay = () => (slowCount > 0 || waiting.length >= worthACall ? MOST_UNDER_WAY : 1);
 
   function next(): void {
     if (waiting.length === 0 || underWayCount >= mostUnderWay()) return;

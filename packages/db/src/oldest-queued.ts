@@ -1,6 +1,6 @@
 /**
- * Of organizations, an id that none of their queued runs had one below when this process stored one last: where the next count
- * of queued runs begins (`app.queue_room`), so that it need not pass all that is over.
+ * Of organizations, the oldest run that was queued, also by holding it back, when this process stored one last: where the next
+ * count of queued runs begins (`app.queue_room`), so that it need not pass all that is over.
  */
 const MOST_NOTED = 10_000;
 const notedOf = new WeakMap<object, Map<string, string>>();

@@ -185,6 +185,9 @@ interface ClaimAnswer {
   admitted: readonly string[];
 }
 
+/** Measured with 12, 16, 20 and none: docs/adr/0013-batched-run-writes.md. */
+const WORTH_A_CALL = 20;
+
 const claims = perDatabase((db) =>
   openBatches<string, ClaimAnswer>({
     async call(items) {
@@ -201,6 +204,7 @@ const claims = perDatabase((db) =>
       return answers;
     },
     weigh: (text) => text.length,
+    worthACall: WORTH_A_CALL,
     isTransient: isDatabaseTransient,
   }),
 );
@@ -215,6 +219,7 @@ const records = perDatabase((db) =>
       return answers;
     },
     weigh: (text) => text.length,
+    worthACall: WORTH_A_CALL,
     isTransient: isDatabaseTransient,
   }),
 );

@@ -150,6 +150,13 @@ async function nextClaims(): Promise<string> {
   return JSON.stringify(rows[0].claims);
 }
 
+async function heldCount(): Promise<number> {
+  const { rows } = await admin.query(
+    'SELECT count(*)::integer AS count FROM app.workflow_runs WHERE held_by IS NOT NULL',
+  );
+  return rows[0]?.count;
+}
+
 const claimNext = async () => admin.query('SELECT FROM app.claim_runs($1::jsonb, 2)', [await nextClaims()]);
 const countPagesOfNextClaims = async () => countPages(`app.claim_runs('${await nextClaims()}', 2)`);
 
@@ -197,6 +204,8 @@ it('a record looks at the run it is about, and its parent, however many are at w
     heartbeat: await readBy('app_worker', 'app.heartbeat_runs($1::jsonb)', [JSON.stringify([endOf(runId)])]),
   };
   expectFew(counts, 20);
+  // A limit of 100 running runs reads so many of those at work, and none that ended.
+  expectFew({ running: await readBy('app_worker', 'app.count_running($1, 100)', [tenant.orgId]) }, 400);
 });
 
 /** As whoever stores a run asks for it, from the oldest queued one that the last look found. */
@@ -228,6 +237,13 @@ it('while a dump keeps what is over in the indexes, who claims or stores a run l
     const laterRoom = [await countPagesOfRoom(), await countPagesOfRoom(), await countPagesOfRoom()];
     const isAsMuch = Math.min(...laterRoom) < firstRoom * 1.3;
     expect({ firstRoom, laterRoom, isAsMuch }).toMatchObject({ isAsMuch: true });
+
+    while ((await heldCount()) > 0) await claimNext();
+    await seedQueuedRun(admin, tenant);
+    const emptyRoom = [await countPagesOfRoom(), await countPagesOfRoom(), await countPagesOfRoom()];
+    expect({ firstRoom, emptyRoom, isAsMuch: Math.min(...emptyRoom) < firstRoom * 2 }).toMatchObject({
+      isAsMuch: true,
+    });
   } finally {
     await dump.end();
   }

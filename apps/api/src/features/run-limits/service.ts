@@ -1,7 +1,7 @@
 import { orgRunLimits } from '@millrace/db/schema/run-limits';
 import { workflowRuns } from '@millrace/db/schema/runs';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
-import { and, eq, isNotNull, type SQL } from 'drizzle-orm';
+import { and, eq, isNotNull, isNull, type SQL } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 
 /** The limits that an operator gave the organization, or else the defaults, and what they count. */
@@ -16,7 +16,7 @@ export async function readRunLimits({ deps, orgId }: OrgContext) {
         maxQueuedRuns: own?.maxQueuedRuns ?? deps.config.ORG_MAX_QUEUED_RUNS,
         weight: own?.weight ?? 1,
       },
-      running: await count(tx, and(isActive, eq(status, 'running'))),
+      running: await count(tx, and(isActive, isNull(heldBy), eq(status, 'running'))),
       queued: await count(tx, isQueued),
       held: await count(tx, and(isActive, isNotNull(heldBy))),
     };
