@@ -4,10 +4,8 @@
  */
 import { type ExpressionRequest, type ExpressionResult, evaluateExpressions } from '@millrace/workflow/expression';
 
-/** Answers carry no names: they come in the order of the requests. */
-let turn = Promise.resolve();
 process.on('message', (message: { request: string; bindings: string }) => {
-  turn = turn.then(() => answer(message));
+  void answer(message);
 });
 // The parent is gone: nobody will ask again.
 process.on('disconnect', () => process.exit());

@@ -10,16 +10,11 @@ export type Job = {
   resolve(result: ExpressionResult): void;
   reject(reason: unknown): void;
 };
-/** A child with the requests it was sent. */
+/** A child with the request that it works on. */
 export type Seat = {
   child: Child;
   isReady: boolean;
-  /** Killed, but not gone yet: it gets no work, and nothing that it still says counts. */
-  isEnding: boolean;
-  /** In the order of its answers; it works on the first. Null: taken back meanwhile, its answer is for nobody. */
-  jobs: (Job | null)[];
-  /** When it began to work on the first. */
-  since: number;
+  job: Job | null;
   timer: NodeJS.Timeout | undefined;
   idleTimer: NodeJS.Timeout | undefined;
 };

@@ -147,36 +147,6 @@ describe('a pool', () => {
     await expect(pool.evaluate(SUM, working.signal)).rejects.toBe('works');
   });
 
-  test('what was sent to a child behind a slow request is served by another one meanwhile', async () => {
-    const pool = open({ size: 2, deadlineMs: 60_000 });
-    await pool.evaluate(SUM);
-    const working = new AbortController();
-    let isSlowOneOver = false;
-    const slow = pool.evaluate(FOREVER, working.signal).catch((reason: unknown) => reason);
-    void slow.then(() => {
-      isSlowOneOver = true;
-    });
-    const behind = Array.from({ length: 30 }, () => pool.evaluate(SUM));
-    expect(await Promise.all(behind)).toEqual(behind.map(() => SUM_RESULT));
-    expect(isSlowOneOver).toBe(false);
-    expect(children).toHaveLength(2);
-    working.abort('enough');
-    expect(await slow).toBe('enough');
-  });
-
-  test('a slow request that nobody wants any more, but a child had been sent, holds nobody up', async () => {
-    const pool = open({ size: 1, deadlineMs: 60_000 });
-    await pool.evaluate(SUM);
-    const unwanted = new AbortController();
-    const answers = [pool.evaluate(SUM), pool.evaluate(FOREVER, unwanted.signal), pool.evaluate(SUM)].map((answer) =>
-      answer.catch((reason: unknown) => reason),
-    );
-    const startedAt = performance.now();
-    unwanted.abort('unwanted');
-    expect(await Promise.all(answers)).toEqual([SUM_RESULT, 'unwanted', SUM_RESULT]);
-    expect(performance.now() - startedAt).toBeLessThan(10_000);
-  });
-
   test('gives large outputs whole and refuses larger ones with a code', async () => {
     const pool = open({ size: 1, deadlineMs: 10_000 });
     const repeated = (times: number) =>

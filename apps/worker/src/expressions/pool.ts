@@ -3,9 +3,10 @@ import {
   type ExpressionRequest,
   type ExpressionResult,
 } from '@millrace/workflow/expression';
-import type { Job, Pool } from './pool-state.ts';
-import { failure } from './results.ts';
-import { abandon, closedError, rejectAll, serve } from './seats.ts';
+import { startChild } from './child.ts';
+import { CHILD_HEAP_MB } from './child-flags.ts';
+import type { Job, Pool, Seat } from './pool-state.ts';
+import { failure, readResult } from './results.ts';
 
 export type ExpressionPool = {
   /**
@@ -48,6 +49,13 @@ export function openExpressionPool(options: ExpressionPoolOptions): ExpressionPo
   };
 }
 
+/** An evaluation takes a tenth of a millisecond: who waits this long waits for a slow one, and not for a crowd. */
+const GROW_AFTER_MS = 50;
+/** Loading takes a fraction of a second; this is for a machine that stands still. */
+const START_DEADLINE_MS = 30_000;
+/** Signals by which others end processes; no expression dies of them, so its request gets a second child. */
+const OUTSIDE_SIGNALS = new Set<NodeJS.Signals | null>(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
+
 async function submit(
   pool: Pool,
   { bindings, ...rest }: ExpressionRequest,
@@ -69,6 +77,140 @@ async function submit(
   return promise;
 }
 
+function serve(pool: Pool): void {
+  giveWork(pool);
+  if (pool.queue.length === 0 || pool.closing !== null) return;
+  if (pool.seats.size === 0) openSeat(pool);
+  else if (pool.seats.size < pool.size) pool.growth ??= setTimeout(() => grow(pool), GROW_AFTER_MS);
+}
+
+/** Another child, unless what waited was served meanwhile, or will be by one that starts already. */
+function grow(pool: Pool): void {
+  pool.growth = undefined;
+  const waitedSince = Math.max(pool.queue[0]?.askedAt ?? Number.POSITIVE_INFINITY, pool.readyAt);
+  const isStarting = [...pool.seats].some((seat) => !seat.isReady);
+  if (performance.now() - waitedSince >= GROW_AFTER_MS && !isStarting && pool.seats.size < pool.size) openSeat(pool);
+  serve(pool);
+}
+
+function openSeat(pool: Pool): void {
+  const seat: Seat = {
+    child: startChild({
+      onReady() {
+        seat.isReady = true;
+        pool.readyAt = performance.now();
+        setIdle(pool, seat);
+        giveWork(pool);
+      },
+      onAnswer: (text) => takeAnswer(pool, seat, text),
+      onExit: (signal, report) => loseChild(pool, seat, signal, report),
+    }),
+    isReady: false,
+    job: null,
+    timer: setTimeout(() => seat.child.kill(), START_DEADLINE_MS),
+    idleTimer: undefined,
+  };
+  pool.seats.add(seat);
+}
+
+function setIdle(pool: Pool, seat: Seat): void {
+  clearTimeout(seat.timer);
+  seat.timer = undefined;
+  seat.job = null;
+  seat.child.hold(false);
+  seat.idleTimer = setTimeout(() => dismiss(pool, seat), pool.idleMs).unref();
+}
+
+/** It leaves its seat at once, so that no request is given to a child that is about to be gone. */
+function dismiss(pool: Pool, seat: Seat): void {
+  pool.seats.delete(seat);
+  seat.child.kill();
+}
+
+function giveWork(pool: Pool): void {
+  for (const seat of pool.seats) {
+    if (!seat.isReady || seat.job !== null || seat.timer !== undefined) continue;
+    const job = pool.queue.shift();
+    if (job === undefined) return;
+    clearTimeout(seat.idleTimer);
+    seat.job = job;
+    seat.child.hold(true);
+    // An answer may be waiting in the pipe when this process was busy itself; setImmediate lets it in first.
+    seat.timer = setTimeout(() => setImmediate(() => expire(pool, seat, job)), pool.deadlineMs);
+    seat.child.send(job.message);
+  }
+}
+
+function takeAnswer(pool: Pool, seat: Seat, text: string): void {
+  const { job } = seat;
+  if (job === null) return;
+  const result = readResult(text);
+  // A child that answers nonsense is not trusted with another request; losing it decides what becomes of this one.
+  if (result === null) {
+    seat.child.kill();
+    return;
+  }
+  setIdle(pool, seat);
+  job.resolve(result);
+  giveWork(pool);
+}
+
+/**
+ * The timer stays set, so the seat gets no work until the child is gone and replaced. The deadline is wall time, and a
+ * starved machine is no fault of the expression: one that is late gets a second child before it fails its step.
+ */
+function expire(pool: Pool, seat: Seat, job: Job): void {
+  if (seat.job !== job) return;
+  seat.job = null;
+  seat.child.kill();
+  if (!job.isSecondTry && pool.closing === null) {
+    tryAgain(pool, job);
+    return;
+  }
+  job.resolve(failure('EXPRESSION_TIMEOUT', job.path, `The expressions took longer than ${pool.deadlineMs} ms.`));
+}
+
+function tryAgain(pool: Pool, job: Job): void {
+  job.isSecondTry = true;
+  pool.queue.unshift(job);
+}
+
+/** As in `expire`, the timer keeps the seat empty until its child is replaced. */
+function abandon(pool: Pool, job: Job, reason: unknown): void {
+  pool.queue = pool.queue.filter((other) => other !== job);
+  for (const seat of pool.seats) {
+    if (seat.job !== job) continue;
+    seat.job = null;
+    seat.child.kill();
+  }
+  job.reject(reason);
+}
+
+function loseChild(pool: Pool, seat: Seat, signal: NodeJS.Signals | null, report: string): void {
+  clearTimeout(seat.timer);
+  clearTimeout(seat.idleTimer);
+  pool.seats.delete(seat);
+  if (seat.job !== null) settleLost(pool, seat.job, signal);
+  if (pool.closing !== null) {
+    if (pool.seats.size === 0) pool.closing.resolve();
+    return;
+  }
+  // One that could not even start is not started again before someone asks.
+  if (seat.isReady) serve(pool);
+  if (pool.seats.size === 0) rejectAll(pool, new Error(`no expression child could be started: ${report.trim()}`));
+}
+
+function settleLost(pool: Pool, job: Job, signal: NodeJS.Signals | null): void {
+  if (pool.closing !== null) {
+    job.reject(closedError());
+  } else if (OUTSIDE_SIGNALS.has(signal) && !job.isSecondTry) {
+    tryAgain(pool, job);
+  } else {
+    const text = `The expressions need more than ${CHILD_HEAP_MB} MB of memory.`;
+    job.resolve(failure('EXPRESSION_LIMIT', job.path, text));
+  }
+}
+
 function close(pool: Pool): Promise<void> {
   if (pool.closing === null) {
     pool.closing = Promise.withResolvers<void>();
@@ -81,4 +223,12 @@ function close(pool: Pool): Promise<void> {
     }
   }
   return pool.closing.promise;
+}
+
+function rejectAll(pool: Pool, error: Error): void {
+  for (const job of pool.queue.splice(0)) job.reject(error);
+}
+
+function closedError(): Error {
+  return new Error('the expression pool is closed');
 }
