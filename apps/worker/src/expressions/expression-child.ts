@@ -20,7 +20,11 @@ const OUTPUT_MAX_BYTES = 16 * 1024 * 1024;
 async function answer(message: { request: string; bindings: string }): Promise<void> {
   const request: Omit<ExpressionRequest, 'bindings'> = JSON.parse(message.request);
   const bindings: ExpressionRequest['bindings'] = JSON.parse(message.bindings);
-  const text = JSON.stringify(await evaluateExpressions({ ...request, bindings }));
+  const result = await evaluateExpressions({ ...request, bindings });
+  // The first failure of a list ends the evaluation, and the rest of the list goes on. It must be over before the next request may
+  // come: who comes then would be blamed for its memory and its time.
+  await new Promise((resolve) => setImmediate(resolve));
+  const text = JSON.stringify(result);
   process.send?.(Buffer.byteLength(text) > OUTPUT_MAX_BYTES ? JSON.stringify(tooLarge(request.path)) : text);
 }
 

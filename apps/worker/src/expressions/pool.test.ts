@@ -373,6 +373,20 @@ describe('an attack', () => {
     expect(reached).toEqual({ value: null });
   });
 
+  test('that goes on behind its own failure is not blamed on the next request', async () => {
+    const crowd = open({ size: 1 });
+    await crowd.evaluate(SUM);
+    const bomb = '($d := function($s, $n) { $n = 0 ? $s : $d($s & $s, $n - 1) }; $split($d("xxxxxxxx", 25), ""))';
+    for (let round = 0; round < 3; round += 1) {
+      const [failed, next] = await Promise.all([
+        crowd.evaluate(requestFor(`[$error("first"), ${bomb}]`)),
+        crowd.evaluate(SUM),
+      ]);
+      expect(failed.ok).toBe(false);
+      expect(next).toEqual(SUM_RESULT);
+    }
+  });
+
   test('in every child at once leaves a pool that works', async () => {
     const crowd = open({ size: 2 });
     const bomb = '($d := function($s, $n) { $n = 0 ? $s : $d($s & $s, $n - 1) }; $split($d("xxxxxxxx", 25), ""))';
