@@ -1,4 +1,4 @@
-import { rmSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -44,6 +44,23 @@ test('a second start finds the data of the first', async () => {
   await ask(first, 'SET', 'kept', 'yes');
   await first.stop();
   expect(await ask(await start(), 'GET', 'kept')).toContain('yes');
+});
+
+test('files that it refuses to read are set aside, and it starts empty', async () => {
+  const first = await start();
+  await ask(first, 'SET', 'kept', 'yes');
+  await first.stop();
+  const folder = join(host.dataDir, 'redis', 'appendonlydir');
+  const newest = readdirSync(folder).find((name) => name.endsWith('.incr.aof')) ?? '';
+  writeFileSync(join(folder, newest), `garbage\r\n${readFileSync(join(folder, newest), 'utf8')}`);
+  const second = await start();
+  expect(await ask(second, 'GET', 'kept')).toBe('$-1\r\n');
+  expect(said).toEqual([expect.stringMatching(/could not read its append-only files.* No run is lost\.$/)]);
+  const aside = readdirSync(join(host.dataDir, 'redis')).find((name) => name.startsWith('appendonlydir-unreadable-'));
+  expect(readdirSync(join(host.dataDir, 'redis', aside ?? ''))).toContain(newest);
+  await second.stop();
+  expect((await start()).port).toBe(second.port);
+  expect(said).toHaveLength(1);
 });
 
 test('a server that a killed start left running is stopped, and the next one has its port and data', async () => {

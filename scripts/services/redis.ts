@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chownSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SetupError } from './failure.ts';
@@ -33,7 +33,8 @@ export interface Redis {
 
 /**
  * Starts a private Redis on 127.0.0.1 with a password, AOF on and no eviction, its files in the data folder. One that a
- * crashed start left running is stopped first. Throws SetupError with the end of the server's log.
+ * crashed start left running is stopped first. Files that it refuses to read are set aside, and it starts empty: it holds
+ * wake-ups and counters, no run. Throws SetupError with the end of the server's log.
  */
 export async function startRedis(settings: RedisSettings): Promise<Redis> {
   const { host, say } = settings;
@@ -42,20 +43,52 @@ export async function startRedis(settings: RedisSettings): Promise<Redis> {
   makeServiceFolder(folder, host.user);
   if (await stopLeftover(host.runDir, 'Redis', 'SIGTERM')) say('Stopped the Redis of an earlier start.');
   const password = await loadOrCreateSecret(host.secretsDir, 'redis-password');
+  let hasSetAside = false;
   for (let attempt = 1; ; attempt += 1) {
     const port = settings.isPortFixed ? settings.preferredPort : await findFreePort(settings.preferredPort);
     const config = writeConfig({ folder, port, password, user: host.user });
+    const ownLog = logFromNowOn(host);
     const managed = await startProcess({ ...processSettings(host, program.path), args: [config], cwd: folder });
     const url = `redis://:${password}@127.0.0.1:${port}/0`;
     const stop = () => stopProcess(managed, 'SIGTERM', STOP_TIMEOUT_MS);
     if (await becomesReady(managed, port, password))
       return { process: managed, port, version: program.version, url, stop };
     await stop();
+    if (!hasSetAside && REFUSED_FILES.test(ownLog())) {
+      say(setAside(folder));
+      hasSetAside = true;
+      continue;
+    }
     const log = lastLines(managed.logFile, 20);
     const lostPort = log.includes('Address already in use') && !settings.isPortFixed && attempt < PORT_ATTEMPTS;
     if (!lostPort) throw new SetupError(`Redis did not start. The end of ${managed.logFile}:\n${log}`);
   }
 }
+
+/**
+ * What Redis 7 to 8 and Valkey say before they end, because a file is damaged. Only the end of the newest one may be missing; a full
+ * disk during a rewrite leaves several, and the one before the newest without its end.
+ */
+const REFUSED_FILES =
+  /Bad file format reading the append only file|Unexpected end of file reading the append only file|AOF file \S+ doesn't exist|Invalid AOF manifest|Fatal error loading the DB/;
+
+function setAside(folder: string): string {
+  const aside = join(folder, `appendonlydir-unreadable-${Date.now()}`);
+  renameSync(join(folder, 'appendonlydir'), aside);
+  return `Redis could not read its append-only files, as after a full disk. They are kept in ${aside}; it starts empty. No run is lost.`;
+}
+
+/** What the server writes between this call and that of the answer. */
+function logFromNowOn(host: Host): () => string {
+  const file = logFileOf(host);
+  const from = existsSync(file) ? statSync(file).size : 0;
+  return () => {
+    const bytes = existsSync(file) ? readFileSync(file) : Buffer.alloc(0);
+    return bytes.subarray(from <= bytes.length ? from : 0).toString(); // a large log was put away meanwhile
+  };
+}
+
+const logFileOf = (host: Host) => join(host.logsDir, 'redis.log');
 
 function processSettings(host: Host, command: string) {
   return {
@@ -64,7 +97,7 @@ function processSettings(host: Host, command: string) {
     env: { PATH: process.env.PATH, LC_ALL: 'C' },
     user: canRun(command, host.user) ? host.user : undefined,
     runDir: host.runDir,
-    logFile: join(host.logsDir, 'redis.log'),
+    logFile: logFileOf(host),
   };
 }
 

@@ -35,7 +35,8 @@ export const FAULTS: Record<string, Fault> = {
   'kill Redis': async ({ scene, random }) => {
     await scene.platform.redis.kill();
     await pause(random.between(100, 800));
-    await scene.platform.redis.restart();
+    // After a full disk Redis may refuse its own files: then somebody starts it without them (docs/runbooks/redis-loss.md).
+    await scene.platform.redis.restart().catch(() => scene.platform.redis.restartEmpty());
     return true;
   },
   'hang Redis': async ({ scene, random }) => {

@@ -20,6 +20,8 @@ export interface TestRedis {
   thaw(): void;
   /** The same port and data again, answering when this resolves (pong) or already while it loads its data (accept). */
   restart(until?: 'pong' | 'accept'): Promise<void>;
+  /** The same port, and none of its data. */
+  restartEmpty(): Promise<void>;
   /** Ends the server and removes its data. */
   stop(): Promise<void>;
 }
@@ -38,6 +40,11 @@ export async function startTestRedis(args: string[] = []): Promise<TestRedis> {
     async restart(until = 'pong') {
       await end(server);
       server = await launch(port, folder, args, until);
+    },
+    async restartEmpty() {
+      await end(server);
+      await rm(join(folder, 'appendonlydir'), { recursive: true, force: true });
+      server = await launch(port, folder, args);
     },
     async stop() {
       await end(server);
@@ -121,7 +128,14 @@ async function launch(
     );
     if (!isRunning) continue;
     endWithThisProcess(server, folder);
-    await eventually(`${program} answers on port ${port}`, () => answersPing(port, until), START_TIMEOUT_MS);
+    const isReady = () => {
+      if (server.exitCode !== null) throw new Error(`${program} ended with ${server.exitCode} instead of answering`);
+      return answersPing(port, until);
+    };
+    await eventually(`${program} answers on port ${port}`, isReady, START_TIMEOUT_MS).catch(async (error: unknown) => {
+      await end(server);
+      throw error;
+    });
     return server;
   }
   throw new Error('neither redis-server nor valkey-server is on the PATH');
