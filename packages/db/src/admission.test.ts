@@ -138,8 +138,7 @@ it('the run of an old delivery is the oldest queued one from then on', async () 
 it('whoever stores runs begins to count at the oldest queued one, and finds one that is queued before it later, in time', async () => {
   const room = async (from: string | null) => {
     const { rows } = await admin.query(
-      `SELECT set_config('app.current_org_id', $1::text, false), admissible, queued_from AS "queuedFrom"
-       FROM app.queue_room($1::uuid, 0, $2, 1000000, $3)`,
+      `SELECT admissible, queued_from AS "queuedFrom" FROM app.queue_room($1::uuid, 0, $2, 1000000, $3)`,
       [one.orgId, WINDOW, from],
     );
     return rows[0];
