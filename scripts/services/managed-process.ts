@@ -1,5 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { SetupError } from './failure.ts';
 import type { ServiceUser } from './host.ts';
@@ -25,6 +35,8 @@ export interface ManagedProcess {
   name: string;
   pid: number;
   logFile: string;
+  /** What it and its children have written to the log so far. */
+  readOwnLog: () => string;
   /** Settles when the process has ended, with how it ended in words. */
   ended: Promise<string>;
   isRunning: () => boolean;
@@ -37,14 +49,17 @@ const living = new Set<ManagedProcess>();
  * Output is appended to `logFile`. Leaves a note in `runDir` until the process ends. Throws when it cannot be started.
  */
 export async function startProcess(settings: ProcessSettings): Promise<ManagedProcess> {
-  const child = await spawnDetached(settings);
+  const { child, logStart } = await spawnDetached(settings);
   const pid = child.pid;
   if (pid === undefined) throw new SetupError(`${settings.name} could not be started: ${settings.command}`);
   const note = noteFile(settings.runDir, settings.name);
   writeFileSync(note, describeProcess(pid), { mode: 0o600 });
   const { promise: ended, resolve: end } = Promise.withResolvers<string>();
   const isRunning = () => living.has(managed);
-  const managed: ManagedProcess = { name: settings.name, pid, logFile: settings.logFile, ended, isRunning };
+  const managed: ManagedProcess = {
+    ...{ name: settings.name, pid, logFile: settings.logFile, ended, isRunning },
+    readOwnLog: () => readFrom(settings.logFile, logStart),
+  };
   living.add(managed);
   child.once('exit', (code, signal) => {
     living.delete(managed);
@@ -98,9 +113,16 @@ export function lastLines(logFile: string, count: number): string {
   return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-count).join('\n');
 }
 
-async function spawnDetached(settings: ProcessSettings): Promise<ChildProcess> {
+/** From this byte on; a log that somebody has cut since is read from its beginning. */
+function readFrom(logFile: string, start: number): string {
+  const bytes = readFileSync(logFile);
+  return bytes.subarray(start <= bytes.length ? start : 0).toString('utf8');
+}
+
+async function spawnDetached(settings: ProcessSettings): Promise<{ child: ChildProcess; logStart: number }> {
   rotateLog(settings.logFile);
   const log = openSync(settings.logFile, 'a', 0o600);
+  const logStart = fstatSync(log).size;
   try {
     const child = spawn(settings.command, settings.args, {
       cwd: settings.cwd,
@@ -113,7 +135,7 @@ async function spawnDetached(settings: ProcessSettings): Promise<ChildProcess> {
       child.once('spawn', resolve);
       child.once('error', (error) => reject(new SetupError(`${settings.name} could not be started: ${error.message}`)));
     });
-    return child;
+    return { child, logStart };
   } finally {
     closeSync(log);
   }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chownSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SetupError } from './failure.ts';
@@ -47,14 +47,13 @@ export async function startRedis(settings: RedisSettings): Promise<Redis> {
   for (let attempt = 1; ; attempt += 1) {
     const port = settings.isPortFixed ? settings.preferredPort : await findFreePort(settings.preferredPort);
     const config = writeConfig({ folder, port, password, user: host.user });
-    const ownLog = logFromNowOn(host);
     const managed = await startProcess({ ...processSettings(host, program.path), args: [config], cwd: folder });
     const url = `redis://:${password}@127.0.0.1:${port}/0`;
     const stop = () => stopProcess(managed, 'SIGTERM', STOP_TIMEOUT_MS);
     if (await becomesReady(managed, port, password))
       return { process: managed, port, version: program.version, url, stop };
     await stop();
-    if (!hasSetAside && REFUSED_FILES.test(ownLog())) {
+    if (!hasSetAside && REFUSED_FILES.test(managed.readOwnLog())) {
       say(setAside(folder));
       hasSetAside = true;
       continue;
@@ -78,18 +77,6 @@ function setAside(folder: string): string {
   return `Redis could not read its append-only files, as after a full disk. They are kept in ${aside}; it starts empty. No run is lost.`;
 }
 
-/** What the server writes between this call and that of the answer. */
-function logFromNowOn(host: Host): () => string {
-  const file = logFileOf(host);
-  const from = existsSync(file) ? statSync(file).size : 0;
-  return () => {
-    const bytes = existsSync(file) ? readFileSync(file) : Buffer.alloc(0);
-    return bytes.subarray(from <= bytes.length ? from : 0).toString(); // a large log was put away meanwhile
-  };
-}
-
-const logFileOf = (host: Host) => join(host.logsDir, 'redis.log');
-
 function processSettings(host: Host, command: string) {
   return {
     name: 'Redis',
@@ -97,7 +84,7 @@ function processSettings(host: Host, command: string) {
     env: { PATH: process.env.PATH, LC_ALL: 'C' },
     user: canRun(command, host.user) ? host.user : undefined,
     runDir: host.runDir,
-    logFile: logFileOf(host),
+    logFile: join(host.logsDir, 'redis.log'),
   };
 }
 

@@ -1,4 +1,3 @@
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SetupError } from '../services/failure.ts';
@@ -47,7 +46,6 @@ export async function stopLeftoverPrograms(runDir: string, say: (line: string) =
 async function startProgram(settings: ProgramSettings, isReadyToo: () => Promise<boolean>): Promise<Running> {
   const { name, file, cloneDir, host, env } = settings;
   const logFile = join(host.logsDir, `${name.toLowerCase()}.log`);
-  const logStart = existsSync(logFile) ? statSync(logFile).size : 0;
   const managed = await startProcess({
     name,
     command: process.execPath,
@@ -60,7 +58,8 @@ async function startProgram(settings: ProgramSettings, isReadyToo: () => Promise
   const started = Date.now();
   while (managed.isRunning() && Date.now() < started + READY_TIMEOUT_MS) {
     const hasStarted = logsItsStart(env)
-      ? readFrom(logFile, logStart)
+      ? managed
+          .readOwnLog()
           .split('\n')
           .some((line) => isStartEvent(line, managed.pid))
       : Date.now() > started + SILENT_START_MS;
@@ -90,18 +89,4 @@ async function isReady(url: string): Promise<boolean> {
 
 function isStartEvent(line: string, pid: number): boolean {
   return line.includes('"program_started"') && line.includes(`"pid":${pid}`);
-}
-
-/** What was written to the log since `start`; a log that was rotated since is read from its beginning. */
-function readFrom(logFile: string, start: number): string {
-  const file = openSync(logFile, 'r');
-  try {
-    const size = statSync(logFile).size;
-    const from = start <= size ? start : 0;
-    const buffer = Buffer.alloc(size - from);
-    readSync(file, buffer, 0, buffer.length, from);
-    return buffer.toString('utf8');
-  } finally {
-    closeSync(file);
-  }
 }

@@ -1,5 +1,3 @@
-import type { Database } from './connect.ts';
-
 /** Sends many small writes as few large ones, without a timer: see `openBatches`. */
 
 export interface Batches<Item, Answer> {
@@ -99,16 +97,6 @@ export function openBatches<Item, Answer>({
         // went ahead alone would be a call for one, and all others would wait for its end.
         setImmediate(next);
       }),
-  };
-}
-
-/** Writes of one program share their way to the database; it lives as long as the Database does. */
-export function perDatabase<Answer>(open: (db: Database) => Batches<string, Answer>) {
-  const opened = new WeakMap<Database, Batches<string, Answer>>();
-  return (db: Database): Batches<string, Answer> => {
-    const batches = opened.get(db) ?? open(db);
-    opened.set(db, batches);
-    return batches;
   };
 }
 

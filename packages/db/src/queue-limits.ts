@@ -1,4 +1,5 @@
 import { type Database, queryHot } from './connect.ts';
+import { perDatabase } from './per-database.ts';
 import { assertUuid } from './uuid.ts';
 
 /**
@@ -21,20 +22,19 @@ export interface QueueState {
 }
 
 const ROOM: QueueState = { isFull: false, isExact: false, isBusy: false };
-const watched = new WeakMap<Database, Map<string, Watched>>();
+const watched = perDatabase(() => new Map<string, Watched>());
 
 /** To be called when a run of the organization was held, or found no room. */
 export function watchQueue(db: Database, orgId: string): void {
-  const orgs = watched.get(db) ?? new Map<string, Watched>();
-  watched.set(db, orgs);
+  const orgs = watched(db);
   if (!orgs.has(orgId)) orgs.set(orgId, { countedAt: Number.NEGATIVE_INFINITY, state: Promise.resolve(ROOM) });
 }
 
 /** How full the queue is, as of at most a second ago. */
 export async function readQueueState(db: Database, orgId: string): Promise<QueueState> {
-  const orgs = watched.get(db);
-  const one = orgs?.get(orgId);
-  if (!orgs || !one) return ROOM;
+  const orgs = watched(db);
+  const one = orgs.get(orgId);
+  if (!one) return ROOM;
   if (performance.now() - one.countedAt >= COUNTED_EVERY_MS) {
     one.countedAt = performance.now();
     one.state = countQueue(db, orgId);

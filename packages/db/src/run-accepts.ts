@@ -1,9 +1,10 @@
 import type { Run } from '@millrace/shared/contracts/runs';
-import { openBatches, perDatabase, toArrayText } from './batches.ts';
+import { openBatches, toArrayText } from './batches.ts';
 import { queryHot } from './connect.ts';
 import { isDatabaseTransient } from './failures.ts';
 import { toJsonText } from './json-text.ts';
 import { noteOldestQueued, oldestQueued } from './oldest-queued.ts';
+import { perDatabase } from './per-database.ts';
 import { readQueueState, watchQueue } from './queue-limits.ts';
 import { againWhenRolledBack } from './tenant.ts';
 import { assertUuid } from './uuid.ts';

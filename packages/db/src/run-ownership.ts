@@ -1,7 +1,8 @@
 import { runWriteBatch } from '@millrace/shared/metrics';
-import { openBatches, perDatabase, toArrayText } from './batches.ts';
+import { openBatches, toArrayText } from './batches.ts';
 import { type Database, queryHot } from './connect.ts';
 import { isDatabaseTransient } from './failures.ts';
+import { perDatabase } from './per-database.ts';
 import { toRecordText } from './record-text.ts';
 import type { RunStatus, StepStatus } from './schema/runs.ts';
 import { assertUuid } from './uuid.ts';

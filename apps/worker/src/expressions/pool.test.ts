@@ -27,6 +27,8 @@ function requestFor(source: string, input: Json = null): ExpressionRequest {
 
 const SUM = requestFor('$sum([1, 2, 39])');
 const SUM_RESULT = { ok: true, value: { value: 42 } };
+/** Needs more memory than a child may have. */
+const BOMB = '($d := function($s, $n) { $n = 0 ? $s : $d($s & $s, $n - 1) }; $split($d("xxxxxxxx", 25), ""))';
 const FOREVER = requestFor('($f := function($n) { $f($n + 1) }; $f(0))');
 
 /** Every child any pool of this file started. */
@@ -299,11 +301,7 @@ describe('an attack', () => {
     ['pad bomb', '$pad("x", 100000000)', LIMITED],
     ['pad bomb to the left', '$pad("x", -100000000, "ab")', LIMITED],
     ['many pads', '$map([1..90000], function($i) { $pad("x", 100000) & $i })', LIMITED],
-    [
-      'doubling text, then taking it apart',
-      '($d := function($s, $n) { $n = 0 ? $s : $d($s & $s, $n - 1) }; $split($d("xxxxxxxx", 25), ""))',
-      LIMITED,
-    ],
+    ['doubling text, then taking it apart', BOMB, LIMITED],
     [
       'doubling lists',
       '($d := function($l, $n) { $n = 0 ? $l : $d($append($l, $l), $n - 1) }; $count($d([1..100], 40)))',
@@ -376,10 +374,9 @@ describe('an attack', () => {
   test('that goes on behind its own failure is not blamed on the next request', async () => {
     const crowd = open({ size: 1 });
     await crowd.evaluate(SUM);
-    const bomb = '($d := function($s, $n) { $n = 0 ? $s : $d($s & $s, $n - 1) }; $split($d("xxxxxxxx", 25), ""))';
     for (let round = 0; round < 3; round += 1) {
       const [failed, next] = await Promise.all([
-        crowd.evaluate(requestFor(`[$error("first"), ${bomb}]`)),
+        crowd.evaluate(requestFor(`[$error("first"), ${BOMB}]`)),
         crowd.evaluate(SUM),
       ]);
       expect(failed.ok).toBe(false);
@@ -389,8 +386,7 @@ describe('an attack', () => {
 
   test('in every child at once leaves a pool that works', async () => {
     const crowd = open({ size: 2 });
-    const bomb = '($d := function($s, $n) { $n = 0 ? $s : $d($s & $s, $n - 1) }; $split($d("xxxxxxxx", 25), ""))';
-    const results = await Promise.all(Array.from({ length: 6 }, () => crowd.evaluate(requestFor(bomb))));
+    const results = await Promise.all(Array.from({ length: 6 }, () => crowd.evaluate(requestFor(BOMB))));
     for (const result of results) expect(codeOf(result)).toMatch(LIMITED);
     expect(await crowd.evaluate(SUM)).toEqual(SUM_RESULT);
   });

@@ -18,7 +18,7 @@ export const listedColumns = {
     THEN app.show_value(${input}) ELSE ${input} END`,
 };
 
-type RunRow = Omit<typeof workflowRuns.$inferSelect, 'state' | 'lastRecordId' | 'unsuccessfulStatus' | 'isActive'>;
+type RunRow = Pick<typeof workflowRuns.$inferSelect, keyof typeof listedColumns>;
 
 export function toRun(row: RunRow): Run {
   return {
