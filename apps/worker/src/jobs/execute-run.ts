@@ -15,7 +15,7 @@ import { failRun } from '../runs/fail-run.ts';
 import { LEASE_MS, type Lease, LeaseLostError } from '../runs/lease.ts';
 import { hasEndedHere } from '../runs/own-end.ts';
 import { persist } from '../runs/persist.ts';
-import { logEnded, logPaused, logStillborn, refOf } from '../runs/run-events.ts';
+import { logEnded, logPaused, refOf } from '../runs/run-events.ts';
 import { noteOutcome, type TracedRun, traceRun } from '../runs/traced-run.ts';
 
 /** From so many leases lost in a row a run executes alone in its worker; at the higher number it is given up. */
@@ -136,7 +136,6 @@ async function giveUp({ db }: Deps, claim: TracedRun, lease: Lease): Promise<boo
 async function execute(deps: Deps, claim: TracedRun, lease: Lease, onProgress = () => {}): Promise<WakeOutcome> {
   const prepared = await persist(lease, () => deps.planner(claim));
   if (!prepared.ok) {
-    logStillborn(deps.log, claim);
     const message = `This version of the workflow cannot be run: ${prepared.problem}`;
     await failRun(deps, claim, lease, { code: 'WORKFLOW_INVALID', message });
     return DONE;
@@ -189,9 +188,8 @@ async function wakeAgain({ deps, claim }: Execution, delayMs: number): Promise<v
  * A fault of this program or of the stored state ends the run at once: it would most likely meet every other worker
  * too, and a person can start it again. Faults that kill the process are counted by their lost leases instead.
  */
-async function failUnexpectedly({ deps, claim, lease, isStartLogged }: Execution, error: unknown): Promise<void> {
+async function failUnexpectedly({ deps, claim, lease }: Execution, error: unknown): Promise<void> {
   jobRejected(deps.log, { jobName: 'run.execute', error: messageOf(error) });
-  if (!isStartLogged) logStillborn(deps.log, claim);
   const message = 'The run stopped because of an error inside the platform. The log of the worker names it.';
   await failRun(deps, claim, lease, { code: 'INTERNAL', message });
 }

@@ -237,7 +237,8 @@ describe.concurrent('a run survives', () => {
         });
         const run = await platform.run(chain(echo, '/held'));
         await untilCalled(echo, '/held');
-        await holdRecord(platform, release, () => proxy.setFault({ type: 'black-hole' }));
+        const held = { of: 'workflow_run_steps', release };
+        await holdStatement(platform, held, () => proxy.setFault({ type: 'black-hole' }));
         expect(await run.until(['succeeded'])).toMatchObject({ leaseToken: 1 });
         await new Promise((resolve) => setTimeout(resolve, LEASE_MS));
         await proxy.setFault({ type: 'reset' });
@@ -251,6 +252,29 @@ describe.concurrent('a run survives', () => {
         expect(told()).toEqual(['workflow_run_started', 'workflow_run_succeeded']);
         await proxy.stop();
       }),
+  );
+
+  test('an answer to its claim that never comes: whoever takes it over tells of its start', { timeout: 60_000 }, () =>
+    withPlatform(async (platform, echo) => {
+      const proxy = await startFaultProxy(Number(new URL(platform.db.workerUrl).port));
+      const viaProxy = new URL(platform.db.workerUrl);
+      viaProxy.port = String(proxy.port);
+      const env = { EGRESS_ALLOW_CIDRS: echo.egress, WORKER_DATABASE_URL: viaProxy.href };
+      const worker = await platform.startWorker(env);
+      const run = await platform.run(chain(echo, '/quick'), { isAsleep: true });
+      const release = () => void platform.queue.wakeRun({ orgId: platform.orgId, runId: run.runId });
+      await holdStatement(platform, { of: 'workflow_runs', release }, () => proxy.setFault({ type: 'black-hole' }));
+      await eventually(
+        async () => (await run.row()).leaseToken === 1,
+        () => 'the claim to be stored',
+      );
+      await proxy.setFault({ type: 'reset' });
+      await proxy.setFault({ type: 'none' });
+      expect(await run.until(['succeeded'], 30_000)).toMatchObject({ leaseToken: 2 });
+      expect(echo.callsTo('/quick')).toHaveLength(1);
+      expect(await worker.trace(run.runId)).toEqual(['workflow_run_started', 'workflow_run_succeeded']);
+      await proxy.stop();
+    }),
   );
 
   // The lock makes statements of the worker stand where the fault finds them, and each pause lets some through: on a slow
@@ -283,13 +307,17 @@ describe.concurrent('a run survives', () => {
   );
 });
 
-/** Lets the step end, and calls `during` while the record of that waits in PostgreSQL. */
-async function holdRecord({ admin }: TestPlatform, release: () => void, during: () => Promise<void>): Promise<void> {
+/** Lets something begin that makes a program write to this table, and calls `during` while its statement waits for that. */
+async function holdStatement(
+  { admin }: TestPlatform,
+  held: { of: string; release: () => void },
+  during: () => Promise<void>,
+): Promise<void> {
   const client = await admin.pool.connect();
   try {
     await client.query('BEGIN');
-    await client.query('LOCK TABLE app.workflow_run_steps IN EXCLUSIVE MODE');
-    release();
+    await client.query(`LOCK TABLE app.${held.of} IN EXCLUSIVE MODE`);
+    held.release();
     await eventually(
       async () => {
         const { rows } = await client.query('SELECT FROM pg_locks WHERE NOT granted AND database = $1', [
@@ -297,7 +325,7 @@ async function holdRecord({ admin }: TestPlatform, release: () => void, during: 
         ]);
         return rows.length > 0;
       },
-      () => 'the record to wait',
+      () => 'the statement to wait',
     );
     await during();
     await client.query('COMMIT');

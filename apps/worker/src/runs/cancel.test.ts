@@ -172,7 +172,7 @@ describe('a cancelled run', () => {
     expect(await run.steps()).toMatchObject({ a: { status: 'cancelled' } });
     expect(echo.callsTo('/lost')).toEqual([]);
     await worker.trace(run.runId);
-    expect(namesOf(run)).toEqual(['workflow_run_cancelled']);
+    expect(namesOf(run)).toEqual(['workflow_run_started', 'workflow_run_cancelled']);
   });
 
   test('whose owners keep dying ends too, though it may not be executed beside others', async () => {

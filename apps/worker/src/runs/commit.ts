@@ -10,6 +10,7 @@ import { type Changes, type Execution, ITERATION, LARGE_CHARACTERS, noChanges } 
 import { tellFamily } from './family.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
 import { assertHeld, persist } from './persist.ts';
+import { logStarted } from './run-events.ts';
 
 /**
  * Records everything noted since the last record in one call (R1), and only then lets it act: aborts and starts. Gives
@@ -116,6 +117,7 @@ async function write(run: Execution, change: Write): Promise<void> {
     lease.renewed(sentAt);
     return outcome === 'unread';
   });
+  logStarted(deps.log, claim, run.attemptCount);
   failPoint('run.after-record');
   run.isGivenUp = record.release && !hasUnread;
   if (run.isGivenUp) return;

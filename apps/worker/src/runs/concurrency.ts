@@ -11,7 +11,7 @@ import type { Execution } from './execution.ts';
 import { failRun } from './fail-run.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
 import { persist } from './persist.ts';
-import { logEnded, logStillborn } from './run-events.ts';
+import { logEnded } from './run-events.ts';
 import { evaluateTree } from './step-values.ts';
 import { noteOutcome } from './traced-run.ts';
 
@@ -75,7 +75,6 @@ async function evaluateKey(run: Execution, { key }: PlannedConcurrency): Promise
   const path = 'settings.concurrency.key';
   const result = await evaluateTree(run, key, { scope: '', path, seed: `${run.claim.runId}:${path}` });
   if (result.ok) return toKey(result.value);
-  logStillborn(run.deps.log, run.claim);
   const { code, message } = result.error;
   await failRun(run.deps, run.claim, run.lease, { code, message });
   return null;
@@ -124,6 +123,5 @@ async function skip(run: Execution, { limit, key }: PlannedConcurrency): Promise
 
 function logEnd(run: Execution): void {
   const { deps, claim, attemptCount } = run;
-  logStillborn(deps.log, claim);
   logEnded(deps.log, claim, { nowMs: run.clock(), attemptCount, error: null, isCancelled: true });
 }

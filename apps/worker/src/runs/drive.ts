@@ -13,7 +13,7 @@ import type { AttemptOutcome, Execution, Message } from './execution.ts';
 import { apply, noteSuccess, stepFailed } from './notes.ts';
 import { bringBack, closeOffers, collect, collected } from './offers.ts';
 import { assertHeld } from './persist.ts';
-import { logStarted } from './run-events.ts';
+import { startFrom } from './run-events.ts';
 import { noteSignals, takeSignals } from './signals.ts';
 import { loadInputs } from './stored-values.ts';
 import { awaitChild } from './subworkflow.ts';
@@ -29,6 +29,7 @@ export type Parting = 'ended' | 'paused' | 'handedBack';
 export async function drive(run: Execution): Promise<Parting> {
   const stopListening = listen(run);
   try {
+    run.claim.startDue = startFrom(run.state);
     await loadInputs(run);
     // What was said before this claim is taken in before anything is done: a cancelled run sends nothing more.
     if (run.claim.hasSignals) run.inbox.push({ type: 'signals' });
@@ -59,7 +60,6 @@ async function begin(run: Execution): Promise<readonly Effect[]> {
   if (state !== previous) run.changes.isDirty = true;
   run.state = state;
   run.attemptCount = Math.max(run.attemptCount, countAttempts(state));
-  logStarted(run, previous);
   return effects;
 }
 

@@ -79,7 +79,6 @@ export interface Execution {
   stateBefore: RunState;
   /** True once a record has given the run up: then it belongs to whoever claims it next. */
   isGivenUp: boolean;
-  isStartLogged: boolean;
   /** True while somebody may have said something that was not taken in yet. */
   isSpokenTo: boolean;
   /** The evaluation that keeps the run waiting; aborted when the run is cancelled. */
@@ -128,7 +127,6 @@ export function openExecution(
     state,
     stateBefore: state,
     isGivenUp: false,
-    isStartLogged: false,
     isSpokenTo: claim.hasSignals,
     evaluation: null,
     endError: null,

@@ -15,31 +15,22 @@ import type { Execution } from './execution.ts';
 import { noteOutcome, type TracedRun } from './traced-run.ts';
 
 /**
- * The trace of a run is started -> (retried | waiting -> started)* -> succeeded | failed | cancelled, whoever executes it. Only its first
- * claim and the first claim after a pause start it; a take-over and a hand-over go on without a word.
+ * The trace of a run is started -> (retried | waiting -> started)* -> succeeded | failed | cancelled, whoever executes it. What starts
+ * it is the first record of all, or the first one after a pause, and not the claim: an owner that is lost before it recorded anything,
+ * or never heard of its claim, left no trace that the next one could see. To be called after each record; the first call counts.
  */
-export function logStarted(run: Execution, previous: RunState): void {
-  const { lostClaims } = run.claim;
-  const isPauseOver = lostClaims === 0 && run.claim.state !== null && runStatus(previous).status !== 'running';
-  run.isStartLogged = true;
-  if (!isFirstStart(run.claim) && !isPauseOver) return;
-  const queuedMs = isFirstStart(run.claim) ? queuedMsOf(run.claim) : null;
-  workflowRunStarted(run.deps.log, { ...refOf(run.claim), attemptCount: run.attemptCount, queuedMs });
+export function logStarted(log: Logger, claim: TracedRun, attemptCount: number): void {
+  const { startDue, createdAt, startedAt } = claim;
+  if (startDue === null) return;
+  claim.startDue = null;
+  const queuedMs = startDue === 'first' ? Math.max(0, startedAt.getTime() - createdAt.getTime()) : null;
+  workflowRunStarted(log, { ...refOf(claim), attemptCount, queuedMs });
 }
 
-/** For a run that fails before the engine saw it, so that its trace begins like any other. */
-export function logStillborn(log: Logger, claim: ClaimedRun): void {
-  if (!isFirstStart(claim)) return;
-  workflowRunStarted(log, { ...refOf(claim), attemptCount: claim.attemptCount, queuedMs: queuedMsOf(claim) });
-}
-
-/** Nobody began it before: a run that waited for a place was claimed then, but has no state yet and lost no owner. */
-function isFirstStart({ leaseToken, state, lostClaims }: ClaimedRun): boolean {
-  return leaseToken === 1 || (state === null && lostClaims === 0);
-}
-
-function queuedMsOf({ createdAt, startedAt }: ClaimedRun): number {
-  return Math.max(0, startedAt.getTime() - createdAt.getTime());
+/** What the first record of an owner does that found this state. */
+export function startFrom(state: RunState): TracedRun['startDue'] {
+  if (state.status === 'created') return 'first';
+  return runStatus(state).status === 'running' ? null : 'afterPause';
 }
 
 /**
@@ -73,6 +64,7 @@ export function logEnded(
   claim: TracedRun,
   end: { nowMs: number; attemptCount: number; error: { code: string } | null; isCancelled: boolean },
 ): void {
+  logStarted(log, claim, end.attemptCount);
   const durationMs = Math.max(0, Math.round(end.nowMs - claim.startedAt.getTime()));
   const ageMs = Math.max(0, Math.round(end.nowMs - claim.createdAt.getTime()));
   const fields = { ...refOf(claim), attemptCount: end.attemptCount, durationMs, ageMs };

@@ -3,6 +3,8 @@ import type { Span, Tracing } from '@millrace/shared/tracing';
 
 /** A claimed run with the span of this claim. */
 export interface TracedRun extends ClaimedRun {
+  /** What the next record starts, null when the run is under way: see logStarted. */
+  startDue: 'first' | 'afterPause' | null;
   readonly span: Span;
   /** Carried by later wake-ups, so that all claims stand side by side in one trace; undefined while traces are off. */
   readonly traceparent: string | undefined;
@@ -13,7 +15,8 @@ export function traceRun(tracing: Tracing, claim: ClaimedRun, parent: string | u
   const { workflowId, runId, leaseToken } = claim;
   const attributes = { 'millrace.workflow.id': workflowId, 'millrace.run.id': runId, 'millrace.run.claim': leaseToken };
   const span = tracing.startSpan({ name: 'run', kind: 'consumer', parent, attributes });
-  return { ...claim, span, traceparent: parent ?? span.traceparent };
+  const startDue = leaseToken === 1 || claim.state === null ? 'first' : null;
+  return { ...claim, startDue, span, traceparent: parent ?? span.traceparent };
 }
 
 /** How this claim came to its end. */
