@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chownSync, renameSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SetupError } from './failure.ts';
@@ -53,7 +53,7 @@ export async function startRedis(settings: RedisSettings): Promise<Redis> {
     if (await becomesReady(managed, port, password))
       return { process: managed, port, version: program.version, url, stop };
     await stop();
-    if (!hasSetAside && REFUSED_FILES.test(managed.readOwnLog())) {
+    if (!hasSetAside && existsSync(join(folder, APPEND_ONLY)) && REFUSED_FILES.test(managed.readOwnLog())) {
       say(setAside(folder));
       hasSetAside = true;
       continue;
@@ -69,11 +69,13 @@ export async function startRedis(settings: RedisSettings): Promise<Redis> {
  * disk during a rewrite leaves several, and the one before the newest without its end.
  */
 const REFUSED_FILES =
-  /Bad file format reading the append only file|Unexpected end of file reading the append only file|AOF file \S+ doesn't exist|Invalid AOF manifest|Fatal error loading the DB/;
+  /(Bad file format|Unexpected end of file) reading the append only file|Error reading the RDB preamble of the AOF|AOF file \S+ doesn't exist|Invalid AOF manifest|Fatal error loading the DB/;
+
+const APPEND_ONLY = 'appendonlydir';
 
 function setAside(folder: string): string {
-  const aside = join(folder, `appendonlydir-unreadable-${Date.now()}`);
-  renameSync(join(folder, 'appendonlydir'), aside);
+  const aside = join(folder, `${APPEND_ONLY}-unreadable-${Date.now()}`);
+  renameSync(join(folder, APPEND_ONLY), aside);
   return `Redis could not read its append-only files, as after a full disk. They are kept in ${aside}; it starts empty. No run is lost.`;
 }
 

@@ -3,7 +3,7 @@ import { parseEgressRules } from '@millrace/connectors/egress';
 import { createSafeFetch } from '@millrace/connectors/safe-fetch';
 import type { HttpClient } from '@millrace/connectors/sdk';
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
-import { loadDefinition } from '@millrace/db/run-ownership';
+import { loadDefinition } from '@millrace/db/workflow-versions';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { ConfigError, type WorkerConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';

@@ -69,16 +69,6 @@ function readClaim({ orgId, runId }: { orgId: string; runId: string }, row: Clai
   return { status: 'claimed', run: { orgId, runId, ...rest, leaseToken: Number(leaseToken) } };
 }
 
-/** The document of a published version, null when it is gone. A version never changes: keep it. */
-export async function loadDefinition(
-  db: Database,
-  { orgId, workflowId, version }: { orgId: string; workflowId: string; version: number },
-): Promise<unknown> {
-  assertRunId(orgId, workflowId);
-  const rows = await queryHot<{ definition: unknown }>(db, LOAD_DEFINITION, [orgId, workflowId, version]);
-  return rows[0]?.definition ?? null;
-}
-
 export interface StepRecord {
   stepKey: string;
   type: string;
@@ -238,10 +228,6 @@ const CLAIM = {
       created_at AS "createdAt", started_at AS "startedAt", has_signals AS "hasSignals",
       is_counted AS "isCounted", has_place AS "hasPlace", admitted
     FROM app.claim_runs($1::jsonb, $2::integer)`,
-};
-const LOAD_DEFINITION = {
-  name: 'load-version',
-  text: 'SELECT app.load_version($1::uuid, $2::uuid, $3::integer) AS definition',
 };
 const RECORD = { name: 'record-runs', text: 'SELECT number, outcome FROM app.record_runs($1::jsonb)' };
 const HEARTBEAT = {

@@ -9,7 +9,6 @@ import {
   type ClaimedRun,
   claimRun,
   heartbeatRuns,
-  loadDefinition,
   type RecordOutcome,
   type RunRecord,
   recordRun,
@@ -19,6 +18,7 @@ import { discardQueuedRun, findStuckRuns, insertQueuedRun, loadSteps } from './r
 import { withOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { type SeededTenant, seedQueuedRun, seedTenant } from './testing-rows.ts';
+import { loadDefinition } from './workflow-versions.ts';
 
 let database: TestDatabase;
 let admin: pg.Pool;

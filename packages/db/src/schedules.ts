@@ -73,9 +73,8 @@ export async function readNextTicks(tx: OrgTx, workflowId: string, count: number
 /** Organizations with a tick that is due, the ones behind `afterOrgId` first; none while another process asks. */
 export async function findDueOrgs(db: Database, afterOrgId: string, limit: number): Promise<string[]> {
   assertUuid(afterOrgId, 'afterOrgId');
-  const { rows } = await db.pool.query<{ orgId: string }>('SELECT org_id AS "orgId" FROM sys.due_schedules($1, $2)', [
-    ...[afterOrgId, limit],
-  ]);
+  const text = 'SELECT org_id AS "orgId" FROM sys.due_schedules($1, $2)';
+  const { rows } = await db.pool.query<{ orgId: string }>(text, [afterOrgId, limit]);
   return rows.map(({ orgId }) => orgId);
 }
 
