@@ -82,7 +82,7 @@ export function openLink(redisUrl: string, timeouts = TIMEOUTS): Link {
 }
 
 function unavailable(cause: unknown): AppError {
-  return new AppError('QUEUE_UNAVAILABLE', undefined, { cause });
+  return new AppError('QUEUE_UNAVAILABLE', undefined, { cause, retryAfterSec: 1 });
 }
 
 async function withDeadline<T>(work: Promise<T>, timeoutMs: number): Promise<T> {

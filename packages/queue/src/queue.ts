@@ -9,7 +9,7 @@ import { Queue } from 'bullmq';
 import { ATTEMPT_EXECUTE, type AttemptOffer, attemptQueueName, OFFER_OPTIONS } from './attempts.ts';
 import { type BellName, bellChannel } from './bell.ts';
 import { RUN_EXECUTE, type RunWake } from './jobs.ts';
-import { openLink } from './link.ts';
+import { type Link, openLink } from './link.ts';
 
 /**
  * `attempts` only re-deliver a wake-up whose handler threw; how often a step is tried is decided by the engine.
@@ -43,12 +43,33 @@ export interface RunQueue {
   ringAnswer(runId: string): Promise<void>;
   /** Whether Redis takes writes right now: it makes a small one, so a full or read-only server is not ready. Under 500 ms. */
   isReady(): Promise<boolean>;
+  /** For whoever accepts what only a later call will put into the queue. Throws as `wakeRun` does unless Redis took a write just now. */
+  assertReady(): Promise<void>;
   /** Wake-ups that stand in the queue, by state. Throws as `wakeRun` does. */
   countJobs(): Promise<Record<string, number>>;
   /** Workers that listen to the queue; 1 where Redis does not tell. Throws as `wakeRun` does. */
   countWorkers(): Promise<number>;
   /** Ends the connection; calls in flight fail. Never hangs, also while Redis does. */
   close(): Promise<void>;
+}
+
+/** Whoever asks within this time after Redis took a write hears the same, unless the connection is known to be broken. */
+const PROBED_FOR_MS = 100;
+
+function sharedFor(milliseconds: number, link: Link, probe: () => Promise<unknown>): () => Promise<void> {
+  let probedAt = Number.NEGATIVE_INFINITY;
+  let probing: Promise<void> | undefined;
+  return async () => {
+    if (performance.now() - probedAt < milliseconds) return link.run(async () => {});
+    probing ??= probe()
+      .then(() => {
+        probedAt = performance.now();
+      })
+      .finally(() => {
+        probing = undefined;
+      });
+    await probing;
+  };
 }
 
 /** Opens the producer and returns at once: Redis may come up later. */
@@ -60,6 +81,7 @@ export function openQueue(settings: { redisUrl: string; queueName: string }): Ru
   queue.on('error', link.remember);
   const attempts = new Queue(attemptQueueName(settings.queueName), { connection: link.redis, skipVersionCheck: true });
   attempts.on('error', link.remember);
+  const probe = () => link.run(() => link.redis.set(queue.toKey('probe'), 1, 'PX', 1000));
   const ring = (bell: BellName, runId: string) =>
     link.run(async () => void (await link.redis.publish(bellChannel(settings.queueName, bell), runId)));
   return {
@@ -79,14 +101,12 @@ export function openQueue(settings: { redisUrl: string; queueName: string }): Ru
     ringExecutors: (runId) => ring('executors', runId),
     ringOwner: (runId) => ring('signals', runId),
     ringAnswer: (runId) => ring('answers', runId),
-    async isReady() {
-      return link
-        .run(() => link.redis.set(queue.toKey('probe'), 1, 'PX', 1000))
-        .then(
-          () => true,
-          () => false,
-        );
-    },
+    isReady: () =>
+      probe().then(
+        () => true,
+        () => false,
+      ),
+    assertReady: sharedFor(PROBED_FOR_MS, link, probe),
     countJobs: () => link.run(() => queue.getJobCounts('waiting', 'active', 'delayed')),
     countWorkers: () => link.run(() => queue.getWorkersCount()),
     async close() {

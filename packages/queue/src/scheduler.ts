@@ -3,6 +3,7 @@ import {
   type EventLog,
   type FiredSchedules,
   queueUnavailable,
+  type RunRef,
   tellFiredSchedules,
 } from '@millrace/shared/events';
 import { failPoint } from '@millrace/shared/fail-points';
@@ -113,10 +114,12 @@ async function takeTurn(options: SchedulerOptions, orgId: string, waking: Promis
 }
 
 /** Whom nobody could be woken for is stored all the same: the sweeper finds it. */
-async function wakeAll({ wakeRun, log }: SchedulerOptions, runs: readonly RunWake[]): Promise<void> {
-  const results = await Promise.allSettled(runs.map(({ orgId, runId }) => wakeRun({ orgId, runId })));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed) queueUnavailable(log, { error: messageOf(failed.reason) });
+async function wakeAll({ wakeRun, log }: SchedulerOptions, runs: readonly RunRef[]): Promise<void> {
+  const wake = ({ orgId, workflowId, runId }: RunRef) =>
+    wakeRun({ orgId, runId }).catch((error: unknown) => {
+      queueUnavailable(log, { requestId: null, userId: null, orgId, workflowId, runId, error: messageOf(error) });
+    });
+  await Promise.all(runs.map(wake));
 }
 
 /** 0: there is more to do right away. A timer that rings early would find nothing, so it rounds up. */

@@ -84,7 +84,10 @@ export function openStepTester(settings: { redisUrl: string; queueName: string }
       try {
         return StepTestAnswer.parse(await answer);
       } catch (cause) {
-        throw new AppError('QUEUE_UNAVAILABLE', 'No worker tested the step; try again shortly.', { cause });
+        throw new AppError('QUEUE_UNAVAILABLE', 'No worker tested the step; try again shortly.', {
+          cause,
+          retryAfterSec: 1,
+        });
       }
     },
     async close() {

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { workflowRunCancelled, workflowRunStarted } from './events.ts';
+import {
+  workflowRunCancelled,
+  workflowRunFailed,
+  workflowRunRetried,
+  workflowRunStarted,
+  workflowRunSucceeded,
+  workflowRunWaiting,
+} from './events.ts';
 import { createLog } from './log.ts';
 import { registry } from './metrics.ts';
 
@@ -28,4 +35,29 @@ test('a run that goes on after a pause is not counted as started once more', asy
   workflowRunStarted(log, { ...run, queuedMs: null });
   expect(await seriesOf('millrace_runs_started_total')).toEqual(['millrace_runs_started_total 1']);
   expect(await seriesOf('millrace_run_start_delay_seconds')).toContain('millrace_run_start_delay_seconds_count 1');
+});
+
+test('every event of a run has all fields that these events have', () => {
+  const lines: object[] = [];
+  const log = createLog('test', 'info', { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const ended = { ...run, durationMs: 1, ageMs: 2 };
+  const nextAttemptAt = '2026-01-02T03:04:05.000Z';
+  workflowRunStarted(log, { ...run, queuedMs: 1 });
+  workflowRunRetried(log, { ...run, errorCode: 'NETWORK', nextAttemptAt, stepId: 'a' });
+  workflowRunWaiting(log, { ...run, nextAttemptAt: null });
+  workflowRunSucceeded(log, ended);
+  workflowRunFailed(log, { ...ended, errorCode: 'X' });
+  workflowRunCancelled(log, ended);
+  const said = (durationMs: number | null, errorCode: string | null, next: string | null) => ({
+    ...run,
+    ...{ durationMs, errorCode, nextAttemptAt: next },
+  });
+  expect(lines).toMatchObject([
+    said(null, null, null),
+    said(null, 'NETWORK', nextAttemptAt),
+    said(null, null, null),
+    said(1, null, null),
+    said(1, 'X', null),
+    said(1, null, null),
+  ]);
 });

@@ -32,6 +32,14 @@ function event<Fields extends object>(name: string, level: Level, count: (fields
 type Request = { requestId: string };
 type RunStep = RunRef & { attemptCount: number };
 
+/** Every event of a run has all fields of this kind, so that whoever reads them needs no case for each: null where one says nothing. */
+const NOTHING_SAID = { durationMs: null, errorCode: null, nextAttemptAt: null };
+
+function runEvent<Fields extends RunStep>(name: string, level: Level, count: (fields: Fields) => void) {
+  const tell = event<Fields>(name, level, count);
+  return (log: EventLog, fields: Fields): void => tell(log, { ...NOTHING_SAID, ...fields });
+}
+
 type OrgContextHeader = Request & {
   reason: 'ORG_CONTEXT_REQUIRED' | 'INVALID_ORG_CONTEXT';
   userId: string;
@@ -109,7 +117,7 @@ export const workflowRunEnqueued = event<RunRef & { requestId: string | null; us
   () => metrics.runsEnqueued.inc(),
 );
 /** `queuedMs`: milliseconds from accepting the run to its first start; null when it goes on after a pause. */
-export const workflowRunStarted = event<RunStep & { queuedMs: number | null }>(
+export const workflowRunStarted = runEvent<RunStep & { queuedMs: number | null }>(
   'workflow_run_started',
   'info',
   ({ queuedMs }) => {
@@ -118,7 +126,7 @@ export const workflowRunStarted = event<RunStep & { queuedMs: number | null }>(
     metrics.startDelay.observe(queuedMs / 1000);
   },
 );
-export const workflowRunRetried = event<RunStep & { errorCode: string; nextAttemptAt: string; stepId: string }>(
+export const workflowRunRetried = runEvent<RunStep & { errorCode: string; nextAttemptAt: string; stepId: string }>(
   'workflow_run_retried',
   'warn',
   () => metrics.runsPaused.inc({ reason: 'retry' }),
@@ -135,15 +143,15 @@ function countEnd(status: 'succeeded' | 'failed' | 'cancelled') {
   };
 }
 
-export const workflowRunSucceeded = event<RunEnd>('workflow_run_succeeded', 'info', countEnd('succeeded'));
+export const workflowRunSucceeded = runEvent<RunEnd>('workflow_run_succeeded', 'info', countEnd('succeeded'));
 /** `nextAttemptAt` null: until something comes from outside, however long that takes. */
-export const workflowRunWaiting = event<RunStep & { nextAttemptAt: string | null }>(
+export const workflowRunWaiting = runEvent<RunStep & { nextAttemptAt: string | null }>(
   'workflow_run_waiting',
   'info',
   () => metrics.runsPaused.inc({ reason: 'wait' }),
 );
-export const workflowRunCancelled = event<RunEnd>('workflow_run_cancelled', 'info', countEnd('cancelled'));
-export const workflowRunFailed = event<RunEnd & { errorCode: string }>(
+export const workflowRunCancelled = runEvent<RunEnd>('workflow_run_cancelled', 'info', countEnd('cancelled'));
+export const workflowRunFailed = runEvent<RunEnd & { errorCode: string }>(
   'workflow_run_failed',
   'warn',
   countEnd('failed'),
@@ -158,11 +166,15 @@ export const hookRefused = event<
   }
 >('hook_refused', 'warn', ({ reasonCode }) => metrics.hooksRefused.inc({ reason: reasonCode }));
 
-export const queueUnavailable = event<Partial<RunRef> & { requestId?: string; userId?: string | null; error: string }>(
-  'queue_unavailable',
-  'error',
-  () => metrics.queueFailures.inc(),
-);
+/** Nobody could be woken. Null: by no request, of no person; of a whole workflow, or of many. */
+export const queueUnavailable = event<{
+  requestId: string | null;
+  userId: string | null;
+  orgId: string;
+  workflowId: string | null;
+  runId: string | null;
+  error: string;
+}>('queue_unavailable', 'error', () => metrics.queueFailures.inc());
 
 /** A worker lost its lease: another one owns the run now, so this one stopped writing. */
 export const runLeaseLost = event<RunRef>('run_lease_lost', 'warn', () => metrics.leasesLost.inc());

@@ -78,7 +78,7 @@ async function announce(
   if (isHeld) return;
   await deps.queue.wakeRun({ orgId, runId, traceparent }).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
-    queueUnavailable(deps.log, { orgId, workflowId, runId, error: reason });
+    queueUnavailable(deps.log, { requestId: null, userId: null, orgId, workflowId, runId, error: reason });
   });
 }
 

@@ -1,5 +1,6 @@
 import type { ClaimedRun } from '@millrace/db/run-ownership';
 import type { Span, Tracing } from '@millrace/shared/tracing';
+import type { RunState } from '@millrace/workflow/state';
 
 /** A claimed run with the span of this claim. */
 export interface TracedRun extends ClaimedRun {
@@ -15,8 +16,13 @@ export function traceRun(tracing: Tracing, claim: ClaimedRun, parent: string | u
   const { workflowId, runId, leaseToken } = claim;
   const attributes = { 'millrace.workflow.id': workflowId, 'millrace.run.id': runId, 'millrace.run.claim': leaseToken };
   const span = tracing.startSpan({ name: 'run', kind: 'consumer', parent, attributes });
-  const startDue = leaseToken === 1 || claim.state === null ? 'first' : null;
+  const startDue = isNew(claim.state as Partial<RunState> | null) ? 'first' : null;
   return { ...claim, startDue, span, traceparent: parent ?? span.traceparent };
+}
+
+/** Of a run that nobody began; a retry has a state all the same. */
+function isNew(state: Partial<RunState> | null): boolean {
+  return state === null || state.status === 'created';
 }
 
 /** How this claim came to its end. */

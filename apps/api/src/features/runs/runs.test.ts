@@ -1,4 +1,4 @@
-import type { TestRedis } from '@millrace/queue/testing';
+import { eventually, type TestRedis } from '@millrace/queue/testing';
 import { createRun, getRun, listRuns, listWorkflowRuns } from '@millrace/shared/contracts/runs';
 import * as workflows from '@millrace/shared/contracts/workflows';
 import { newId } from '@millrace/shared/ids';
@@ -38,6 +38,14 @@ async function createWorkflow(): Promise<string> {
 
 function start(body: object = { input: { n: 1 } }, key?: string) {
   return call(api, createRun, { ...as(workflowId), body, headers: { ...(key && { 'idempotency-key': key }) } });
+}
+
+/** As if the organization had reached its limit of running runs: those that come now are held. */
+async function holdRuns(): Promise<void> {
+  await admin.query('INSERT INTO app.org_run_limits (org_id, max_concurrent_runs) VALUES ($1, 1)', [orgId]);
+  const { body } = await start({ input: 'held' });
+  const { rows } = await admin.query('SELECT held_by FROM app.workflow_runs WHERE id = $1', [body.run.id]);
+  expect(rows).toEqual([{ held_by: 'organization' }]);
 }
 
 async function countRuns(): Promise<number> {
@@ -113,7 +121,8 @@ describe('Idempotency-Key', () => {
   it('refuses the same key with another body, and a key that is no key', async () => {
     await start({ input: 1 }, 'used');
     expect((await start({ input: 2 }, 'used')).status).toBe(409);
-    expect((await start({ input: 2 }, 'with space')).status).toBe(400);
+    const { status, body } = await start({ input: 2 }, 'with space');
+    expect([status, body.details]).toMatchObject([400, [{ path: 'headers.idempotency-key' }]]);
     expect((await start({ input: 2 }, 'k'.repeat(256))).status).toBe(400);
   });
 });
@@ -133,6 +142,9 @@ describe('without Redis', () => {
     const events = api.logLines.filter((line) => line.event === 'queue_unavailable');
     expect(events).toHaveLength(5);
     expect(events[0]).toMatchObject({ userId: owner.id, orgId, workflowId, runId: expect.any(String) });
+    expect(api.logLines.some((line) => line.event === 'workflow_run_enqueued' && line.runId === events[0]?.runId)).toBe(
+      false,
+    );
 
     await redis.restart();
     const backAt = performance.now();
@@ -145,6 +157,24 @@ describe('without Redis', () => {
     }
     expect([status, replayed]).toEqual([201, undefined]);
     expect(await countRuns()).toBe(before + 1);
+  });
+
+  it.each(['killed', 'frozen'])('answers 503 also to a run that would be held, with Redis %s', async (fault) => {
+    await holdRuns();
+    const before = await countRuns();
+    if (fault === 'killed') await redis.kill();
+    else redis.freeze();
+    await new Promise((resolve) => setTimeout(resolve, 150)); // so long Redis is believed to be as it was
+    const startedAt = performance.now();
+    const { status, headers } = await start({ input: 'held' });
+    expect([status, headers['retry-after']]).toEqual([503, '1']);
+    expect(performance.now() - startedAt).toBeLessThan(500);
+    if (fault === 'killed') await scene.restartRedis();
+    else redis.thaw();
+    expect(await countRuns()).toBe(before);
+    await eventually('runs to be accepted again', async () => (await start({ input: 'held' })).status === 201);
+    await admin.query('DELETE FROM app.org_run_limits WHERE org_id = $1', [orgId]);
+    await admin.query('DELETE FROM app.workflow_runs WHERE held_by IS NOT NULL');
   });
 
   it('answers 503 in under 500 ms while Redis hangs', async () => {

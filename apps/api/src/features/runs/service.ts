@@ -27,22 +27,32 @@ export async function startRun(context: OrgContext, workflowId: string, input: u
  * Accepts a run that was just stored (R7): its row is committed before a worker is woken, outside any transaction, so that
  * a hanging queue never holds a database connection. When nobody could be woken the row is taken back and the caller hears
  * 503, unless a worker was faster, which makes it an accepted run after all. A crash in between leaves a queued row that the
- * sweeper finds. Nobody is woken for a run that is held: it is admitted when its turn comes.
+ * sweeper finds. Nobody is woken for a run that is held: it is admitted when its turn comes, by somebody who wakes a worker then; without
+ * a queue it is refused like any other.
  */
 export async function announceRun(context: OrgContext, { run, isHeld }: StoredRun): Promise<{ run: Run }> {
   const { deps, orgId, userId, requestId, log, traceparent } = context;
   const { id: runId, workflowId } = run;
   failPoint('run.accepted-before-wake');
   try {
-    if (!isHeld) await deps.queue.wakeRun({ orgId, runId, traceparent });
+    await (isHeld ? deps.queue.assertReady() : deps.queue.wakeRun({ orgId, runId, traceparent }));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    queueUnavailable(log, { requestId, userId, orgId, workflowId, runId, error: reason });
+    tellQueueUnavailable(context, { workflowId, runId }, error);
     if (await patiently(() => takeBack(context, runId)).catch(sayUnknown)) throw error;
   }
   failPoint('run.woken-before-answer');
   workflowRunEnqueued(log, { requestId, userId, orgId, workflowId, runId });
   return { run };
+}
+
+/** Every answer QUEUE_UNAVAILABLE has this line. */
+export function tellQueueUnavailable(
+  { log, requestId, userId, orgId }: OrgContext,
+  about: { workflowId: string | null; runId: string | null },
+  error: unknown,
+): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  queueUnavailable(log, { requestId, userId, orgId, ...about, error: reason });
 }
 
 /** Of the version that is published now: when it is not the one seen last, the first try only tells which it is. */

@@ -4,6 +4,7 @@ import { AppError } from '@millrace/shared/errors';
 import { and, eq, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { auditChange } from '../audit/service.ts';
+import { tellQueueUnavailable } from '../runs/service.ts';
 import { readWorkflow } from '../workflows/rows.ts';
 import { findStep, type LoopAround } from './find-step.ts';
 
@@ -28,7 +29,7 @@ export async function testStep(
   const { node, incoming, loops } = findStep(body.dsl, body.stepId);
   const outputs = { ...pinned, ...body.sample.steps };
   const { dsl } = body;
-  return deps.stepTester.ask({
+  const test = {
     orgId,
     workflowId,
     definition: {
@@ -41,6 +42,10 @@ export async function testStep(
     input: body.sample.input ?? null,
     outputs: incoming.length > 0 && node.type === 'parallel.join' ? pick(outputs, incoming) : outputs,
     ...(loops.length > 0 && { locals: bindLoops(loops, body.sample.items ?? {}) }),
+  };
+  return deps.stepTester.ask(test).catch((error: unknown) => {
+    if (error instanceof AppError) tellQueueUnavailable(context, { workflowId, runId: null }, error.cause ?? error);
+    throw error;
   });
 }
 
