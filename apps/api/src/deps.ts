@@ -9,7 +9,7 @@ import { type Link, openLink } from '@millrace/queue/link';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
 import { openScheduler, type Scheduler } from '@millrace/queue/scheduler';
 import { openStepTester, type StepTester } from '@millrace/queue/step-tests';
-import { type ApiConfig, ConfigError } from '@millrace/shared/config';
+import type { ApiConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
 import { openTracing } from '@millrace/shared/open-tracing';
 import { platformHosts } from '@millrace/shared/platform-hosts';
@@ -123,10 +123,5 @@ export async function closeDeps(deps: Deps): Promise<void> {
 
 function openWebhookHttp(config: ApiConfig): HttpClient {
   const refuse = platformHosts(config, config.API_DATABASE_URL);
-  try {
-    return createSafeFetch({ allow: parseEgressRules(config.EGRESS_ALLOW_CIDRS), refuse, maxRedirects: 0 });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`The environment is not valid:\n  EGRESS_ALLOW_CIDRS: ${reason}`);
-  }
+  return createSafeFetch({ allow: parseEgressRules(config.EGRESS_ALLOW_CIDRS), refuse, maxRedirects: 0 });
 }

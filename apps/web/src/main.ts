@@ -10,7 +10,7 @@ import { createForward } from './server/forward.ts';
 import { openPages } from './server/pages.ts';
 
 /** The web app's one process: pages from the production build, and `/v1/*` forwarded to the API. */
-const log = createLog('web', process.env.API_LOG_LEVEL ?? 'info');
+const log = createLog('web', process.env.API_LOG_LEVEL);
 const DRAIN_MS = 5_000;
 const TAKE_OVER_ATTEMPTS = 50;
 const TAKE_OVER_PAUSE_MS = 20;

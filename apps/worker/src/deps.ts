@@ -5,7 +5,7 @@ import type { HttpClient } from '@millrace/connectors/sdk';
 import { closeDatabase, connectDatabase, type Database } from '@millrace/db/connect';
 import { loadDefinition } from '@millrace/db/workflow-versions';
 import { openQueue, type RunQueue } from '@millrace/queue/queue';
-import { ConfigError, type WorkerConfig } from '@millrace/shared/config';
+import type { WorkerConfig } from '@millrace/shared/config';
 import { dependencyFailed } from '@millrace/shared/events';
 import { openTracing } from '@millrace/shared/open-tracing';
 import { platformHosts } from '@millrace/shared/platform-hosts';
@@ -54,7 +54,7 @@ const MAX_EXPRESSION_CHILDREN = 4;
 /** Opens the connections; none of them needs its server to be up yet. Throws a ConfigError when a setting cannot work. */
 export async function openDeps(config: WorkerConfig, log: Logger, shutdown: Shutdown): Promise<Deps> {
   const http = createSafeFetch({
-    allow: readEgressRules(config),
+    allow: parseEgressRules(config.EGRESS_ALLOW_CIDRS),
     refuse: platformHosts(config, config.WORKER_DATABASE_URL),
   });
   const db = connectDatabase({
@@ -91,13 +91,4 @@ export async function closeDeps(deps: Deps): Promise<void> {
   await deps.expressions.close();
   await deps.queue.close();
   await Promise.all([closeDatabase(deps.db), deps.tracing.close()]);
-}
-
-function readEgressRules(config: WorkerConfig) {
-  try {
-    return parseEgressRules(config.EGRESS_ALLOW_CIDRS);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`The environment is not valid:\n  EGRESS_ALLOW_CIDRS: ${reason}`);
-  }
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ApiConfig, ConfigError, parseConfig, WorkerConfig } from './config.ts';
+import { ApiConfig, ConfigError, parseConfig, type ReadVariable, WorkerConfig } from './config.ts';
 
 const API = {
   API_DATABASE_URL: 'postgres://app_api:password@127.0.0.1:5432/millrace',
@@ -12,9 +12,10 @@ const WORKER = { WORKER_DATABASE_URL: API.API_DATABASE_URL, REDIS_URL: API.REDIS
 function problemsOf(
   env: Record<string, string | undefined>,
   schema: typeof ApiConfig | typeof WorkerConfig = ApiConfig,
+  readers: Record<string, ReadVariable> = {},
 ) {
   try {
-    parseConfig(schema, env);
+    parseConfig(schema, env, readers);
   } catch (error) {
     expect(error).toBeInstanceOf(ConfigError);
     const { message } = error as ConfigError;
@@ -114,6 +115,37 @@ it('names an unacknowledged warn together with every other problem', () => {
   const env = { ...API, NODE_ENV: 'production', ORG_CONTEXT_ENFORCEMENT: 'warn', API_PORT: 'x', REDIS_URL: undefined };
   expect(problemsOf(env).names).toEqual(['API_PORT', 'ORG_CONTEXT_ENFORCEMENT', 'REDIS_URL']);
 });
+
+it('names what only several variables or their readers can tell together with every other problem', () => {
+  const env = {
+    NODE_ENV: 'production',
+    API_PORT: 'x',
+    GOOGLE_CLIENT_ID: 'id',
+    GITHUB_CLIENT_SECRET: 'secret',
+    WEB_BASE_URL: 'http://millrace.example',
+    OAUTH_GITHUB_BASE_URL: 'no address',
+    EGRESS_ALLOW_CIDRS: 'everything',
+    AUTH_SIGNING_KEYS: '{"keys":[]}',
+  };
+  const readers = {
+    EGRESS_ALLOW_CIDRS: fail('is no range'),
+    AUTH_SIGNING_KEYS: fail('must be a JWKS'),
+    REDIS_URL: fail('unset'),
+  };
+  expect(problemsOf(env, ApiConfig, readers).names).toEqual([
+    ...['API_DATABASE_URL', 'API_PORT', 'AUTH_SIGNING_KEYS', 'AUTH_TOKEN_SECRET', 'EGRESS_ALLOW_CIDRS'],
+    ...['GITHUB_CLIENT_ID', 'GOOGLE_CLIENT_SECRET', 'OAUTH_GITHUB_BASE_URL', 'REDIS_URL', 'WEB_BASE_URL'],
+  ]);
+  expect(problemsOf({ ...API, EGRESS_ALLOW_CIDRS: 'all' }, ApiConfig, readers).message).toContain(
+    'EGRESS_ALLOW_CIDRS: is no range',
+  );
+});
+
+function fail(message: string) {
+  return () => {
+    throw new Error(message);
+  };
+}
 
 it('takes a redirect URI without a query or fragment only', () => {
   for (const name of ['GOOGLE_REDIRECT_URI', 'GITHUB_REDIRECT_URI']) {

@@ -12,6 +12,7 @@ import {
   wholeNumber,
 } from './config-values.ts';
 import { problemOfFailPoint } from './fail-points.ts';
+import { LOG_LEVELS } from './log.ts';
 import { TracingConfig } from './tracing-config.ts';
 
 /** Raised at start with every bad variable in one message, so that a person fixes all of them at once. */
@@ -19,19 +20,42 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** Parses the environment; an empty string counts as unset, as shells and compose files produce it. */
-export function parseConfig<S extends z.ZodType>(schema: S, env: Record<string, string | undefined>): z.infer<S> {
+/** What only the reader of a variable knows about it: throws an Error that says what is wrong with the text. */
+export type ReadVariable = (text: string) => unknown;
+
+/**
+ * Parses the environment; an empty string counts as unset, as shells and compose files produce it. `readers` look at the variables of
+ * their names, when these are set. Throws a ConfigError with everything that is wrong.
+ */
+export function parseConfig<S extends z.ZodType>(
+  schema: S,
+  env: Record<string, string | undefined>,
+  readers: Record<string, ReadVariable> = {},
+): z.infer<S> {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.') || '(environment)'}: ${issue.message}`);
+  const issues = parsed.error?.issues ?? [];
+  const lines = [
+    ...issues.map((issue) => `  ${issue.path.join('.') || '(environment)'}: ${issue.message}`),
+    ...Object.entries(readers).flatMap(([name, read]) => problemOf(name, given[name], read)),
+  ];
+  if (parsed.success && lines.length === 0) return parsed.data;
   throw new ConfigError(`The environment is not valid:\n${[...new Set(lines)].join('\n')}`);
+}
+
+function problemOf(name: string, text: string | undefined, read: ReadVariable): string[] {
+  try {
+    if (text !== undefined) read(text);
+    return [];
+  } catch (error) {
+    return [`  ${name}: ${error instanceof Error ? error.message : String(error)}`];
+  }
 }
 
 const Common = {
   ...TracingConfig.shape,
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
-  API_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  API_LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
   DATABASE_PREPARED: onOff.default(true),
   REDIS_URL: RedisUrl,
   WORKFLOW_QUEUE_NAME: z
@@ -61,12 +85,10 @@ const Common = {
     .optional(),
 };
 
-/** Also while other variables are bad, so that one start names everything. */
-const FAIL_POINT_RULE = {
-  path: ['FAIL_POINT'],
-  message: 'is for tests only: production refuses it',
-  when: () => true,
-};
+/** Of rules that look at several variables: also while others are bad, so that one start names everything. */
+const ALWAYS = { when: () => true };
+
+const FAIL_POINT_RULE = { ...ALWAYS, path: ['FAIL_POINT'], message: 'is for tests only: production refuses it' };
 
 function isSafe(config: { NODE_ENV?: string; FAIL_POINT?: string | undefined }): boolean {
   return config.NODE_ENV !== 'production' || config.FAIL_POINT === undefined;
@@ -157,7 +179,7 @@ export const ApiConfig = z
   .refine((config) => !isUnacknowledgedWarn(config), {
     path: ['ORG_CONTEXT_ENFORCEMENT'],
     message: 'warn needs ORG_CONTEXT_ENFORCEMENT_ACK=1 in production',
-    when: () => true, // also while other variables are bad, so that one start names everything
+    ...ALWAYS,
   })
   .superRefine((config, context) => {
     for (const provider of ['GOOGLE', 'GITHUB'] as const) {
@@ -176,13 +198,13 @@ export const ApiConfig = z
           path: [name],
           message: 'must be https in production, except on this machine',
         });
-  });
+  }, ALWAYS);
 export type ApiConfig = z.infer<typeof ApiConfig>;
 
 /** Plain http to another machine: whoever sits on the way could sign in as anybody, or read the links and cookies. */
-function isOpenToTampering(address: string): boolean {
-  const { protocol, hostname } = new URL(address);
-  return protocol === 'http:' && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+function isOpenToTampering(address: string | undefined): boolean {
+  const { protocol, hostname } = URL.parse(address ?? '') ?? {};
+  return protocol === 'http:' && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname ?? '');
 }
 
 /** A forgotten `warn` would weaken production silently, so it takes a second, deliberate variable. */

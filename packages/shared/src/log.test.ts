@@ -73,3 +73,13 @@ it('says everything before its process ends, in the order it was said, whatever 
     .map((line) => JSON.parse(line).line);
   expect(numbers).toEqual(Array.from({ length: 500 }, (_, line) => line));
 });
+
+it.each(['verbose', ''])(
+  'speaks from info on when the level is %j: whoever reads the settings can refuse it',
+  (level) => {
+    const { log, lines } = capture(level);
+    log.info('here');
+    log.debug('not here');
+    expect(lines).toMatchObject([{ level: 'info', msg: 'here' }]);
+  },
+);

@@ -17,15 +17,19 @@ const SECRET_FIELDS = new Set([
   'clientSecret',
   'apiKey',
 ]);
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 const REDACTED = '[redacted]';
 const LEVELS_BELOW = 2;
 
-/** A JSON logger for one program: ISO times, level names, secrets replaced by `[redacted]`. Writes to standard output. */
-export function createLog(program: string, level: string, destination = standardOutput()): Logger {
+/**
+ * A JSON logger for one program: ISO times, level names, secrets replaced by `[redacted]`. Writes to standard output. A level that
+ * there is not counts as `info`, so that whoever reads the settings can say in the log what is wrong with it.
+ */
+export function createLog(program: string, level: string | undefined, destination = standardOutput()): Logger {
   const hide = (fields: object) => withoutSecrets(fields, LEVELS_BELOW) as Record<string, unknown>;
   const redact = () => REDACTED;
   const options = {
-    level,
+    level: LOG_LEVELS.find((known) => known === level) ?? 'info',
     base: { program },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }), log: hide },

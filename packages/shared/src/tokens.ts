@@ -19,7 +19,7 @@ const AUDIENCE = 'millrace-api';
 const CLOCK_TOLERANCE_SEC = 5;
 /** About 400 bytes each. A person has one token at a time, so these are the people at work in 15 minutes. */
 const MAX_VERIFIED = 10_000;
-const NOT_A_JWKS = 'AUTH_SIGNING_KEYS must be a JWKS ({"keys":[...]}) of private Ed25519 keys, each with a kid';
+const NOT_A_JWKS = 'must be a JWKS ({"keys":[...]}) of private Ed25519 keys, each with a kid';
 
 /** Private keys, newest first: the first signs, all verify, so that a key can be rotated without signing anyone out. */
 export interface SigningKeys {
@@ -45,7 +45,8 @@ const PrivateJwk = z.object({
   d: z.string(),
   kid: z.string().min(1),
 });
-const Jwks = z.object({ keys: z.array(PrivateJwk).min(1).max(8) });
+type PrivateJwk = z.infer<typeof PrivateJwk>;
+const Jwks = z.object({ keys: z.tuple([PrivateJwk], PrivateJwk).check(z.maxLength(8)) });
 /** As `signAccessToken` writes them, narrower than the standard allows: one audience, times in whole seconds. */
 const Claims = z.object({
   aud: z.literal(AUDIENCE),
@@ -65,16 +66,21 @@ export async function generateSigningKeys(): Promise<string> {
   return JSON.stringify({ keys: [{ ...jwk, kid, alg: ALGORITHM, use: 'sig' }] });
 }
 
-/** Reads `AUTH_SIGNING_KEYS`. Throws with a sentence that never repeats the key. */
-export async function loadSigningKeys(text: string): Promise<SigningKeys> {
+/** Reads `AUTH_SIGNING_KEYS`, newest key first. Throws with a sentence that never repeats a key. */
+export function readSigningKeys(text: string): [PrivateJwk, ...PrivateJwk[]] {
   const parsed = Jwks.safeParse(parseJson(text));
   if (!parsed.success) throw new Error(NOT_A_JWKS);
+  const { keys } = parsed.data;
+  if (new Set(keys.map(({ kid }) => kid)).size < keys.length) throw new Error('holds the same kid twice');
+  return keys;
+}
+
+/** The keys of `AUTH_SIGNING_KEYS`. Throws as `readSigningKeys` does, and for numbers that are no key. */
+export async function loadSigningKeys(text: string): Promise<SigningKeys> {
+  const keys = readSigningKeys(text);
   const publicKeys = new Map<string, CryptoKey>();
-  for (const { d: _private, ...jwk } of parsed.data.keys) {
-    if (publicKeys.has(jwk.kid)) throw new Error('AUTH_SIGNING_KEYS holds the same kid twice');
-    publicKeys.set(jwk.kid, await importKey(jwk));
-  }
-  const first = parsed.data.keys[0] as z.infer<typeof PrivateJwk>;
+  for (const { d: _private, ...jwk } of keys) publicKeys.set(jwk.kid, await importKey(jwk));
+  const [first] = keys;
   return { current: { kid: first.kid, privateKey: await importKey(first) }, publicKeys, verified: new Map() };
 }
 
@@ -165,7 +171,7 @@ async function importKey(jwk: JWK): Promise<CryptoKey> {
   try {
     return (await importJWK({ ...jwk, use: 'sig' }, ALGORITHM)) as CryptoKey;
   } catch {
-    throw new Error(NOT_A_JWKS); // the library's reason may quote the key
+    throw new Error(`AUTH_SIGNING_KEYS ${NOT_A_JWKS}`); // the library's reason may quote the key
   }
 }
 
