@@ -6,6 +6,7 @@ import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/ev
 import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import { nextDueAt } from '@millrace/workflow/run-status';
+import type { RunState } from '@millrace/workflow/state';
 import type { Deps } from '../deps.ts';
 import { giveOnPlace, wakeAdmitted } from '../runs/admitted.ts';
 import { enter, leave } from '../runs/concurrency.ts';
@@ -24,6 +25,10 @@ const LOST_CLAIMS_MAX = 10;
 /** While a run waits to be alone no other one begins, so it may not wait long, nor be claimed again soon. */
 const ALONE_WAIT_MS = 2_000;
 const ALONE_DELAY_MS = 20_000;
+/** What kills its owner does so soon, and a step may take an hour: from then on others need not wait for it. */
+const ALONE_MOST_MS = 10_000;
+/** Where the steps of others always take long nobody is ever alone: each so many claims a run goes on beside them. */
+const CLAIMS_UNTIL_BESIDE = 4;
 
 /** How soon a wake-up that could not be served comes again. */
 const BUSY_DELAY_MS = 2_000;
@@ -102,19 +107,35 @@ async function executeClaimed(deps: Deps, claim: TracedRun, lease: Lease, leave:
 }
 
 async function executeAlone(deps: Deps, claim: TracedRun, lease: Lease): Promise<WakeOutcome> {
-  const leaveAlone = await deps.gate.enterAlone(ALONE_WAIT_MS);
-  if (leaveAlone === null) {
-    if (await giveUp(deps, claim, lease)) return later(ALONE_DELAY_MS);
-    // Somebody has something to say to it, most likely that it shall end: that does not wait for the others to leave.
-    const leave = await deps.gate.enter();
-    return await execute(deps, { ...claim, hasSignals: true }, lease).finally(leave);
-  }
+  // A run whose time is over begins nothing any more.
+  const leaveAlone = isOverdue(claim) ? null : await deps.gate.enterAlone(ALONE_WAIT_MS);
+  if (leaveAlone === null) return await executeBeside(deps, claim, lease);
+  const timer = setTimeout(leaveAlone, ALONE_MOST_MS);
   try {
     // With the first progress the run is no suspect any more, and others need not wait for its long steps.
     return await execute(deps, claim, lease, leaveAlone);
   } finally {
+    clearTimeout(timer);
     leaveAlone();
   }
+}
+
+/** For a run that could not be alone: it is handed back for a while, unless that has happened often enough or it need not wait. */
+async function executeBeside(deps: Deps, claim: TracedRun, lease: Lease): Promise<WakeOutcome> {
+  const isItsTurn = claim.leaseToken % CLAIMS_UNTIL_BESIDE === 0 || isOverdue(claim);
+  if (!isItsTurn && (await giveUp(deps, claim, lease))) return later(ALONE_DELAY_MS);
+  const leave = await deps.gate.enter();
+  // Not handed back, somebody has something to say to it, most likely that it shall end: that does not wait for the others.
+  const hasSignals = claim.hasSignals || !isItsTurn;
+  return await execute(deps, { ...claim, hasSignals }, lease).finally(leave);
+}
+
+function isOverdue(claim: TracedRun): boolean {
+  return deadlineOf(claim) <= claim.nowMs;
+}
+
+function deadlineOf({ state }: TracedRun): number {
+  return (state as Partial<RunState> | null)?.deadlineAt ?? Number.POSITIVE_INFINITY;
 }
 
 /** Hands an untouched run back for a while, without forgetting that its owners keep dying. False: it has something unread. */
@@ -122,7 +143,8 @@ async function giveUp({ db }: Deps, claim: TracedRun, lease: Lease): Promise<boo
   const { orgId, runId, workflowId, leaseToken, attemptCount } = claim;
   const own = { recordId: newId(), orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS };
   const record = { ...own, attemptCount, steps: [], release: true };
-  const nextAttemptAt = new Date(claim.nowMs + performance.now() - lease.claimedAt + ALONE_DELAY_MS);
+  const againAt = claim.nowMs + performance.now() - lease.claimedAt + ALONE_DELAY_MS;
+  const nextAttemptAt = new Date(Math.min(againAt, deadlineOf(claim)));
   lease.letGo();
   const outcome = await persist(lease, () => recordRun(db, { ...record, status: 'running', nextAttemptAt }));
   if (outcome !== 'unread') {

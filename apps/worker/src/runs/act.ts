@@ -1,7 +1,7 @@
 import type { Effect } from '@millrace/workflow/effects';
 import type { RunEvent } from '@millrace/workflow/events';
 import { commit } from './commit.ts';
-import type { Execution } from './execution.ts';
+import { type Execution, isHandingBack } from './execution.ts';
 import { apply, type NotedEffect, noteEffect } from './notes.ts';
 import { collectIterations, evaluateOutput, evaluateUntil } from './outputs.ts';
 import { takeSignals } from './signals.ts';
@@ -19,11 +19,16 @@ const MOST_LARGE_VALUES_A_RECORD = 4;
  * Carries out effects and all that follows from them, until only actions are left to do; then records the lot. Steps
  * without outside effect run here and now, so a chain of them costs one record. All that only has to be noted is noted
  * before any work: whenever a record is made, it holds everything but work, which a next owner finds by the state. What is
- * said to the run meanwhile is taken in between two works, and so is the end of its time.
+ * said to the run meanwhile is taken in between two works, and so is the end of its time. A program that ends leaves the rest to
+ * the next owner.
  */
 export async function act(run: Execution, effects: readonly Effect[]): Promise<void> {
   const queue: Work[] = note(run, effects);
   for (let work = queue.shift(); work !== undefined; work = queue.shift()) {
+    if (isHandingBack(run)) {
+      run.neverBegun.push(...[work, ...queue].flatMap((one) => (one.type === 'startStep' ? [one.stepKey] : [])));
+      break;
+    }
     if (run.isSpokenTo) queue.push(...note(run, await takeSignals(run)));
     if (isOverdue(run)) queue.push(...note(run, apply(run, { type: 'time.passed', at: run.clock() })));
     const event = await performUnlessCancelled(run, work);

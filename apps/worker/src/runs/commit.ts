@@ -57,7 +57,7 @@ function tellWhoWaits({ deps, claim }: Execution): void {
  */
 export async function handBack(run: Execution): Promise<void> {
   for (const stepKey of [...run.attempts.keys()]) dropAttempt(run, stepKey);
-  const neverBegun = run.waiting.map(({ stepKey }) => stepKey);
+  const neverBegun = [...run.waiting.map(({ stepKey }) => stepKey), ...run.neverBegun];
   run.state = withholdSteps(run.plan, run.state, neverBegun);
   await write(run, { ...statusOf(run.state), steps: [], release: true });
 }

@@ -9,7 +9,7 @@ import { act, note } from './act.ts';
 import { startWaiting } from './attempts.ts';
 import { endDueCalls } from './calls.ts';
 import { handBack } from './commit.ts';
-import type { AttemptOutcome, Execution, Message } from './execution.ts';
+import { type AttemptOutcome, type Execution, isHandingBack, type Message } from './execution.ts';
 import { apply, noteSuccess, stepFailed } from './notes.ts';
 import { bringBack, closeOffers, collect, collected } from './offers.ts';
 import { assertHeld } from './persist.ts';
@@ -89,8 +89,7 @@ async function part(run: Execution): Promise<Parting | null> {
     if (!run.isGivenUp) await handBack(run);
     return run.isGivenUp ? 'paused' : null;
   }
-  const { draining, stopping } = run.deps.shutdown;
-  if (!stopping.aborted && !(draining.aborted && run.attempts.size === 0)) return null;
+  if (!isHandingBack(run)) return null;
   await handBack(run);
   return run.isGivenUp ? 'handedBack' : null;
 }

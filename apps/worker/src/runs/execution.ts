@@ -90,6 +90,8 @@ export interface Execution {
   readonly attempts: Map<string, { attempt: number; controller: AbortController }>;
   /** Recorded, but over a limit of attempts in flight. */
   readonly waiting: PlannedAttempt[];
+  /** Steps that this process will not begin any more, because it ends. */
+  readonly neverBegun: string[];
   readonly onSlotFree: () => void;
   /** Those in flight that any worker may execute. */
   readonly offers: Offers;
@@ -133,6 +135,7 @@ export function openExecution(
     changes: noChanges(),
     attempts: new Map(),
     waiting: [],
+    neverBegun: [],
     offers: noOffers(),
     onSlotFree: () => inbox.push({ type: 'slotFree' }),
     inputs: new Map(),
@@ -142,6 +145,11 @@ export function openExecution(
     attemptCount: claim.attemptCount,
     dueTimer: undefined,
   };
+}
+
+/** Whether the program ends and need not, or can no longer, wait for the attempts of this run. */
+export function isHandingBack({ deps: { shutdown }, attempts }: Execution): boolean {
+  return shutdown.stopping.aborted || (shutdown.draining.aborted && attempts.size === 0);
 }
 
 export function noChanges(): Changes {
