@@ -94,6 +94,7 @@ it('after some runs both programs tell what the database tells, and name no tena
   expect(sum(ofWorker, 'millrace_run_write_batch_items_sum', 'call="claim"')).toBeGreaterThan(2);
   const route = 'route="/v1/orgs/:orgId/workflows/:workflowId/runs"';
   expect(sum(ofApi, 'millrace_http_request_duration_seconds_count', route, 'status_class="2xx"')).toBe(3);
+  for (const state of ['admitted', 'held']) expect(ofApi).toContain(`millrace_runs_queued{state="${state}"} 0`);
   for (const text of [ofApi, ofWorker]) {
     expect(text).toMatch(/^millrace_queue_jobs\{state="waiting"\} \d+$/m);
     expect(sum(text, 'millrace_db_pool_connections', 'state="total"')).toBeGreaterThan(0);

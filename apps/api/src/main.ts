@@ -1,8 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { parseEgressRules } from '@millrace/connectors/egress';
+import { countQueuedRuns } from '@millrace/db/admission';
 import { settleStuckChildEvents } from '@millrace/db/child-runs';
 import { assertRestrictedRole } from '@millrace/db/connect';
 import { makeStuckHookRuns } from '@millrace/db/hooks';
-import { findStuckRuns } from '@millrace/db/runs';
+import { findStuckRuns, putBackStuckRuns } from '@millrace/db/runs';
 import { startSweeper } from '@millrace/queue/sweeper';
 import { ApiConfig, parseConfig } from '@millrace/shared/config';
 import { dependencyFailed, programStarted, runsSwept, workflowRunEnqueued } from '@millrace/shared/events';
@@ -10,6 +12,7 @@ import { armFailPoint } from '@millrace/shared/fail-points';
 import { createLog } from '@millrace/shared/log';
 import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
 import { endOnSignal, failWith } from '@millrace/shared/program-end';
+import { readSigningKeys } from '@millrace/shared/tokens';
 import { buildApp } from './app.ts';
 import { CLEAN_UP_MS, cleanUp } from './clean-up.ts';
 import { closeDeps, type Deps, openDeps } from './deps.ts';
@@ -20,7 +23,7 @@ const PROGRAM = 'api';
 const END_MS = 19_000;
 const QUEUE_WAIT_MS = 1_000;
 
-const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
+const log = createLog(PROGRAM, process.env.API_LOG_LEVEL);
 
 try {
   await start();
@@ -29,7 +32,10 @@ try {
 }
 
 async function start(): Promise<void> {
-  const config = parseConfig(ApiConfig, process.env);
+  const config = parseConfig(ApiConfig, process.env, {
+    AUTH_SIGNING_KEYS: readSigningKeys,
+    EGRESS_ALLOW_CIDRS: parseEgressRules,
+  });
   armFailPoint(config.FAIL_POINT);
   const deps = await openDeps(config, log);
   await assertRestrictedRole(deps.db);
@@ -44,6 +50,7 @@ async function start(): Promise<void> {
     settle: (limit) => settleStuckChildEvents(deps.db, limit, (run) => tellSettled(deps, run)),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
+    putBack: (runs) => putBackStuckRuns(deps.db, runs),
     wakeRun: (wake) => deps.queue.wakeRun(wake),
     cleanUp: { everyMs: CLEAN_UP_MS, run: () => cleanUp(deps.db) },
     onSwept: (count) => runsSwept(log, { count }),
@@ -80,5 +87,9 @@ async function untilQueueIsReady({ queue }: Deps): Promise<void> {
 async function serveMetrics(config: ApiConfig, { db, queue }: Deps): Promise<MetricsServer | undefined> {
   if (config.API_METRICS_PORT === undefined) return undefined;
   const address = { host: config.METRICS_HOST, port: config.API_METRICS_PORT };
-  return startMetricsServer(address, { countJobs: () => queue.countJobs(), pool: db.pool });
+  return startMetricsServer(address, {
+    countJobs: () => queue.countJobs(),
+    countQueuedRuns: async () => ({ ...(await countQueuedRuns(db)) }),
+    pool: db.pool,
+  });
 }

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseEgressRules } from '@millrace/connectors/egress';
 import { settleStuckChildEvents } from '@millrace/db/child-runs';
 import { assertRestrictedRole } from '@millrace/db/connect';
 import { makeStuckHookRuns } from '@millrace/db/hooks';
-import { findStuckRuns } from '@millrace/db/runs';
+import { findStuckRuns, putBackStuckRuns } from '@millrace/db/runs';
 import { schedulesIn } from '@millrace/db/schedules';
 import type { RunConsumer } from '@millrace/queue/consumer';
 import type { RunWake } from '@millrace/queue/jobs';
@@ -33,7 +34,7 @@ const CLOSE_MS = 17_000;
 /** A database that does not answer may not keep the program from ending. */
 const END_MS = 19_000;
 
-const log = createLog(PROGRAM, process.env.API_LOG_LEVEL ?? 'info');
+const log = createLog(PROGRAM, process.env.API_LOG_LEVEL);
 
 try {
   await start();
@@ -42,7 +43,7 @@ try {
 }
 
 async function start(): Promise<void> {
-  const config = parseConfig(WorkerConfig, process.env);
+  const config = parseConfig(WorkerConfig, process.env, { EGRESS_ALLOW_CIDRS: parseEgressRules });
   armFailPoint(config.FAIL_POINT);
   const draining = new AbortController();
   const stopping = new AbortController();
@@ -97,6 +98,7 @@ function sweep(deps: Deps) {
     settle: (limit) => settleStuckChildEvents(deps.db, limit, (run) => tellSettled(deps, run)),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),
+    putBack: (runs) => putBackStuckRuns(deps.db, runs),
     wakeRun: (wake) => deps.queue.wakeRun(wake),
     onSwept: (count) => runsSwept(log, { count }),
     onError: (error) => dependencyFailed(log, { dependency: 'sweeper', error: error.message }),

@@ -54,6 +54,18 @@ export async function findOrgsWithHeldRuns(db: Database, limit: number): Promise
   return rows.map(({ orgId }) => orgId);
 }
 
+/** A backlog is long at this number; counting further would cost more than it tells. */
+const MOST_COUNTED = 100_000;
+
+/** Queued runs of all organizations: those a worker may take, and those that wait for their turn; at most 100,000 of each. */
+export async function countQueuedRuns(db: Database): Promise<{ admitted: number; held: number }> {
+  const { rows } = await db.pool.query<{ admitted: number; held: number }>(
+    'SELECT admitted, held FROM sys.count_queued_runs($1)',
+    [MOST_COUNTED],
+  );
+  return rows[0] ?? { admitted: 0, held: 0 };
+}
+
 const ADMIT = {
   name: 'admit-held-runs',
   text: 'SELECT org_id AS "orgId", admitted FROM app.admit_held_runs($1::uuid[], $2::integer)',

@@ -114,6 +114,7 @@ describe('the look-up functions', () => {
         callers: ['app_api'],
       },
       { name: 'bury_organization', answer: 'trigger', callers: [] },
+      { name: 'count_queued_runs', answer: 'TABLE(admitted integer, held integer)', callers: ['app_api'] },
       { name: 'due_schedules', answer: 'TABLE(org_id uuid)', callers: ['app_api', 'app_worker'] },
       { name: 'invitation_by_token', answer: 'TABLE(org_id uuid, id uuid)', callers: ['app_api'] },
       { name: 'is_slug_taken', answer: 'boolean', callers: ['app_api'] },

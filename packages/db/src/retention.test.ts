@@ -137,6 +137,23 @@ describe('old runs', () => {
     );
   });
 
+  it('that started a run stay until it has ended, however far down, and nobody who works on that waits', async () => {
+    const [first = '', second = ''] = await seedRuns(2, 'succeeded', 31);
+    const [live = ''] = await seedRuns(1, 'running', 31);
+    const link = `UPDATE app.workflow_runs SET parent_run_id = $2, parent_step_key = 'call', is_awaited = false WHERE id = $1`;
+    await admin.query(link, [second, first]);
+    await admin.query(link, [live, second]);
+    const client = await admin.connect();
+    await client.query('BEGIN');
+    await client.query('SELECT FROM app.workflow_runs WHERE id = $1 FOR UPDATE', [live]);
+    expect(await purgeAll()).toEqual([]);
+    await client.query(`UPDATE app.workflow_runs SET status = 'succeeded', finished_at = now() WHERE id = $1`, [live]);
+    await client.query('COMMIT');
+    client.release();
+    expect(await purgeAll()).toEqual([2]);
+    expect(await idsOf()).toEqual([live]);
+  });
+
   it('that somebody holds are left for another time, and nobody waits for them', async () => {
     const [held] = await seedRuns(1, 'succeeded', 40);
     await seedRuns(2, 'succeeded', 31);

@@ -26,7 +26,8 @@ const MAX_RUNS = 500;
 
 /**
  * Removes one portion of these runs and answers how many; 0 when there are none, null while another process is at it. Rows
- * that somebody holds are left for another time, and so is what a run that has not ended goes on from.
+ * that somebody holds are left for another time, and so is what a run that has not ended goes on from, or was started by: it may
+ * read the files of that one, and its owner would wait for our lock.
  */
 export async function purgeOldRuns(db: Database, { orgId, days }: RetentionDue): Promise<number | null> {
   return withOrg(db, orgId, async (tx) => {
@@ -42,6 +43,13 @@ export async function purgeOldRuns(db: Database, { orgId, days }: RetentionDue):
           AND NOT EXISTS (
             SELECT FROM app.workflow_runs later
             WHERE later.org_id = ${orgId} AND later.retry_of_run_id = r.id AND later.finished_at IS NULL)
+          AND NOT EXISTS (
+            WITH RECURSIVE family AS (
+              SELECT c.id, c.finished_at FROM app.workflow_runs c WHERE c.org_id = ${orgId} AND c.parent_run_id = r.id
+              UNION ALL
+              SELECT c.id, c.finished_at FROM family f
+              JOIN app.workflow_runs c ON c.org_id = ${orgId} AND c.parent_run_id = f.id)
+            SELECT FROM family WHERE family.finished_at IS NULL)
         ORDER BY r.finished_at LIMIT ${MAX_RUNS} FOR UPDATE SKIP LOCKED
       ), weighed AS (
         SELECT page.id, row_number() OVER oldest AS place, sum(page.rows + steps.rows) OVER oldest AS rows,

@@ -14,7 +14,7 @@ import {
   recordRun,
   type StepRecord,
 } from './run-ownership.ts';
-import { discardQueuedRun, findStuckRuns, insertQueuedRun, loadSteps } from './runs.ts';
+import { discardQueuedRun, findStuckRuns, insertQueuedRun, loadSteps, putBackStuckRuns } from './runs.ts';
 import { withOrg } from './tenant.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { type SeededTenant, seedQueuedRun, seedTenant } from './testing-rows.ts';
@@ -452,6 +452,22 @@ describe('findStuckRuns', () => {
     expect(found.toSorted()).toEqual([forgotten, due.runId, lost.runId, back.runId].toSorted());
     expect(found).not.toContain(fresh);
   });
+
+  it.each(['worker', 'api'] as const)(
+    'finds again what the %s could not wake, and nothing that has ended',
+    async (role) => {
+      const [forgotten, cancelled] = [await seedQueuedRun(admin, tenant, 4), await seedQueuedRun(admin, tenant, 4)];
+      const found = await findStuckRuns(worker, 100);
+      expect(found).toHaveLength(2);
+      expect(await stuck()).toEqual([]);
+      await admin.query(
+        `UPDATE app.workflow_runs SET status = 'cancelled', finished_at = now(), next_sweep_at = NULL WHERE id = $1`,
+        [cancelled],
+      );
+      await putBackStuckRuns(role === 'api' ? api : worker, found);
+      expect(await stuck()).toEqual([forgotten]);
+    },
+  );
 
   it('leaves runs alone that have an owner, a time or an end, and looks again when their time is over', async () => {
     const owned = await claimed(await seedQueuedRun(admin, tenant, 4));

@@ -4,7 +4,7 @@ import { type Database, DEFAULT_ADMISSION, queryHot } from './connect.ts';
 import { toJsonText } from './json-text.ts';
 import { readValue } from './run-blobs.ts';
 import { type StepStatus, workflowRuns } from './schema/runs.ts';
-import type { OrgTx } from './tenant.ts';
+import { type OrgTx, withOrg } from './tenant.ts';
 import { assertUuid } from './uuid.ts';
 import { giveOnLeftPlaces } from './workflow-concurrency.ts';
 
@@ -179,12 +179,26 @@ export async function loadOpenSteps(
  * ended, for which there is room.
  */
 export async function findStuckRuns(db: Database, limit: number): Promise<{ orgId: string; runId: string }[]> {
+  const given = await giveOnLeftPlaces(db, limit);
+  const admitted = await admitHeldRuns(db, await findOrgsWithHeldRuns(db, limit));
+  // At last: what it answers is put off, so nothing may fail behind it.
   const { rows } = await db.pool.query<{ orgId: string; runId: string }>(
     'SELECT org_id AS "orgId", id AS "runId" FROM sys.stuck_runs($1)',
     [limit],
   );
-  const given = await giveOnLeftPlaces(db, limit);
-  return [...rows, ...given, ...(await admitHeldRuns(db, await findOrgsWithHeldRuns(db, limit)))];
+  return [...rows, ...given, ...admitted];
+}
+
+/** For runs that were found but could not be woken: the next sweep finds them again. */
+export async function putBackStuckRuns(db: Database, runs: readonly { orgId: string; runId: string }[]): Promise<void> {
+  for (const [orgId, ofOrg] of Map.groupBy(runs, (run) => run.orgId)) {
+    const runIds = JSON.stringify(ofOrg.map(({ runId }) => runId));
+    await withOrg(db, orgId, (tx) =>
+      tx.execute(sql`UPDATE app.workflow_runs r SET next_sweep_at = now()
+        FROM jsonb_array_elements_text(${runIds}::jsonb) AS found (id)
+        WHERE r.org_id = ${orgId} AND r.id = found.id::uuid AND r.next_sweep_at IS NOT NULL`),
+    );
+  }
 }
 
 function assertRunId(orgId: string, runId: string): void {

@@ -19,6 +19,7 @@ function start(options: Partial<SweeperOptions>) {
       seen.sweeps += 1;
       return [];
     },
+    putBack: async () => undefined,
     wakeRun: async () => undefined,
     onSwept: () => undefined,
     onError: (error) => seen.errors.push(error.message),
@@ -64,4 +65,24 @@ it('makes runs of what was accepted while the queue is away, and sweeps on when 
   expect([seen.sweeps, seen.errors[0], limits[0]]).toEqual([0, 'no database', 100]);
   isReady = true;
   await eventually('a sweep', () => seen.sweeps >= 1);
+});
+
+it('puts back what it found and could not wake, so that the next sweep finds it', async () => {
+  const runs = ['a', 'b', 'c'].map((runId) => ({ orgId: 'o', runId }));
+  const putBack: string[][] = [];
+  const woken: string[] = [];
+  let counted = 0;
+  const seen = start({
+    findStuckRuns: async () => (seen.sweeps++ === 0 ? runs : []),
+    wakeRun: async ({ runId }) => {
+      if (runId === 'b') throw new Error('no queue');
+      woken.push(runId);
+    },
+    putBack: async (left) => void putBack.push(left.map(({ runId }) => runId)),
+    onSwept: (count) => {
+      counted += count;
+    },
+  });
+  await eventually('two sweeps', () => seen.sweeps >= 2);
+  expect([woken, putBack, counted, seen.errors]).toEqual([['a'], [['b', 'c']], 1, ['no queue']]);
 });

@@ -13,6 +13,8 @@ export interface SweeperOptions {
   /** Asked first: a run that was found but could not be woken would have to wait for its next turn. */
   isQueueReady: () => Promise<boolean>;
   findStuckRuns: (limit: number) => Promise<RunWake[]>;
+  /** For those found that could not be woken. */
+  putBack: (runs: readonly RunWake[]) => Promise<void>;
   wakeRun: (wake: RunWake) => Promise<void>;
   /** Housekeeping that needs no queue: called at the first sweep, and then once `everyMs` have passed since. */
   cleanUp?: { everyMs: number; run: () => Promise<unknown> };
@@ -35,7 +37,7 @@ export function startSweeper(options: SweeperOptions): { stop(): Promise<void> }
     timer = setTimeout(() => {
       sweep = reported(options.makeRuns, options)
         .then(() => reported(options.settle, options))
-        .then(() => sweepOnce(options))
+        .then(() => reported(() => sweepOnce(options), options))
         .then(cleanUp)
         .then(schedule);
     }, options.intervalMs);
@@ -59,16 +61,28 @@ async function reported(work: (limit: number) => Promise<void>, { onError }: Swe
   }
 }
 
-async function sweepOnce({ isQueueReady, findStuckRuns, wakeRun, onSwept, onError }: SweeperOptions): Promise<void> {
-  try {
-    if (!(await isQueueReady())) return;
-    const runs = await findStuckRuns(BATCH);
-    if (runs.length > 0) failPoint('sweep.found-before-wake');
-    for (const run of runs) await wakeRun(run);
-    if (runs.length > 0) onSwept(runs.length);
-  } catch (error) {
-    onError(error instanceof Error ? error : new Error(String(error)));
+async function sweepOnce(options: SweeperOptions): Promise<void> {
+  const { isQueueReady, findStuckRuns, onSwept } = options;
+  if (!(await isQueueReady())) return;
+  const runs = await findStuckRuns(BATCH);
+  if (runs.length === 0) return;
+  failPoint('sweep.found-before-wake');
+  const wokenCount = await wakeAll(runs, options);
+  if (wokenCount > 0) onSwept(wokenCount);
+}
+
+/** Answers how many were woken, the first ones. */
+async function wakeAll(runs: readonly RunWake[], { wakeRun, putBack, onError }: SweeperOptions): Promise<number> {
+  for (const [index, run] of runs.entries()) {
+    try {
+      await wakeRun(run);
+    } catch (error) {
+      onError(error instanceof Error ? error : new Error(String(error)));
+      await putBack(runs.slice(index));
+      return index;
+    }
   }
+  return runs.length;
 }
 
 /** Cleans up unless it did so less than `everyMs` ago. Redis plays no part in it: it also happens while Redis is away. */

@@ -1,12 +1,14 @@
 /** Answers `GET /metrics` on an address of its own, which is meant for the operator's Prometheus and nobody else. */
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import { collectDefaultMetrics } from 'prom-client';
-import { poolConnections, queueJobs, registry, runsHeld } from './metrics.ts';
+import { collectDefaultMetrics, type Gauge } from 'prom-client';
+import { poolConnections, queueJobs, registry, runsHeld, runsQueued } from './metrics.ts';
 
 /** What is asked at the moment of a scrape. */
 interface MetricSources {
   /** Jobs by state; rejects while Redis is away. */
   countJobs(): Promise<Record<string, number>>;
+  /** Queued runs by state; absent in a program that does not tell. */
+  countQueuedRuns?: () => Promise<Record<string, number>>;
   pool: { totalCount: number; idleCount: number; waitingCount: number };
   /** Runs that this process owns; absent in a program that owns none. */
   countHeldRuns?: () => number;
@@ -18,7 +20,7 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
-/** Several scrapers, or one in a hurry, cost Redis no more than this. */
+/** Several scrapers, or one in a hurry, cost Redis and PostgreSQL no more than this. */
 const QUEUE_CACHE_MS = 5_000;
 
 /** Begins to measure the process itself and to listen. Throws when the port is taken. */
@@ -27,10 +29,11 @@ export async function startMetricsServer(
   sources: MetricSources,
 ): Promise<MetricsServer> {
   collectDefaultMetrics({ register: registry });
-  const refreshQueue = createQueueReader(sources.countJobs);
+  const refreshJobs = createReader(queueJobs, sources.countJobs);
+  const refreshRuns = createReader(runsQueued, sources.countQueuedRuns ?? (async () => ({})));
   const server = createServer((request, response) => {
     if (request.url !== '/metrics' || request.method !== 'GET') return void response.writeHead(404).end();
-    void answer(response, sources, refreshQueue);
+    void answer(response, sources, [refreshJobs, refreshRuns]);
   });
   await listen(server, address);
   const bound = server.address();
@@ -47,9 +50,9 @@ export async function startMetricsServer(
 async function answer(
   response: ServerResponse,
   { pool, countHeldRuns }: MetricSources,
-  refreshQueue: () => Promise<void>,
+  refreshers: readonly (() => Promise<void>)[],
 ): Promise<void> {
-  await refreshQueue();
+  await Promise.all(refreshers.map((refresh) => refresh()));
   poolConnections.set({ state: 'total' }, pool.totalCount);
   poolConnections.set({ state: 'idle' }, pool.idleCount);
   poolConnections.set({ state: 'waiting' }, pool.waitingCount);
@@ -58,18 +61,18 @@ async function answer(
   response.writeHead(200, { 'content-type': registry.contentType }).end(text);
 }
 
-/** Sets the gauge of the queue at most once in a while; a depth that cannot be read is told by no number at all. */
-function createQueueReader(countJobs: MetricSources['countJobs']): () => Promise<void> {
+/** Sets a gauge by state at most once in a while; a depth that cannot be read is told by no number at all. */
+function createReader(gauge: Gauge<'state'>, count: () => Promise<Record<string, number>>): () => Promise<void> {
   let readAt = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> = Promise.resolve();
   return () => {
     if (performance.now() - readAt < QUEUE_CACHE_MS) return reading;
     readAt = performance.now();
-    reading = countJobs().then(
+    reading = count().then(
       (counts) => {
-        for (const [state, count] of Object.entries(counts)) queueJobs.set({ state }, count);
+        for (const [state, number] of Object.entries(counts)) gauge.set({ state }, number);
       },
-      () => queueJobs.reset(),
+      () => gauge.reset(),
     );
     return reading;
   };

@@ -80,6 +80,11 @@ export const runWriteBatch = histogram('run_write_batch_items', 'Runs that one d
 ]);
 
 export const queueJobs = gauge('queue_jobs', 'Wake-ups in the queue by state; absent while Redis is away.', ['state']);
+export const runsQueued = gauge(
+  'runs_queued',
+  'Queued runs: admitted ones that a worker may take, held ones that wait for their turn; at most 100,000 of each.',
+  ['state'],
+);
 export const runsHeld = gauge('runs_held', 'Runs that this worker owns now.');
 export const poolConnections = gauge('db_pool_connections', 'Connections of the pool, and callers that wait for one.', [
   'state',

@@ -56,9 +56,16 @@ export function toAppError(error: unknown): AppError {
   if (status === 415) return new AppError('UNSUPPORTED_MEDIA_TYPE', undefined, { cause: error });
   if (status !== undefined && status >= 400 && status < 500)
     return new AppError('BAD_REQUEST', 'The request could not be read: it is not valid HTTP or JSON.', {
+      details: [{ path: 'body', code: 'UNREADABLE', message: 'must be valid JSON' }],
       cause: error,
     });
   return new AppError('INTERNAL', undefined, { cause: error });
+}
+
+/** `what` goes on from the name of the header. */
+export function badHeader(name: string, what: string): AppError {
+  const detail = { path: `headers.${name.toLowerCase()}`, code: 'INVALID_FORMAT', message: what };
+  return new AppError('BAD_REQUEST', `${name} ${what}.`, { details: [detail] });
 }
 
 function toDetail(where: string, issue: { instancePath: string; keyword: string; message?: string }): ErrorDetail {

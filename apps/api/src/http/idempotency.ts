@@ -6,6 +6,7 @@ import type { OrgTx } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { IdempotencyRequest, OrgContext } from '../context.ts';
+import { badHeader } from './errors.ts';
 
 const POLL_MS = 25;
 /** Longer than any create takes (the queue alone fails within 500 ms): an older unfinished answer means its API died. */
@@ -19,7 +20,7 @@ export function readIdempotencyKey(request: FastifyRequest): IdempotencyRequest 
   const key = request.headers['idempotency-key'];
   if (key === undefined) return undefined;
   if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key))
-    throw new AppError('BAD_REQUEST', 'Idempotency-Key must be 1 to 255 visible ASCII characters without spaces.');
+    throw badHeader('Idempotency-Key', 'must be 1 to 255 visible ASCII characters without spaces');
   const scope = `${request.method} ${request.url.split('?')[0]}`;
   const requestHash = createHash('sha256')
     .update(JSON.stringify(request.body ?? null))

@@ -97,7 +97,7 @@ export const listWorkflowRuns = defineContract({
   summary: 'The runs of one workflow, newest first',
   permission: 'run:read',
   params: WorkflowParams,
-  query: Filters.omit({ workflowId: true }),
+  query: Filters,
   status: 200,
   response: RunPage,
 });

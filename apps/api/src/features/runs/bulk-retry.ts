@@ -16,8 +16,8 @@ import {
   readBulkPage,
   walkPage,
 } from './bulk.ts';
-import { storeRetry } from './retry.ts';
-import { announceRun } from './service.ts';
+import { assertQueueRoom, storeRetry } from './retry.ts';
+import { announceRun, tellQueueUnavailable } from './service.ts';
 
 /** As many connections to the database as one call may hold. */
 const PORTION = 4;
@@ -33,7 +33,10 @@ interface RetryRequest extends BulkRequest {
  */
 export async function retryRuns(context: OrgContext, request: RetryRequest) {
   if (request.dryRun) return countRuns(context, request, CAN_BE_RETRIED);
-  if (!(await context.deps.queue.isReady())) throw new AppError('QUEUE_UNAVAILABLE');
+  await context.deps.queue.assertReady().catch((error: unknown) => {
+    tellQueueUnavailable(context, { workflowId: null, runId: null }, error);
+    throw error;
+  });
   const page = await begin(context, request);
   try {
     const result = await walkPage(page, PORTION, (runs) =>
@@ -70,6 +73,7 @@ async function retryOnce(context: OrgContext, { id, workflowId }: RunRef, isLate
   // The key is for the call as a whole: taking back one run does not forget it.
   const { idempotency: _, ...ofOneRun } = context;
   try {
+    await assertQueueRoom(context);
     const run = await withOrg(context.deps.db, context.orgId, async (tx) => {
       await refuseSecondRetry(tx, id);
       return storeRetry(ofOneRun, tx, { workflowId, runId: id, newRunId: newId() }, isLatest);

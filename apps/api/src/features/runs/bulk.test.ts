@@ -269,6 +269,8 @@ describe('POST /v1/orgs/:orgId/runs/retry', () => {
     expect([status, body.code]).toEqual([503, 'QUEUE_UNAVAILABLE']);
     expect(await statusCounts()).toEqual({ failed: 5 });
     expect(await auditEntries()).toEqual([]);
+    const told = api.logLines.filter((line) => line.event === 'queue_unavailable' && line.orgId === orgId);
+    expect(told).toMatchObject([{ userId: owner.id, workflowId: null, runId: null, error: expect.any(String) }]);
     await scene.restartRedis();
     let again = await send(retryRuns, { filter: {} }, key);
     while (again.status === 503) again = await send(retryRuns, { filter: {} }, key);

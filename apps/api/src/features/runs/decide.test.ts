@@ -78,6 +78,19 @@ it('stores the decision with who made it, and the run is due from now on', async
   expect(rows).toEqual([{ due: true }]);
 });
 
+it('the first decision counts, also before anybody acted on it and when many are made at once', async () => {
+  const made = await Promise.all(
+    ['approved', 'rejected', 'approved', 'rejected'].map((decision) => decide(owner, 'ask', { decision })),
+  );
+  expect(made.map(({ status }) => status).toSorted()).toEqual([200, 409, 409, 409]);
+  const [first] = made.flatMap(({ status }, index) => (status === 200 ? [index] : []));
+  expect(await signals()).toMatchObject([
+    { payload: { decision: first === undefined ? '' : ['approved', 'rejected'][first % 2] } },
+  ]);
+  expect((await decide(owner, 'ask', { decision: 'approved' })).body.code).toBe('CONFLICT');
+  expect((await decide(owner, 'pay', { decision: 'fail' })).status).toBe(200);
+});
+
 it('an approval is given by those it asks and by nobody else', async () => {
   expect((await decide(member, 'ask', { decision: 'approved' })).status).toBe(403);
   expect((await decide(owner, 'each.3.ask', { decision: 'approved' })).status).toBe(403);

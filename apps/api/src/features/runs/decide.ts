@@ -1,11 +1,11 @@
 import { signalRun } from '@millrace/db/run-signals';
 import { readRunValue } from '@millrace/db/run-values';
-import { workflowRunSteps } from '@millrace/db/schema/runs';
+import { workflowRunSteps, workflowRuns } from '@millrace/db/schema/runs';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { failPoint } from '@millrace/shared/fail-points';
 import { isAtLeast, RoleKey } from '@millrace/shared/permissions';
-import { and, eq } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import type { OrgContext } from '../../context.ts';
 import { findRun } from './queries.ts';
@@ -28,8 +28,8 @@ interface Decision {
 }
 
 /**
- * Stores a decision for the run (R3); a worker acts on it at once, or when Redis is back. The first decision that the
- * engine takes in counts. 403 for somebody whom the approval does not ask, 409 when the step does not wait for this.
+ * Stores a decision for the run (R3); a worker acts on it at once, or when Redis is back. The first one counts, also while no
+ * worker has heard it. 403 for somebody whom the approval does not ask, 409 when the step does not wait for this, or no longer.
  */
 export async function decideStep(
   context: OrgContext,
@@ -39,7 +39,9 @@ export async function decideStep(
   const { deps, orgId, userId, traceparent } = context;
   const run = await withOrg(deps.db, orgId, async (tx) => {
     const stored = await findRun(tx, workflowId, runId);
+    await lockRun(tx, runId);
     await assertMayDecide(context, tx, { workflowId, runId, stepId, decision });
+    if (await isDecided(tx, runId, stepId)) throw notWaiting();
     const payload = { decision, value: value ?? null, note: note ?? null, by: userId };
     if (!(await signalRun(tx, runId, { type: 'decide', stepKey: stepId, payload }))) throw notWaiting();
     return stored;
@@ -77,6 +79,25 @@ async function assertMayDecide(
   const { by } = ApprovalInput.parse(JSON.parse(input ?? 'null'));
   const isAsked = typeof by === 'string' ? isAtLeast(roleKey, by) : by.userIds.includes(userId);
   if (!isAsked) throw new AppError('FORBIDDEN', 'This approval asks somebody else.');
+}
+
+/** Two who decide at the same moment, and the worker that acts on it, meet here. */
+async function lockRun(tx: OrgTx, runId: string): Promise<void> {
+  const { orgId, id } = workflowRuns;
+  await tx
+    .select({ id })
+    .from(workflowRuns)
+    .where(and(eq(orgId, tx.orgId), eq(id, runId)))
+    .for('no key update');
+}
+
+/** Whether somebody has decided and was not heard yet: a signal that was heard is gone. */
+async function isDecided(tx: OrgTx, runId: string, stepId: string): Promise<boolean> {
+  const { rows } = await tx.execute(
+    sql`SELECT FROM app.workflow_run_signals
+      WHERE org_id = ${tx.orgId} AND run_id = ${runId} AND type = 'decide' AND step_key = ${stepId}`,
+  );
+  return rows.length > 0;
 }
 
 function notWaiting(): AppError {

@@ -6,6 +6,7 @@ import { AppError } from '@millrace/shared/errors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { OrgContext } from '../../context.ts';
 import { authenticateMember } from '../../http/authenticate.ts';
+import { badHeader } from '../../http/errors.ts';
 import type { Http } from '../../http/route.ts';
 import { findRun } from './queries.ts';
 
@@ -64,7 +65,7 @@ function readLastEventId({ headers }: FastifyRequest): Position {
   const id = headers['last-event-id'];
   if (id === undefined || id === '') return BEGINNING;
   const [, number, index] = /^(\d{1,9})\.(\d{1,9})$/.exec(String(id)) ?? [];
-  if (number === undefined) throw new AppError('BAD_REQUEST', 'Last-Event-ID must be the id of an event, such as 3.0.');
+  if (number === undefined) throw badHeader('Last-Event-ID', 'must be the id of an event, such as 3.0');
   return { number: Number(number), index: Number(index) };
 }
 

@@ -72,6 +72,8 @@ export async function listWorkflowRuns(context: OrgContext, workflowId: string, 
       .where(and(eq(workflows.orgId, tx.orgId), eq(workflows.id, workflowId))),
   );
   if (!workflow) throw new AppError('NOT_FOUND');
+  // A filter narrows what the path names.
+  if (query.workflowId !== undefined && query.workflowId !== workflowId) return { runs: [], nextCursor: null };
   return listRuns(context, { ...query, workflowId });
 }
 

@@ -1,5 +1,5 @@
 import { queueIsFull } from '@millrace/db/admission';
-import { readQueueState } from '@millrace/db/queue-limits';
+import { readQueueState, watchQueue } from '@millrace/db/queue-limits';
 import { copySteps, insertQueuedRun, type Run as RunRow } from '@millrace/db/runs';
 import { workflows } from '@millrace/db/schema/workflows';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
@@ -28,8 +28,7 @@ export async function retryRun(
   isLatest: boolean,
 ) {
   const { deps, orgId } = context;
-  const { isFull, isExact } = await readQueueState(deps.db, orgId);
-  if (isFull && !isExact) throw queueIsFull();
+  await assertQueueRoom(context);
   const newRunId = newId();
   const store = () =>
     withOrg(deps.db, orgId, async (tx) => {
@@ -42,7 +41,13 @@ export async function retryRun(
   return announceRun(context, stored);
 }
 
-/** Stores the new run. `announceRun` after the commit. */
+/** For limits of queued runs that are too high to be counted where a run is stored. Throws 429. */
+export async function assertQueueRoom({ deps, orgId }: OrgContext): Promise<void> {
+  const { isFull, isExact } = await readQueueState(deps.db, orgId);
+  if (isFull && !isExact) throw queueIsFull();
+}
+
+/** Stores the new run. `assertQueueRoom` before, `announceRun` after the commit. */
 export async function storeRetry(
   context: OrgContext,
   tx: OrgTx,
@@ -51,11 +56,13 @@ export async function storeRetry(
 ): Promise<StoredRun> {
   const ended = await findRetriable(tx, workflowId, runId);
   const latest = await findVersion(tx, workflowId);
-  return toStoredRun(
+  const stored = toStoredRun(
     await (isLatest
       ? startOver(context, tx, ended, { id: newRunId, version: latest })
       : goOn(context, tx, ended, newRunId)),
   );
+  if (stored.isHeld) watchQueue(context.deps.db, context.orgId);
+  return stored;
 }
 
 /** The published version. Throws 404 without such a workflow and 409 while it is not to be run. */

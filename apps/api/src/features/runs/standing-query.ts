@@ -29,10 +29,10 @@ async function readRow(
   runId: string,
 ): Promise<Omit<StandingFacts, 'workerCount' | 'sweepMs' | 'openSteps'>> {
   const { orgId, id, status, state, createdAt, nextAttemptAt, leaseUntil, signalsSent, signalsRead } = workflowRuns;
-  const { heldBy, concurrencyLimit } = workflowRuns;
+  const { heldBy, concurrencyLimit, concurrencyKey } = workflowRuns;
   const [row] = await tx
     .select({
-      ...{ status, state, createdAt, nextAttemptAt, leaseUntil, heldBy, concurrencyLimit },
+      ...{ status, state, createdAt, nextAttemptAt, leaseUntil, heldBy, concurrencyLimit, concurrencyKey },
       hasUnread: sql<boolean>`${signalsSent} > ${signalsRead}`,
       nowMs: sql<string>`extract(epoch FROM now()) * 1000`,
     })
@@ -41,7 +41,7 @@ async function readRow(
   if (!row) throw new AppError('NOT_FOUND');
   return {
     ...row,
-    held: row.heldBy && { by: row.heldBy, limit: row.concurrencyLimit },
+    held: row.heldBy && { by: row.heldBy, limit: row.concurrencyLimit, key: row.concurrencyKey },
     state: row.state as RunState | null, // what a worker wrote
     nowMs: Number(row.nowMs),
     createdAt: row.createdAt.getTime(),

@@ -25,13 +25,17 @@ const CASES: [string, Partial<StandingFacts>, Partial<Standing>][] = [
   ['a queued run', {}, { code: 'WAITING_FOR_WORKER', message: expect.stringContaining('for 12 s'), until: null }],
   [
     'a run behind others of its organization',
-    { held: { by: 'organization', limit: null }, workerCount: null },
+    { held: { by: 'organization', limit: null, key: null }, workerCount: null },
     { code: 'WAITING_FOR_TURN', until: null },
   ],
   [
     'a run behind others of its workflow',
-    { held: { by: 'concurrency', limit: 3 } },
-    { code: 'CONCURRENCY_LIMIT', message: expect.stringContaining('(3)'), until: null },
+    { held: { by: 'concurrency', limit: 3, key: 'order 7' } },
+    {
+      code: 'CONCURRENCY_LIMIT',
+      message: expect.stringContaining('3 of 3 runs of its workflow with the key order 7'),
+      until: null,
+    },
   ],
   ['a queued run without Redis', { workerCount: null }, { code: 'QUEUE_UNAVAILABLE', until: null }],
   [

@@ -13,7 +13,7 @@ export interface StandingFacts {
   nextAttemptAt: number | null;
   leaseUntil: number | null;
   /** Why no worker is woken for it; `limit`: how many runs of its workflow, or of its key, may be at work at a time. */
-  held: { by: 'organization' | 'concurrency'; limit: number | null } | null;
+  held: { by: 'organization' | 'concurrency'; limit: number | null; key: string | null } | null;
   /** Somebody said something to it that was not taken in yet. */
   hasUnread: boolean;
   /** Steps that were begun and have not ended, the first begun first. */
@@ -84,8 +84,19 @@ function held({ held: hold }: StandingFacts): Standing | null {
       code: 'WAITING_FOR_TURN',
       message: 'Waiting for its turn behind other runs of the organization.',
     };
-  const most = `as many runs of its workflow with the same key are at work as may be (${hold.limit ?? 'its limit'})`;
-  return { ...base, code: 'CONCURRENCY_LIMIT', message: `Waiting for another run to end: ${most}.` };
+  const { limit, key } = hold;
+  const most = `${limit === null ? 'as many' : `${limit} of ${limit}`} runs of its workflow${sayKey(key)}`;
+  return {
+    ...base,
+    code: 'CONCURRENCY_LIMIT',
+    message: `Waiting for another run to end: ${most} are at work.`,
+  };
+}
+
+function sayKey(key: string | null): string {
+  if (key === null || key === '') return '';
+  // One that is too long to be shown stands there as its hash.
+  return key.startsWith('sha256:') ? ' with its key' : ` with the key ${key}`;
 }
 
 function queueUnavailable(facts: StandingFacts): Standing | null {
