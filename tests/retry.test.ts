@@ -179,6 +179,54 @@ it('goes on inside a loop: iterations that ended are not done again, nor is a tu
   expect(rows).toEqual(Array(2).fill({ status: 'succeeded', error: null, ended: true }));
 });
 
+it('repeats nothing that had finished in iterations side by side, in loops within loops too', async () => {
+  calls.length = 0;
+  const { port } = echo.address() as AddressInfo;
+  const post = (id: string, path: string) => {
+    const config = { method: 'POST', url: `http://127.0.0.1:${port}${path}` };
+    return { ...request(id), config, idempotency: 'none' };
+  };
+  const inner = {
+    ...{ id: 'parts', type: 'foreach' },
+    config: { items: ['x', 'y'], as: 'part', body: { nodes: [post('send', '/send/{% $item & $part %}')] } },
+  };
+  const tell = post('tell', '/tell/{% $steps.charge.output.body.path %}');
+  const config = {
+    items: '{% $trigger.input %}',
+    concurrency: 3,
+    body: { nodes: [post('charge', '/charge/{% $item %}'), inner, tell] },
+  };
+  const runs = await publish(client, 'Side by side', documentOf([{ id: 'each', type: 'foreach', config }]));
+  broken.add('/send/by');
+  const { run } = await client.call('POST', runs, { input: ['a', 'b', 'c'] });
+  expect((await ended(run?.id)).status).toBe('failed');
+  const before = calls.filter((path) => path !== '/send/by');
+  broken.clear();
+  const again = await client.call('POST', `${runs}/${run?.id}/retry`, {});
+  expect(await ended(again.run?.id)).toMatchObject({ status: 'succeeded' });
+  expect(before).toEqual(expect.arrayContaining(['/charge/b', '/send/bx']));
+  const all = ['a', 'b', 'c'].flatMap((item) => [
+    `/charge/${item}`,
+    `/send/${item}x`,
+    `/send/${item}y`,
+    `/tell//charge/${item}`,
+  ]);
+  // What was under way when the other one failed was aborted, and nobody knows whether it came through.
+  const repeated = calls.filter((path, index) => calls.indexOf(path) < index);
+  const aborted = await abortedOf(run?.id);
+  expect(repeated.filter((path) => path !== '/send/by' && !aborted.includes(path))).toEqual([]);
+  expect(new Set(calls)).toEqual(new Set(all));
+});
+
+/** Paths of the calls that were under way when the run failed. */
+async function abortedOf(runId: string | undefined): Promise<string[]> {
+  const { rows } = await admin.query(
+    `SELECT input ->> 'url' AS url FROM app.workflow_run_steps WHERE run_id = $1 AND status = 'cancelled' AND input ? 'url'`,
+    [runId],
+  );
+  return rows.map(({ url }) => new URL(url).pathname);
+}
+
 it('of a run that was cancelled while it waited, begins the wait anew and keeps what was before', async () => {
   calls.length = 0;
   const nodes = [request('before'), { id: 'pause', type: 'delay', config: { for: 3_600_000 } }];

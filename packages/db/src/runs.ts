@@ -57,23 +57,23 @@ export function admissionOf(isAdmitted: boolean) {
 
 /**
  * Copies the rows of these steps of the run itself, and of the iterations of those that are loops, to another run, with
- * their large values and files. A loop with an `endedCount` goes on there, behind so many iterations. Steps of
+ * their large values and files. A loop with `open` iterations goes on there. Steps of
  * `onFailure` are no part of it.
  */
 export async function copySteps(
   tx: OrgTx,
   { fromRunId, toRunId, kept }: { fromRunId: string; toRunId: string; kept: readonly CopiedStep[] },
 ): Promise<void> {
-  const index = sql`split_part(s.step_key, '.', 2)`;
+  // The part of a key behind a loop's is the number of an iteration; those of `onFailure` are no iterations.
   const isKept = sql`EXISTS (
-    SELECT FROM jsonb_to_recordset(${JSON.stringify(kept)}::jsonb) AS k (id text, "endedCount" integer)
-    WHERE k.id = split_part(s.step_key, '.', 1)
-      AND (k."endedCount" IS NULL OR CASE WHEN ${index} <> '' THEN ${index}::integer < k."endedCount" ELSE true END))`;
+    SELECT FROM jsonb_to_recordset(${JSON.stringify(kept)}::jsonb) AS k ("stepKey" text, open text[])
+    WHERE s.step_key = k."stepKey" OR (starts_with(s.step_key, k."stepKey" || '.')
+      AND split_part(substr(s.step_key, char_length(k."stepKey") + 2), '.', 1) <> ALL (coalesce(k.open, '{}'))))`;
   const isCopied = sql`s.org_id = ${tx.orgId} AND s.run_id = ${fromRunId}
       AND CASE WHEN s.step_key ~ '^[^.]+($|\\.[0-9])' THEN ${isKept} ELSE false END
       AND s.finished_at IS NOT NULL`;
-  const loopIds = kept.flatMap(({ id, endedCount }) => (endedCount === null ? [] : [id]));
-  const goesOn = sql`s.step_key IN (SELECT jsonb_array_elements_text(${JSON.stringify(loopIds)}::jsonb))`;
+  const loopKeys = kept.flatMap(({ stepKey, open }) => (open === null ? [] : [stepKey]));
+  const goesOn = sql`s.step_key IN (SELECT jsonb_array_elements_text(${JSON.stringify(loopKeys)}::jsonb))`;
   await tx.execute(sql`
     INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status, attempt, input, input_bytes, output,
       output_bytes, error, started_at, finished_at, ordinal)
@@ -110,10 +110,10 @@ async function copyFiles(
       WHERE c.org_id = ${tx.orgId} AND c.run_id = ${fromRunId} AND c.file_id = ${id}`);
 }
 
-/** `endedCount` null: the step is copied as it is. */
+/** `open` null: the step is copied as it is, with all below it. Else it is a loop that goes on, without these iterations. */
 interface CopiedStep {
-  id: string;
-  endedCount: number | null;
+  stepKey: string;
+  open: readonly number[] | null;
 }
 
 /**

@@ -1,9 +1,27 @@
 import type { RunError, StepError } from './events.ts';
 import { outputSource } from './output.ts';
 import type { PlannedNode } from './plan.ts';
-import { type FrameDraft, keyIn, loopOf, openIteration, type RunDraft, setLoop } from './run-draft.ts';
-import { failStep, startFrame } from './settle.ts';
+import { type FrameDraft, iterationAt, keyIn, loopOf, openIteration, type RunDraft, setLoop } from './run-draft.ts';
+import { enterNodes, failStep, startFrame } from './settle.ts';
 import { type Iteration, initialFrame } from './state.ts';
+
+/**
+ * Begins what can begin. A retried run begins with edges that are settled, and loops that go on with the iterations that had
+ * begun: see retryState.
+ */
+export function beginFrame(draft: RunDraft, frame: FrameDraft): void {
+  startFrame(draft, frame);
+  for (const node of frame.graph.nodes.values()) {
+    for (const index of Object.keys(loopOf(frame, node)?.frames ?? {})) {
+      const iteration = iterationAt(draft, frame, node, Number(index));
+      if (iteration !== null) {
+        beginFrame(draft, iteration);
+      }
+    }
+    continueLoop(draft, frame, node);
+  }
+  enterNodes(draft, frame, [...frame.graph.nodes.keys()]);
+}
 
 /** Begins as many iterations as may run at a time, or asks for the values of all when none is left. */
 export function continueLoop(draft: RunDraft, frame: FrameDraft, node: PlannedNode): void {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Plan } from './plan.ts';
 import { keptSteps, retryState } from './retry-state.ts';
-import { initialState, type RunState } from './state.ts';
+import { initialState, type RunState, type StepState } from './state.ts';
 import { driveRun, planOf } from './testing.ts';
 import { transition } from './transition.ts';
 
@@ -31,7 +31,7 @@ test('a retried run goes on at the step that failed, with its time renewed and t
     steps: { a: { status: 'succeeded', attempt: 1 }, b: { status: 'pending' }, c: { status: 'pending' } },
     edges: ['taken', 'open'],
   });
-  expect(keptSteps(state)).toEqual([{ id: 'a', endedCount: null }]);
+  expect(keptSteps(state)).toEqual([{ stepKey: 'a', open: null }]);
   expect(firstStarts(plan, run.state())).toEqual(['b#1']);
   expect(transition(plan, state, { type: 'run.started', at: 1000 })[0].deadlineAt).toBe(61_000);
 });
@@ -67,7 +67,7 @@ test('a failure that something finished built upon stays, any other is tried aga
   run.succeed('handler');
   run.fail('side');
   run.fail('last');
-  expect(keptSteps(retryState(plan, run.state())).map(({ id }) => id)).toEqual(['a', 'handler']);
+  expect(keptSteps(retryState(plan, run.state())).map(({ stepKey }) => stepKey)).toEqual(['a', 'handler']);
   expect(firstStarts(plan, run.state())).toEqual(['side#1']);
 });
 
@@ -89,7 +89,7 @@ test('what a join had no more need of is not begun again', () => {
   run.succeed('join');
   expect(run.step('slow')).toBe('cancelled');
   run.fail('last');
-  expect(keptSteps(retryState(plan, run.state())).map(({ id }) => id)).toEqual(['fast', 'slow', 'join']);
+  expect(keptSteps(retryState(plan, run.state())).map(({ stepKey }) => stepKey)).toEqual(['fast', 'slow', 'join']);
   expect(firstStarts(plan, run.state())).toEqual(['last#1']);
 });
 
@@ -109,9 +109,9 @@ const succeed = (stepKey: string) => ({ type: 'step.succeeded', stepKey, attempt
 const evaluate = (scope: string) => ({ type: 'output.evaluated', scope, at: 0 }) as const;
 const cancel = { type: 'run.cancelled', at: 0 } as const;
 
-test('a loop that had ended keeps its end, and one without an iteration that ended starts over', () => {
+test('a loop that had ended keeps its end, and one in which nothing had finished starts over', () => {
   const plan = document([loop('one'), loop('two')]);
-  const ended = after(plan, begin('one', 0), succeed('one'), begin('two', 2), succeed('two.0.twox'), cancel);
+  const ended = after(plan, begin('one', 0), succeed('one'), begin('two', 2), cancel);
   expect(retryState(plan, ended).steps).toEqual({
     one: { status: 'succeeded', attempt: 1 },
     two: { status: 'pending' },
@@ -119,7 +119,7 @@ test('a loop that had ended keeps its end, and one without an iteration that end
   expect(firstStarts(plan, ended)).toEqual(['two#1']);
 });
 
-test('a loop goes on at the first iteration that had not ended, however its run came to its end', () => {
+test('a loop goes on at the iteration that had not ended, however its run came to its end', () => {
   const plan = document([loop('each')]);
   const before = [begin('each', 4), succeed('each.0.eachx'), evaluate('each.0')];
   const broken = { code: 'X', message: 'x', retryable: false };
@@ -129,19 +129,50 @@ test('a loop goes on at the first iteration that had not ended, however its run 
   });
   for (const ended of [failed, after(plan, ...before, cancel), after(plan, ...before)]) {
     const created = retryState(plan, ended);
-    expect(keptSteps(created)).toEqual([{ id: 'each', endedCount: 1 }]);
+    expect(keptSteps(created)).toEqual([{ stepKey: 'each', open: [1] }]);
     expect(firstStarts(plan, ended)).toEqual(['each.1.eachx#1']);
   }
 });
 
-test('iterations behind one that had not ended are done again, and a loop whose values are missing collects them', () => {
+test('iterations that overtook one that had not ended are not done again, and a loop whose values are missing collects them', () => {
   const plan = document([loop('each', { concurrency: 2 })]);
-  const overtaken = after(plan, begin('each', 3), succeed('each.1.eachx'), evaluate('each.1'), cancel);
-  expect(firstStarts(plan, overtaken)).toEqual(['each#1']);
+  const overtaken = after(plan, begin('each', 4), succeed('each.1.eachx'), evaluate('each.1'), cancel);
+  expect(keptSteps(retryState(plan, overtaken))).toEqual([{ stepKey: 'each', open: [0, 2] }]);
+  expect(firstStarts(plan, overtaken)).toEqual(['each.0.eachx#1', 'each.2.eachx#1']);
   const both = [succeed('each.0.eachx'), evaluate('each.0'), succeed('each.1.eachx'), evaluate('each.1')];
   const ended = after(plan, begin('each', 2), ...both, cancel);
   const [, effects] = transition(plan, retryState(plan, ended), { type: 'run.started', at: 0 });
   expect(effects).toEqual([{ type: 'collectIterations', stepKey: 'each', total: 2 }]);
+});
+
+test('what had finished in an iteration that had not ended is kept too, in loops within loops as well', () => {
+  const inner = { ...loop('in'), config: { items: [1, 2], as: 'deep', body: { nodes: [node('pay'), node('mail')] } } };
+  const plan = document([loop('each', { body: { nodes: [node('first'), inner] }, concurrency: 2 })]);
+  const before = [begin('each', 2), succeed('each.0.first'), begin('each.0.in', 2), succeed('each.0.in.0.pay')];
+  const ended = after(plan, ...before, succeed('each.1.first'), cancel);
+  const created = retryState(plan, ended);
+  expect(keptSteps(created)).toEqual([
+    { stepKey: 'each', open: [0, 1] },
+    { stepKey: 'each.0.first', open: null },
+    { stepKey: 'each.0.in', open: [0] },
+    { stepKey: 'each.0.in.0.pay', open: null },
+    { stepKey: 'each.1.first', open: null },
+  ]);
+  expect(firstStarts(plan, ended)).toEqual(['each.0.in.0.mail#1', 'each.1.in#1']);
+});
+
+test('an iteration whose steps had all finished goes straight to its value', () => {
+  const plan = document([loop('each')]);
+  const ended = after(plan, begin('each', 2), succeed('each.0.eachx'), cancel);
+  const [, effects] = transition(plan, retryState(plan, ended), { type: 'run.started', at: 0 });
+  expect(effects).toMatchObject([{ type: 'evaluateOutput', scope: 'each.0' }]);
+});
+
+test('a run that ended before iterations were kept goes on behind those that had ended one after another', () => {
+  const plan = document([loop('each')]);
+  const ended = after(plan, begin('each', 4), succeed('each.0.eachx'), evaluate('each.0'), cancel);
+  const each = { status: 'cancelled', attempt: 1, reached: { total: 4, count: 1 } } as unknown as StepState;
+  expect(firstStarts(plan, { ...ended, steps: { each } })).toEqual(['each.1.eachx#1']);
 });
 
 test('a loop whose items may be others now starts over', () => {

@@ -1,7 +1,7 @@
 import type { RunError, StepError } from './events.ts';
 import type { PlannedEdge, PlannedNode } from './plan.ts';
 import { type FrameDraft, isOpen, iterationAt, keyIn, loopOf, type RunDraft, setStep } from './run-draft.ts';
-import { type LoopReach, reachOf } from './state.ts';
+import type { LoopReach } from './state.ts';
 import { stepKeyIn } from './step-keys.ts';
 
 /** Starts the steps of a frame that wait for no other, unless they have finished already: a retried run keeps those. */
@@ -85,7 +85,9 @@ function cancelStep(draft: RunDraft, frame: FrameDraft, node: PlannedNode): void
 /** What is remembered of a loop that did not come to its end: a retried run goes on from there. */
 function endOf(frame: FrameDraft, node: PlannedNode): { reached?: LoopReach } {
   const loop = loopOf(frame, node);
-  return loop === null ? {} : { reached: reachOf(loop) };
+  if (loop === null) return {};
+  const { total, next, frames } = loop;
+  return { reached: { total, next, frames } };
 }
 
 function cancelIterations(draft: RunDraft, frame: FrameDraft, node: PlannedNode): void {

@@ -30,8 +30,11 @@ export type StepState =
   | { readonly status: 'skipped' }
   | { readonly status: 'cancelled'; readonly attempt: number; readonly reached?: LoopReach };
 
-/** Of `total` iterations at most, the first `count` had all ended. */
-export type LoopReach = { readonly total: number; readonly count: number };
+/**
+ * Where a loop of `total` iterations at most was when it ended without its values: `next` had begun, and all of them but those in
+ * `frames` had ended.
+ */
+export type LoopReach = Pick<LoopState, 'total' | 'next' | 'frames'>;
 
 /** An edge settles once. */
 export type EdgeState = 'open' | 'taken' | 'dead';
@@ -74,11 +77,6 @@ export function initialState(plan: Plan): RunState {
 export function initialFrame({ nodes, edges }: Graph): Frame {
   const steps = Object.fromEntries([...nodes.keys()].map((id) => [id, { status: 'pending' } as const]));
   return { steps, edges: edges.map(() => 'open') };
-}
-
-/** How far a loop has come; later iterations may have ended, too. */
-export function reachOf({ total, next, frames }: LoopState): LoopReach {
-  return { total, count: Math.min(next, ...Object.keys(frames).map(Number)) };
 }
 
 /** True when no event can change the run any more. */

@@ -1,6 +1,15 @@
 import type { Effect } from './effects.ts';
 import type { EventOf, RunEvent } from './events.ts';
-import { continueLoop, failIteration, failOutput, failUntil, finishOutput, finishSteps, finishUntil } from './loops.ts';
+import {
+  beginFrame,
+  continueLoop,
+  failIteration,
+  failOutput,
+  failUntil,
+  finishOutput,
+  finishSteps,
+  finishUntil,
+} from './loops.ts';
 import { outputSource } from './output.ts';
 import type { Plan } from './plan.ts';
 import { isRetried, retryDelayMs } from './retry.ts';
@@ -15,7 +24,7 @@ import {
   type RunDraft,
   setLoop,
 } from './run-draft.ts';
-import { closeFrame, enterNodes, failFrame, failStep, startFrame, succeedStep } from './settle.ts';
+import { closeFrame, failFrame, failStep, startFrame, succeedStep } from './settle.ts';
 import { hasEnded, initialFrame, type RunState } from './state.ts';
 import { iterationScope } from './step-keys.ts';
 import { beginWait, deadlineFrom, decide, failWait, passTime, resumeStep } from './waits.ts';
@@ -100,12 +109,7 @@ function startRun(draft: RunDraft, at: number): void {
   draft.status = 'running';
   draft.isChanged = true;
   draft.deadlineAt = deadlineFrom(draft, at);
-  startFrame(draft, draft.root);
-  // A retried run begins with edges that are settled and loops that go on: see retryState.
-  for (const node of draft.root.graph.nodes.values()) {
-    continueLoop(draft, draft.root, node);
-  }
-  enterNodes(draft, draft.root, [...draft.root.graph.nodes.keys()]);
+  beginFrame(draft, draft.root);
 }
 
 function endAttempt(draft: RunDraft, { stepKey, attempt, branch }: EventOf<'step.succeeded'>): void {
