@@ -12,7 +12,7 @@ export function assertSuccess(response: HttpResponse, nowMs: number): void {
   throw new ActionError(
     'HTTP_STATUS',
     `The server answered ${response.status}${excerpt === '' ? ' without a body.' : `: ${excerpt}`}`,
-    retryAfterMs === undefined ? { retryable } : { retryable, retryAfterMs },
+    { retryable, isAnswer: !response.isOfOtherRequest, ...(retryAfterMs !== undefined && { retryAfterMs }) },
   );
 }
 
