@@ -9,11 +9,13 @@ import { commit } from './commit.ts';
 import type { Execution } from './execution.ts';
 import { LeaseLostError } from './lease.ts';
 
-/** Where a tree stands: the scope whose steps and items it sees, the beginning of paths in its errors, its randomness. */
+/** Where a tree stands: the scope whose steps and items it sees, the beginning of paths in its errors, its randomness and time. */
 export interface Place {
   scope: string;
   path: string;
   seed: string;
+  /** The time of this moment when undefined. */
+  now?: number | undefined;
 }
 
 /** The run was cancelled while one of its expressions was evaluated. */
@@ -61,12 +63,12 @@ export function toStorable(value: Json): Evaluated {
 async function evaluateOutside(
   run: Execution,
   tree: PlannedTree,
-  { path, seed }: Place,
+  { path, seed, now = run.clock() }: Place,
   bindings: ExpressionBindings,
 ): Promise<ExpressionResult | null> {
   // Waiting for a child takes time in which this process may die: what an action did must be stored before.
   if (run.changes.holdsResult) await commit(run);
-  const request = { templates: tree.tree, path, bindings, now: run.clock(), seed };
+  const request = { templates: tree.tree, path, bindings, now, seed };
   const evaluation = new AbortController();
   run.evaluation = evaluation;
   try {
