@@ -26,8 +26,8 @@ export class EvaluationInterruptedError extends Error {
 export type Evaluated = { ok: true; value: Json } | { ok: false; error: StepError };
 
 /**
- * Evaluates a config or output tree with what this run knows. Plain paths are evaluated here; anything else goes to a
- * child process, in one message. A failure names path and position, never values, and is not worth another attempt
+ * Evaluates a config or output tree with what this run knows. Plain paths are evaluated here; anything else in a
+ * child process, which gets one message. A failure names path and position, never values, and is not worth another attempt
  * unless no child could be had. Throws an EvaluationInterruptedError when the run is cancelled meanwhile.
  */
 export async function evaluateTree(run: Execution, tree: PlannedTree, place: Place): Promise<Evaluated> {
@@ -68,7 +68,7 @@ async function evaluateOutside(
 ): Promise<ExpressionResult | null> {
   // Waiting for a child takes time in which this process may die: what an action did must be stored before.
   if (run.changes.holdsResult) await commit(run);
-  const request = { templates: tree.tree, path, bindings, now, seed };
+  const request = { templates: tree.tree, path, bindings, now, seed, outside: tree.outside };
   const evaluation = new AbortController();
   run.evaluation = evaluation;
   try {
