@@ -1,6 +1,6 @@
 /** A real HTTP server on loopback that steps call in tests. */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 interface EchoCall {
@@ -8,6 +8,7 @@ interface EchoCall {
   path: string;
   idempotencyKey: string | undefined;
   authorization: string | undefined;
+  headers: IncomingHttpHeaders;
   body: string;
   /** The caller hung up before it had its answer. */
   isAborted: boolean;
@@ -55,6 +56,7 @@ export async function startEcho(answer: EchoAnswer): Promise<EchoServer> {
 
 function headOf(request: IncomingMessage) {
   const key = request.headers['idempotency-key'];
-  const { authorization } = request.headers;
-  return { path: request.url ?? '', idempotencyKey: typeof key === 'string' ? key : undefined, authorization };
+  const { headers, url: path = '' } = request;
+  const { authorization } = headers;
+  return { path, idempotencyKey: typeof key === 'string' ? key : undefined, authorization, headers };
 }

@@ -13,12 +13,7 @@ export function openDeadline(timeoutMs: number, outer: AbortSignal | undefined):
   const controller = new AbortController();
   const onOuterAbort = () => controller.abort(abortError(outer?.reason));
   const onTimeout = () =>
-    controller.abort(
-      new ActionError('TIMEOUT', `There was no answer within ${timeoutMs} ms.`, {
-        retryable: true,
-        mayHaveHappened: true,
-      }),
-    );
+    controller.abort(new ActionError('TIMEOUT', `There was no answer within ${timeoutMs} ms.`, { retryable: true }));
   const timer = setTimeout(onTimeout, Math.min(Math.max(timeoutMs, 0), LONGEST_TIMER_MS));
   outer?.addEventListener('abort', onOuterAbort, { once: true });
   if (outer?.aborted) onOuterAbort();

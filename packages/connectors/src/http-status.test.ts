@@ -48,8 +48,10 @@ describe('Retry-After', () => {
     [' 120 ', 120_000],
     ['Thu, 01 Jan 2026 00:00:30 GMT', 30_000],
     ['Wed, 31 Dec 2025 23:59:00 GMT', 0],
-    ['999999999999', 3_600_000],
-    ['Fri, 01 Jan 2100 00:00:00 GMT', 3_600_000],
+    ['7200', 7_200_000],
+    ['999999999999', 604_800_000],
+    ['9'.repeat(400), 604_800_000],
+    ['Fri, 01 Jan 2100 00:00:00 GMT', 604_800_000],
   ])('%s is a pause of %d ms', (value, expected) => {
     expect(parseRetryAfter(value, NOW)).toBe(expected);
   });

@@ -12,12 +12,12 @@ export function assertSuccess(response: HttpResponse, nowMs: number): void {
   throw new ActionError(
     'HTTP_STATUS',
     `The server answered ${response.status}${excerpt === '' ? ' without a body.' : `: ${excerpt}`}`,
-    retryAfterMs === undefined ? { retryable } : { retryable, retryAfterMs },
+    { retryable, isAnswer: !response.isOfOtherRequest, ...(retryAfterMs !== undefined && { retryAfterMs }) },
   );
 }
 
 /**
- * `Retry-After` (RFC 9110, section 10.2.3: seconds, or a date) as milliseconds from now, at most an hour; undefined when
+ * `Retry-After` (RFC 9110, section 10.2.3: seconds, or a date) as milliseconds from now, at most a week; undefined when
  * absent or unreadable.
  */
 export function parseRetryAfter(value: string | string[] | undefined, nowMs: number): number | undefined {
@@ -29,8 +29,8 @@ export function parseRetryAfter(value: string | string[] | undefined, nowMs: num
 }
 
 const RETRYABLE_STATUSES = new Set([408, 425, 429]);
-/** The engine's own longest pause; a peer must not be able to park a run for years. */
-const LONGEST_RETRY_AFTER_MS = 3_600_000;
+/** The longest pause that a step may allow with `maxBackoffMs`; the engine holds it to what this one does. */
+const LONGEST_RETRY_AFTER_MS = 7 * 24 * 3_600_000;
 const EXCERPT_CHARACTERS = 200;
 
 /** One line of readable text: the message is stored and shown in lists. */

@@ -8,7 +8,7 @@ export function toActionError(error: unknown, host: string): unknown {
   if (error instanceof ActionError || !(error instanceof Error)) return error;
   const code = codeOf(error);
   if (code === undefined) return error;
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') {
+  if (code === 'UND_ERR_CONNECT_TIMEOUT' || (code === 'ETIMEDOUT' && !isEstablished(error))) {
     return new ActionError('TIMEOUT', `${host} did not accept a connection in time.`, { retryable: true });
   }
   if (code === 'UND_ERR_HEADERS_OVERFLOW') {
@@ -17,12 +17,15 @@ export function toActionError(error: unknown, host: string): unknown {
   if (CERTIFICATE_CODE.test(code)) {
     return new ActionError('TLS_CERTIFICATE', `The certificate of ${host} is not trusted (${code}).`);
   }
-  const mayHaveHappened = !NEVER_SENT.has(code);
-  return new ActionError('NETWORK', `${networkProblem(code, host)} (${code}).`, { retryable: true, mayHaveHappened });
+  const problem = networkProblem(isEstablished(error) ? 'broken' : code, host);
+  return new ActionError('NETWORK', `${problem} (${code}).`, { retryable: true });
 }
 
-/** No connection stood, so nothing can have reached the other side. */
-const NEVER_SENT = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']);
+/** The system has the same codes for a connection that could not be made and for one that broke later. */
+function isEstablished(error: Error): boolean {
+  if ('syscall' in error) return error.syscall === 'read' || error.syscall === 'write';
+  return error.cause instanceof Error && isEstablished(error.cause);
+}
 
 /** OpenSSL's verification results as Node names them. */
 const CERTIFICATE_CODE = /CERT|^UNABLE_TO_|^HOSTNAME_MISMATCH$|^INVALID_PURPOSE$/;

@@ -22,6 +22,7 @@ export type ActionFailure = {
   message: string;
   retryable: boolean;
   retryAfterMs?: number;
+  /** Something was sent, and nobody knows what became of it. */
   mayHaveHappened?: boolean;
 };
 export type ActionResult = { ok: true; output: unknown } | { ok: false; error: ActionFailure };
@@ -31,15 +32,22 @@ export type ActionResult = { ok: true; output: unknown } | { ok: false; error: A
  * (TIMEOUT), output parsed (OUTPUT_INVALID), copied as JSON and at most 16 MiB (OUTPUT_TOO_LARGE). Never throws: what an
  * action throws is the failure, and an error that is not an ActionError becomes ACTION_FAILED without its text, which
  * could hold anything. No message holds a credential of the input. An action that ignores its signal is not waited for.
+ * From the first connection on that something may be sent on, every failure that is no answer may have happened.
  */
 export async function runAction(action: Action, call: ActionCall): Promise<ActionResult> {
   const input = action.input.safeParse(call.input);
-  if (!input.success) return failed(invalid('INPUT_INVALID', 'The input of the action is not valid', input.error));
+  if (!input.success)
+    return failed(invalid('INPUT_INVALID', 'The input of the action is not valid', input.error), false);
   const timeoutMs = call.timeoutMs ?? action.timeoutMs;
   const { signal, close } = openDeadline(timeoutMs, call.signal);
+  let isSent = false;
+  const maySend = () => {
+    const may = call.maySend?.() ?? true;
+    isSent ||= may;
+    return may;
+  };
   // Every request of the action ends with the attempt, whatever the action passes on.
-  const http: HttpClient = (request) =>
-    call.http({ timeoutMs, ...request, ...(call.maySend && { maySend: call.maySend }), signal });
+  const http: HttpClient = (request) => call.http({ timeoutMs, ...request, maySend, signal });
   try {
     signal.throwIfAborted();
     const running = action.run({
@@ -50,10 +58,10 @@ export async function runAction(action: Action, call: ActionCall): Promise<Actio
       idempotencyKey: call.idempotencyKey,
     });
     const output = action.output.safeParse(await untilAborted(running, signal));
-    if (!output.success) return failed(invalid('OUTPUT_INVALID', 'The action gave an unexpected output', output.error));
+    if (!output.success) throw invalid('OUTPUT_INVALID', 'The action gave an unexpected output', output.error);
     return { ok: true, output: toJsonOutput(output.data) };
   } catch (error) {
-    const result = failed(error);
+    const result = failed(error, isSent);
     if (!result.ok) result.error.message = hideInText(result.error.message, action, input.data);
     return result;
   } finally {
@@ -70,15 +78,16 @@ function invalid(code: string, summary: string, error: z.ZodError): ActionError 
   return new ActionError(code, `${summary}: ${problems.join('; ')}`);
 }
 
-function failed(error: unknown): ActionResult {
+function failed(error: unknown, isSent: boolean): ActionResult {
+  const happening = isSent && !(error instanceof ActionError && error.isAnswer) ? { mayHaveHappened: true } : {};
   if (!(error instanceof ActionError)) {
     const name = error instanceof Error ? error.constructor.name : typeof error;
     const message = `The action stopped with an unexpected error (${name}).`;
-    return { ok: false, error: { code: 'ACTION_FAILED', message, retryable: false } };
+    return { ok: false, error: { code: 'ACTION_FAILED', message, retryable: false, ...happening } };
   }
-  const { code, retryable, retryAfterMs, mayHaveHappened } = error;
+  const { code, retryable, retryAfterMs } = error;
   // It is stored: PostgreSQL takes neither NUL nor half a character, which cutting a text leaves behind.
   const message = error.message.replaceAll('\0', '\uFFFD').toWellFormed();
   const pause = retryAfterMs === undefined ? {} : { retryAfterMs };
-  return { ok: false, error: { code, message, retryable, ...pause, ...(mayHaveHappened && { mayHaveHappened }) } };
+  return { ok: false, error: { code, message, retryable, ...pause, ...happening } };
 }

@@ -71,6 +71,7 @@ type Hop = {
   discardBody: boolean;
   receive: HttpRequest['receive'];
   maySend: () => boolean;
+  isOfOtherRequest: boolean;
 };
 type HopAnswer = { response: HttpResponse } | { location: string; status: number };
 
@@ -84,6 +85,7 @@ function firstHop(request: HttpRequest): Hop {
     discardBody: request.discardBody ?? false,
     receive: request.receive,
     maySend: request.maySend ?? (() => true),
+    isOfOtherRequest: false,
   };
 }
 
@@ -112,7 +114,7 @@ async function followRedirects(
   let hop = first;
   for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
     const answer = await send(hop, policy, signal);
-    if ('response' in answer) return answer.response;
+    if ('response' in answer) return { ...answer.response, ...(hop.isOfOtherRequest && { isOfOtherRequest: true }) };
     hop = nextHop(hop, answer.status, checkedUrl(answer.location, hop.url));
   }
   const limit =
@@ -125,8 +127,8 @@ function nextHop(hop: Hop, status: number, url: URL): Hop {
   const headers = url.origin === hop.url.origin ? hop.headers : withoutCredentials(hop.headers);
   const wasPost = hop.method === 'POST' && (status === 301 || status === 302);
   const seeOther = status === 303 && hop.method !== 'GET' && hop.method !== 'HEAD';
-  if (wasPost || seeOther) return { ...hop, method: 'GET', url, headers: withoutContent(headers), body: null };
-  return { ...hop, url, headers };
+  if (!wasPost && !seeOther) return { ...hop, url, headers };
+  return { ...hop, method: 'GET', url, headers: withoutContent(headers), body: null, isOfOtherRequest: true };
 }
 
 /**

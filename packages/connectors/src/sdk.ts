@@ -1,34 +1,39 @@
 import type { z } from 'zod';
 
-export type ActionErrorOptions = { retryable?: boolean; retryAfterMs?: number; mayHaveHappened?: boolean };
+export type ActionErrorOptions = { retryable?: boolean; retryAfterMs?: number; isAnswer?: boolean };
 
 /**
  * How an action fails. `message` is a sentence a person can act on and never holds a secret: it is stored and shown.
  * `retryable` says whether the same call may work later; `retryAfterMs` is the pause the other side asked for.
- * `mayHaveHappened`: it was sent and nobody knows what became of it.
+ * `isAnswer`: the other side itself said that it did not work. After any other failure of something that was sent, nobody
+ * knows what became of it: see `runAction`.
  */
 export class ActionError extends Error {
   override name = 'ActionError';
   readonly code: string;
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
-  readonly mayHaveHappened: boolean;
+  readonly isAnswer: boolean;
 
   constructor(code: string, message: string, options: ActionErrorOptions = {}) {
     super(message);
     this.code = code;
     this.retryable = options.retryable ?? false;
     this.retryAfterMs = options.retryAfterMs;
-    this.mayHaveHappened = options.mayHaveHappened ?? false;
+    this.isAnswer = options.isAnswer ?? false;
   }
 }
 
-/** For actions: "this went wrong for now". The engine tries again, after `retryAfterMs` at the earliest when given. */
+/** For actions: the other side says "not now". The engine tries again, after `retryAfterMs` at the earliest when given. */
 export class RetryableError extends ActionError {
   override name = 'RetryableError';
 
   constructor(message: string, retryAfterMs?: number) {
-    super('RETRYABLE', message, retryAfterMs === undefined ? { retryable: true } : { retryable: true, retryAfterMs });
+    super('RETRYABLE', message, {
+      retryable: true,
+      isAnswer: true,
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    });
   }
 }
 
@@ -42,7 +47,7 @@ export type HttpRequest = {
   /** For the whole exchange, redirects and body included. Default 30 s. */
   timeoutMs?: number;
   signal?: AbortSignal;
-  /** Asked once the connection stands and nothing was sent: false sends nothing, and fails as ABORTED. */
+  /** Asked when a connection stands, before anything is sent on it, for each redirect too: false sends nothing, and fails as ABORTED. */
   maySend?: () => boolean;
   /** The caller wants the status and headers: the body is left unread, however large, and answered as empty. */
   discardBody?: true;
@@ -56,13 +61,15 @@ export type HttpRequest = {
 /** A body that is not in memory. `open` starts at the beginning, each time a redirect sends it anew. */
 export type StreamedBody = { sizeBytes: number; open(): AsyncIterable<Uint8Array> };
 
-export type HttpHead = Omit<HttpResponse, 'body'>;
+export type HttpHead = Pick<HttpResponse, 'status' | 'headers'>;
 
 /** `headers` have lower-case names; `set-cookie` is a list, every other value one string. `body` is already decompressed. */
 export type HttpResponse = {
   status: number;
   headers: Record<string, string | string[]>;
   body: Uint8Array;
+  /** A redirect had turned the request into a GET. This answers that one, and does not say what became of the request. */
+  isOfOtherRequest?: true;
 };
 
 /** The only way out for an action. Throws ActionError; any status is an answer, not an error. */

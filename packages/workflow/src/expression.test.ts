@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type ExpressionBindings, evaluateExpressions, evaluateTemplate, isPlain } from './expression.ts';
+import {
+  type ExpressionBindings,
+  type ExpressionResult,
+  evaluateExpressions,
+  evaluateOthers,
+  evaluateTemplate,
+  isPlain,
+} from './expression.ts';
 import type { Json } from './json.ts';
 
 const bindings: ExpressionBindings = {
@@ -30,7 +37,7 @@ const bindings: ExpressionBindings = {
 const now = Date.UTC(2026, 0, 2);
 const request = (templates: unknown) => ({ templates, path: 'config', bindings, now, seed: 'run-1:step' });
 
-/** The value of a tree through the child's entry, which every tree may take. */
+/** The value of a tree, whatever is in it. */
 async function evaluated(templates: unknown): Promise<Json> {
   const result = await evaluateExpressions(request(templates));
   if (!result.ok) {
@@ -218,7 +225,19 @@ test('only trees of literals and plain paths are evaluated in the worker itself'
   expect(() => evaluateTemplate(request('{% 1 + 1 %}'))).toThrow();
 });
 
-test('both ways to evaluate a plain tree give the same result', async () => {
+test('plain paths of a tree are not evaluated with the others, and need not be bound for them', async () => {
+  const templates = { a: '{% $trigger.input.name %} {% $string($steps.fetch.output.id) %}', b: ['{% $nope + 1 %}'] };
+  const narrow = { ...bindings, trigger: { ...bindings.trigger, input: null } };
+  const others = await evaluateOthers({ ...request(templates), bindings: narrow });
+  expect(others).toEqual({ ok: true, value: ['7', null] });
+  expect(evaluateTemplate(request(templates), ['7', null])).toEqual({ ok: true, value: { a: 'Ada 7', b: [null] } });
+  expect(() => evaluateTemplate(request(templates), ['7'])).toThrow();
+  const failing = { a: '{% $trigger.input %}', b: ['x{% $string(1) & $number("s") %}'] };
+  const error = { code: 'EXPRESSION_FAILED', path: 'config.b[0]', position: 25 };
+  expect(await evaluateOthers(request(failing))).toMatchObject({ ok: false, error });
+});
+
+test('a tree gives the same result with plain paths and with JSONata', async () => {
   const path = fc.constantFrom(
     '$trigger.input.name',
     '$trigger.input',
@@ -241,12 +260,16 @@ test('both ways to evaluate a plain tree give the same result', async () => {
       { maxLength: 3 },
     )
     .map((parts) => parts.join(''));
+  // In brackets an expression is not plain, and everything in it stands one further.
+  const comparable = (result: ExpressionResult) =>
+    JSON.stringify(result.ok ? result.value : [result.error.code, result.error.path]);
   const tree = fc.oneof(text, fc.array(text, { maxLength: 3 }), fc.dictionary(fc.string(), text, { maxKeys: 3 }));
   await fc.assert(
     fc.asyncProperty(tree, async (templates) => {
       const inProcess = evaluateTemplate(request(templates));
-      const viaJsonata = await evaluateExpressions(request(templates));
-      expect(JSON.stringify(inProcess)).toBe(JSON.stringify(viaJsonata));
+      const others = JSON.parse(JSON.stringify(templates).replaceAll(/\{% (.*?) %\}/g, '{% ($1) %}'));
+      const viaJsonata = await evaluateExpressions(request(others));
+      expect(comparable(inProcess)).toBe(comparable(viaJsonata));
     }),
     { numRuns: 1000 },
   );

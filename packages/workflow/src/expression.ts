@@ -1,13 +1,14 @@
+import { copyResult, RESULT_MAX_SIZE } from './expression-value.ts';
 import type { Json } from './json.ts';
 import { evaluateJsonata } from './jsonata.ts';
 import { toExpressionFault } from './jsonata-errors.ts';
 import { evaluatePlain } from './plain-path.ts';
 import { createRandom } from './random.ts';
-import { type ExpressionError, fillTree, type LocatedExpression, listExpressions } from './template-tree.ts';
+import { type ExpressionError, fillTree, listExpressions } from './template-tree.ts';
 
 /**
- * Bytes of JSON that the bindings of one request may have when any of its expressions is not plain. Whoever sends the
- * request checks it and fails with EXPRESSION_INPUT_TOO_LARGE; plain paths work at any size.
+ * Bytes of JSON that may be bound for those expressions of a request that are not plain. Whoever sends it to another
+ * process checks that and fails with EXPRESSION_INPUT_TOO_LARGE; plain paths work at any size.
  */
 export const EXPRESSION_INPUT_MAX_BYTES = 1_000_000;
 
@@ -61,59 +62,63 @@ export function isPlain(tree: unknown): boolean {
 }
 
 /**
- * Evaluates a tree whose expressions are all plain (`isPlain`), with the same result as `evaluateExpressions`.
- * Throws only when the tree is not plain, which is a mistake of the caller.
+ * Evaluates a tree in this process, given the values of those of its expressions that are not plain (`evaluateOthers`).
+ * Throws only when these are missing, which is a mistake of the caller.
  */
 export function evaluateTemplate(
   request: Pick<ExpressionRequest, 'templates' | 'path' | 'bindings'>,
+  others: readonly Json[] = [],
 ): ExpressionResult {
   const { templates, path, bindings } = request;
   const expressions = listExpressions(templates, path);
-  if (expressions.some((expression) => expression.plain === null)) {
+  if (expressions.filter((expression) => expression.plain === null).length !== others.length) {
     throw new Error('evaluateTemplate was given an expression that needs JSONata');
   }
   const values: unknown[] = [];
   const names = namesOf(bindings);
-  for (const expression of expressions) {
+  const given = others.values();
+  for (const { plain, path: at, offset } of expressions) {
     try {
-      values.push(evaluateInProcess(expression, names));
+      values.push(plain === null ? given.next().value : evaluatePlain(plain, names));
     } catch (error) {
-      return failure(error, expression.path, expression.offset);
+      return failure(error, at, offset);
     }
   }
   return fill(templates, path, values);
 }
 
 /**
- * Evaluates a whole tree, one expression after the other; never rejects. The request and the result are plain data
- * that can cross a process boundary. Non-plain expressions run whatever a tenant wrote: call this only in a process
- * that can be killed (see `evaluateJsonata`).
+ * Evaluates those expressions of a tree that are not plain, one after the other, and answers the list of their values;
+ * never rejects. The request and the result are plain data that can cross a process boundary. They run whatever a tenant
+ * wrote: call this only in a process that can be killed (see `evaluateJsonata`).
  */
-export async function evaluateExpressions(request: ExpressionRequest): Promise<ExpressionResult> {
+export async function evaluateOthers(request: ExpressionRequest): Promise<ExpressionResult> {
   const { templates, path, bindings, now } = request;
   const context = { now, random: createRandom(`${request.seed}@${now}`) };
-  const values: unknown[] = [];
+  const values: Json[] = [];
+  const budget = { left: RESULT_MAX_SIZE };
   const names = namesOf(bindings);
-  for (const expression of listExpressions(templates, path)) {
+  for (const { plain, source, path: at, offset } of listExpressions(templates, path)) {
+    if (plain !== null) {
+      continue;
+    }
     try {
-      const isPlainOne = expression.plain !== null;
-      const value = isPlainOne
-        ? evaluateInProcess(expression, names)
-        : await evaluateJsonata(expression.source, names, context);
-      values.push(value);
+      values.push(copyResult((await evaluateJsonata(source, names, context)) ?? null, budget));
     } catch (error) {
-      return failure(error, expression.path, expression.offset);
+      return failure(error, at, offset);
     }
   }
-  return fill(templates, path, values);
+  return { ok: true, value: values };
+}
+
+/** Evaluates a whole tree where `evaluateOthers` may run. */
+export async function evaluateExpressions(request: ExpressionRequest): Promise<ExpressionResult> {
+  const others = await evaluateOthers(request);
+  return others.ok ? evaluateTemplate(request, others.value as Json[]) : others;
 }
 
 function namesOf({ locals, ...names }: ExpressionBindings): Record<string, unknown> {
   return { ...names, ...locals };
-}
-
-function evaluateInProcess(expression: LocatedExpression, names: Record<string, unknown>): unknown {
-  return expression.plain === null ? undefined : evaluatePlain(expression.plain, names);
 }
 
 function fill(templates: unknown, path: string, values: readonly unknown[]): ExpressionResult {

@@ -18,6 +18,8 @@ export type FrameDraft = {
 export type RunDraft = {
   readonly plan: Plan;
   readonly state: RunState;
+  /** Epoch milliseconds. */
+  readonly at: number;
   readonly root: FrameDraft;
   onFailure: FrameDraft | null;
   status: RunState['status'];
@@ -33,10 +35,10 @@ export type RunDraft = {
 
 export type Target = { readonly frame: FrameDraft; readonly node: PlannedNode; readonly step: StepState };
 
-export function openDraft(plan: Plan, state: RunState): RunDraft {
+export function openDraft(plan: Plan, state: RunState, at: number): RunDraft {
   const root = draftFrame(plan, state, '');
   const draft: RunDraft = {
-    ...{ plan, state, root, onFailure: null, effects: [], failures: [], isChanged: false },
+    ...{ plan, state, at, root, onFailure: null, effects: [], failures: [], isChanged: false },
     ...{ status: state.status, deadlineAt: state.deadlineAt, failure: state.failure },
     frames: new Map([['', root]]),
   };

@@ -13,14 +13,16 @@ export function startFrame(draft: RunDraft, frame: FrameDraft): void {
   }
 }
 
-/** Starts an attempt of a step. `collect` holds ids of nodes. */
+/** Starts an attempt of a step. `collect` holds ids of nodes; `since` comes from the attempt before. */
 export function startStep(
   draft: RunDraft,
   frame: FrameDraft,
   node: PlannedNode,
-  { attempt, collect }: { attempt: number; collect: readonly string[] | null },
+  { attempt, collect, since = draft.at }: { attempt: number; collect: readonly string[] | null; since?: number },
 ): void {
-  setStep(draft, frame, node.id, { status: 'running', attempt, collect });
+  // A plain path asks for no time.
+  const clock = node.config.isPlain ? {} : { since };
+  setStep(draft, frame, node.id, { status: 'running', attempt, collect, ...clock });
   draft.effects.push({
     type: 'startStep',
     stepKey: keyIn(frame, node),

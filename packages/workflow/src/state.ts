@@ -7,7 +7,8 @@ import type { WaitFor } from './steps/kind.ts';
  * when it starts, so that a repeated attempt takes the same. `dueAt` is epoch milliseconds, null for what takes as long
  * as it takes. A loop is `running` from its start to its end, and has `loop` once the number of its items is known.
  * `isWithheld`: the attempt is recorded, and its owner gave the run up before it began it. `reached` is how far a loop
- * came that did not come to its end.
+ * came that did not come to its end. `since` (epoch milliseconds) is when the first attempt started, for steps whose
+ * expressions may ask for the time: whichever attempt evaluates them, they hear the same.
  */
 export type StepState =
   | { readonly status: 'pending' }
@@ -15,6 +16,7 @@ export type StepState =
       readonly status: 'running';
       readonly attempt: number;
       readonly collect: readonly string[] | null;
+      readonly since?: number;
       readonly loop?: LoopState;
       readonly isWithheld?: true;
     }
@@ -24,6 +26,7 @@ export type StepState =
       readonly attempt: number;
       readonly dueAt: number | null;
       readonly collect: readonly string[] | null;
+      readonly since?: number;
     }
   | { readonly status: 'succeeded'; readonly attempt: number; readonly branch?: string }
   | { readonly status: 'failed'; readonly attempt: number; readonly reached?: LoopReach }
@@ -77,6 +80,11 @@ export function initialState(plan: Plan): RunState {
 export function initialFrame({ nodes, edges }: Graph): Frame {
   const steps = Object.fromEntries([...nodes.keys()].map((id) => [id, { status: 'pending' } as const]));
   return { steps, edges: edges.map(() => 'open') };
+}
+
+/** What all attempts of a step have in common. */
+export function commonOf({ collect, since }: Extract<StepState, { collect: unknown }>) {
+  return { collect, ...(since !== undefined && { since }) };
 }
 
 /** True when no event can change the run any more. */

@@ -124,6 +124,27 @@ test('a failure that is not retryable, or not among the codes of `on`, is final 
   expect(listed.step('a')).toBe('waiting');
 });
 
+test('every attempt has the time of the first one, whoever makes it, when expressions may ask for it', () => {
+  const none = { idempotency: 'none', retry: { maxAttempts: 3, backoffMs: 100, jitter: false } };
+  const send = (value: string) => ({ type: 'http.request', config: { method: 'GET', url: value }, ...none });
+  const asking = plan([node('a'), { id: 'b', ...send('{% "https://a.test/" & $millis() %}') }]);
+  let [state] = transition(asking, initialState(asking), { type: 'run.started', at: 5 });
+  const event = (next: Parameters<typeof transition>[2]) => {
+    [state] = transition(asking, state, next);
+    return state.steps.b;
+  };
+  const error = { code: 'NETWORK', message: 'it broke', retryable: true };
+  const first = event({ type: 'step.succeeded', stepKey: 'a', attempt: 1, at: 10 });
+  expect(first).toMatchObject({ status: 'running', attempt: 1, since: 10 });
+  event({ type: 'step.failed', stepKey: 'b', attempt: 1, error, at: 20, random: 0 });
+  expect(event({ type: 'time.passed', at: 120 })).toMatchObject({ status: 'running', attempt: 2, since: 10 });
+  [state] = resume(asking, state, 200);
+  expect(state.steps.b).toMatchObject({ status: 'waiting', for: 'decision', since: 10 });
+  const retried = event({ type: 'step.decided', stepKey: 'b', attempt: 2, decision: 'retry', at: 300 });
+  expect(retried).toMatchObject({ status: 'running', attempt: 3, since: 10 });
+  expect(drive([node('a')]).state().steps.a).not.toHaveProperty('since');
+});
+
 test('a run with a running step beside a due retry is running, not queued', () => {
   const run = drive([node('a'), node('b'), node('c')], ['a c', 'b c']);
   run.fail('a', { retryable: true });

@@ -25,7 +25,7 @@ import {
   setLoop,
 } from './run-draft.ts';
 import { closeFrame, failFrame, failStep, startFrame, succeedStep } from './settle.ts';
-import { hasEnded, initialFrame, type RunState } from './state.ts';
+import { commonOf, hasEnded, initialFrame, type RunState } from './state.ts';
 import { iterationScope } from './step-keys.ts';
 import { beginWait, deadlineFrom, decide, failWait, passTime, resumeStep } from './waits.ts';
 
@@ -39,7 +39,7 @@ export function transition(plan: Plan, state: RunState, event: RunEvent): [RunSt
   if (hasEnded(state)) {
     return [state, []];
   }
-  const draft = openDraft(plan, state);
+  const draft = openDraft(plan, state, event.at);
   applyEvent(draft, event);
   spreadFailures(draft, event.at);
   finishFrames(draft);
@@ -136,7 +136,7 @@ function failAttempt(draft: RunDraft, { stepKey, attempt, error, at, random }: E
     return;
   }
   const dueAt = at + retryDelayMs(node.retry, attempt, error, random);
-  frame.steps[node.id] = { status: 'waiting', for: 'retry', attempt, dueAt, collect: step.collect };
+  frame.steps[node.id] = { status: 'waiting', for: 'retry', attempt, dueAt, ...commonOf(step) };
   draft.isChanged = true;
   draft.effects.push({ type: 'retryStep', stepKey, attempt: attempt + 1, dueAt, error });
 }

@@ -3,7 +3,7 @@ import type { PlannedNode } from './plan.ts';
 import { type FrameDraft, findTarget, keyIn, type RunDraft, setStep, type Target } from './run-draft.ts';
 import { listSteps } from './run-status.ts';
 import { failFrame, failStep, startStep, succeedStep } from './settle.ts';
-import type { StepState } from './state.ts';
+import { commonOf, type StepState } from './state.ts';
 import type { WaitFor } from './steps/kind.ts';
 
 type Waiting = Extract<StepState, { status: 'waiting' }>;
@@ -21,7 +21,7 @@ export function beginWait(
     return;
   }
   const { frame, node, step } = target;
-  const waiting = { status: 'waiting', for: what, attempt, dueAt, collect: step.collect } as const;
+  const waiting = { status: 'waiting', for: what, attempt, dueAt, ...commonOf(step) } as const;
   if (isDue(waiting, at)) {
     endWait(draft, target, waiting);
     return;
@@ -52,10 +52,9 @@ export function decide(draft: RunDraft, { stepKey, attempt, decision }: EventOf<
     return;
   }
   const { frame, node, step } = target;
-  const { collect } = step;
   switch (decision) {
     case 'retry':
-      startStep(draft, frame, node, { attempt: attempt + 1, collect });
+      startStep(draft, frame, node, { attempt: attempt + 1, ...commonOf(step) });
       break;
     case 'skip':
       succeedStep(draft, frame, node, { attempt });
@@ -99,9 +98,9 @@ function isDue(step: StepState, at: number): step is Waiting {
 }
 
 function endWait(draft: RunDraft, { frame, node }: Target, step: Waiting): void {
-  const { attempt, collect, dueAt } = step;
+  const { attempt, dueAt } = step;
   if (step.for === 'retry') {
-    startStep(draft, frame, node, { attempt: attempt + 1, collect });
+    startStep(draft, frame, node, { attempt: attempt + 1, ...commonOf(step) });
     return;
   }
   const stepKey = keyIn(frame, node);

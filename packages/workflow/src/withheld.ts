@@ -23,7 +23,8 @@ export function releaseSteps(plan: Plan, state: RunState): RunState {
 }
 
 function markSteps(plan: Plan, state: RunState, stepKeys: readonly string[], isWithheld: boolean): RunState {
-  const draft = openDraft(plan, state);
+  // No step starts here, so no time is asked for.
+  const draft = openDraft(plan, state, 0);
   for (const stepKey of stepKeys) {
     const target = findTarget(draft, stepKey);
     if (target?.step.status !== 'running') continue;

@@ -2,7 +2,7 @@
  * The program of one warm child: evaluates what tenants wrote, one request at a time, until it is killed. It is started
  * by `openExpressionPool` without environment, network rights of its own or files beyond what it must load.
  */
-import { type ExpressionRequest, type ExpressionResult, evaluateExpressions } from '@millrace/workflow/expression';
+import { type ExpressionRequest, type ExpressionResult, evaluateOthers } from '@millrace/workflow/expression';
 
 process.on('message', (message: { request: string; bindings: string }) => {
   void answer(message);
@@ -20,7 +20,7 @@ const OUTPUT_MAX_BYTES = 16 * 1024 * 1024;
 async function answer(message: { request: string; bindings: string }): Promise<void> {
   const request: Omit<ExpressionRequest, 'bindings'> = JSON.parse(message.request);
   const bindings: ExpressionRequest['bindings'] = JSON.parse(message.bindings);
-  const result = await evaluateExpressions({ ...request, bindings });
+  const result = await evaluateOthers({ ...request, bindings });
   // The first failure of a list ends the evaluation, and the rest of the list goes on. It must be over before the next request may
   // come: who comes then would be blamed for its memory and its time.
   await new Promise((resolve) => setImmediate(resolve));

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ExpressionRequest, ExpressionResult } from '@millrace/workflow/expression';
+import { planTree } from '@millrace/workflow/planned-tree';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { childFlags } from './child-flags.ts';
 import { type ExpressionPool, openExpressionPool } from './pool.ts';
@@ -129,6 +130,16 @@ describe('a pool', () => {
       ok: false,
       error: { code: 'EXPRESSION_INPUT_TOO_LARGE', path: 'config' },
     });
+  });
+
+  test('sends a child only what it reads, so that plain paths work at any size beside it', async () => {
+    const input = 'x'.repeat(1_100_000);
+    const templates = { url: '/{% $string($steps.small.output) %}', body: '{% $trigger.input %}' };
+    const { bindings, ...rest } = { ...requestFor('', input), templates };
+    const request = { ...rest, bindings: { ...bindings, steps: { small: { status: 'succeeded', output: 7 } } } };
+    const { outside } = planTree(templates, []);
+    const result = await open({ size: 1 }).evaluate({ ...request, outside });
+    expect(result).toEqual({ ok: true, value: { url: '/7', body: input } });
   });
 
   test('lets go of a request that nobody wants any more, whether it waits or is worked on, and serves the others', async () => {

@@ -2,7 +2,10 @@ import {
   EXPRESSION_INPUT_MAX_BYTES,
   type ExpressionRequest,
   type ExpressionResult,
+  evaluateTemplate,
 } from '@millrace/workflow/expression';
+import type { Json } from '@millrace/workflow/json';
+import { narrow, type Reads } from '@millrace/workflow/planned-tree';
 import { startChild } from './child.ts';
 import { CHILD_HEAP_MB } from './child-flags.ts';
 import type { Job, Pool, Seat } from './pool-state.ts';
@@ -10,16 +13,19 @@ import { failure, readResult } from './results.ts';
 
 export type ExpressionPool = {
   /**
-   * Evaluates a tree in a child process; whatever the expressions do ends as a result: EXPRESSION_INPUT_TOO_LARGE (more
-   * than 1 MB of bindings), EXPRESSION_TIMEOUT, EXPRESSION_LIMIT (the child died of it), or what the evaluation says.
+   * Evaluates a tree: plain paths here, all else in a child process, which is sent what that reads of the bindings (all of
+   * them when `outside` does not say). Whatever the expressions do ends as a result: EXPRESSION_INPUT_TOO_LARGE (more
+   * than 1 MB is sent), EXPRESSION_TIMEOUT, EXPRESSION_LIMIT (the child died of it), or what the evaluation says.
    * Requests are served in the order they come.
    * @throws Error when no child can be started or the pool is closed: the request itself may be fine. Throws the reason of
    * `signal` when that aborts: a child that works on the request is killed.
    */
-  evaluate(request: ExpressionRequest, signal?: AbortSignal): Promise<ExpressionResult>;
+  evaluate(request: PoolRequest, signal?: AbortSignal): Promise<ExpressionResult>;
   /** Kills the children; what is still open is rejected. Resolves when all of them are gone. */
   close(): Promise<void>;
 };
+
+export type PoolRequest = ExpressionRequest & { outside?: Reads };
 
 export type ExpressionPoolOptions = {
   /** At most so many children at a time. Each takes some 60 MB, so they are started when they are needed. */
@@ -58,12 +64,13 @@ const OUTSIDE_SIGNALS = new Set<NodeJS.Signals | null>(['SIGKILL', 'SIGTERM', 'S
 
 async function submit(
   pool: Pool,
-  { bindings, ...rest }: ExpressionRequest,
+  { bindings, outside, ...rest }: PoolRequest,
   signal?: AbortSignal,
 ): Promise<ExpressionResult> {
   if (pool.closing !== null) throw closedError();
   signal?.throwIfAborted();
-  const message = { request: JSON.stringify(rest), bindings: JSON.stringify(bindings) };
+  const sent = outside === undefined ? bindings : narrow(bindings, outside);
+  const message = { request: JSON.stringify(rest), bindings: JSON.stringify(sent) };
   if (Buffer.byteLength(message.bindings) > EXPRESSION_INPUT_MAX_BYTES) {
     const limit = `${EXPRESSION_INPUT_MAX_BYTES / 1_000_000} MB`;
     const text = `The expressions read more than ${limit} of data together; only plain paths work at any size.`;
@@ -74,7 +81,9 @@ async function submit(
   signal?.addEventListener('abort', () => abandon(pool, job, signal.reason), { once: true });
   pool.queue.push(job);
   serve(pool);
-  return promise;
+  const others = await promise;
+  // A child of ours answers a list.
+  return others.ok ? evaluateTemplate({ ...rest, bindings }, others.value as Json[]) : others;
 }
 
 function serve(pool: Pool): void {

@@ -2,7 +2,7 @@ import type { ExpressionResult } from '@millrace/workflow/expression';
 import { z } from 'zod';
 
 const ResultShape = z.union([
-  z.object({ ok: z.literal(true), value: z.unknown() }),
+  z.object({ ok: z.literal(true), value: z.array(z.unknown()) }),
   z.object({ ok: z.literal(false), error: z.object({ code: z.string(), path: z.string(), message: z.string() }) }),
 ]);
 

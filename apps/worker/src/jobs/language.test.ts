@@ -10,17 +10,24 @@ let platform: TestPlatform;
 let worker: TestWorker;
 let echo: EchoServer;
 
-/** `/orders` refuses orders without a good number, `/never` is never answered, all else is mirrored. */
+/** Steps may call it, and nothing listens there. */
+const CLOSED_PORT = 1;
+
+/** `/orders` refuses orders without a good number, `/never` is never answered, `/moved` leads nowhere, all else is mirrored. */
 beforeAll(async () => {
   echo = await startEcho(async (call, response) => {
     if (call.path === '/never') return;
     const body = JSON.parse(call.body || 'null');
     if (call.path === '/orders' && body.n === 'bad') response.statusCode = 500;
+    if (call.path === '/moved') {
+      response.statusCode = 303;
+      response.setHeader('location', `http://127.0.0.1:${CLOSED_PORT}/`);
+    }
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ id: `id-${body?.n}` }));
   });
   platform = await startPlatform(process.env.MILLRACE_TEST_REDIS_URL ?? '');
-  worker = await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
+  worker = await platform.startWorker({ EGRESS_ALLOW_CIDRS: `${echo.egress},127.0.0.1/32:${CLOSED_PORT}` });
 });
 
 afterAll(async () => {
@@ -271,6 +278,16 @@ describe.concurrent('rules 13 to 16: waiting, deciding, failing', () => {
     await decide(run, 'pay', 'fail');
     expect(await run.until()).toMatchObject({ status: 'failed', error: { code: 'OUTCOME_UNKNOWN' } });
     expect(echo.callsTo('/never')).toHaveLength(1);
+  });
+
+  test('an unsafe step that was received and redirected to nowhere is not sent again: a person decides', async () => {
+    const pay = post('pay', '/moved', { n: 1 }, { idempotency: 'none', retry: { maxAttempts: 3, backoffMs: 1 } });
+    const run = await platform.run(document([pay]));
+    await run.until(['waiting']);
+    expect((await run.steps()).pay).toMatchObject({ status: 'waiting', attempt: 1, error: { code: 'NETWORK' } });
+    await decide(run, 'pay', 'skip', 'paid');
+    expect(await run.until()).toMatchObject({ status: 'succeeded', output: 'paid' });
+    expect(echo.callsTo('/moved')).toHaveLength(1);
   });
 
   test('a worker killed inside a loop: finished iterations do not run again', { timeout: 60_000 }, async () => {

@@ -85,6 +85,26 @@ test('more than 1 MB is too much for expressions that are not plain, and for the
   });
 });
 
+test('a plain path works at any size beside an expression that is none', async () => {
+  const input = { id: 7, items: items(12, 95_000) };
+  const value = {
+    url: '/{% $string($steps.small.output) %}',
+    all: '{% $steps.big.output %}',
+    same: '{% $trigger.input %}',
+  };
+  const nodes = [transform('big', '{% $trigger.input %}'), transform('small', '{% $trigger.input.id %}')];
+  const run = await platform.run(document([...nodes, transform('both', value), transform('end', ONE_OF_EACH)]), {
+    input,
+  });
+  expect(await run.until()).toMatchObject({ status: 'succeeded', output: ['/7', 11, 7] });
+});
+
+const ONE_OF_EACH = [
+  '{% $steps.both.output.url %}',
+  '{% $steps.both.output.all.items[11].n %}',
+  '{% $steps.both.output.same.id %}',
+];
+
 test.each([
   ['plain paths', Array.from({ length: 20 }, () => '{% $trigger.input %}')],
   ['other expressions', '{% $map([1..20], function($i) { $trigger.input }) %}'],

@@ -8,7 +8,8 @@ let echo: EchoServer;
 beforeAll(async () => {
   platform = await startPlatform(process.env.MILLRACE_TEST_REDIS_URL ?? '');
   echo = await startEcho(({ path }, response) => {
-    response.statusCode = path === '/fails-once' && echo.callsTo(path).length === 1 ? 503 : 200;
+    const isFailing = path.startsWith('/fails') && echo.callsTo(path).length <= (path === '/fails-twice' ? 2 : 1);
+    response.statusCode = isFailing ? 503 : 200;
     response.end('{}');
   });
   await platform.startWorker({ EGRESS_ALLOW_CIDRS: echo.egress });
@@ -66,6 +67,30 @@ test('a step sends the same input with every attempt, though the variable change
   expect(await run.until()).toMatchObject({ status: 'succeeded', attemptCount: 2 });
   const bodies = echo.callsTo('/fails-once').map(({ body }) => JSON.parse(body));
   expect(bodies).toEqual([{ order: 'first' }, { order: 'first' }]);
+});
+
+test('a header that is not stored is evaluated again: time and chance are those of the first attempt, variables are not', async () => {
+  await set('zone', 'first');
+  const headers = {
+    'X-Request-Id': '{% $random() %}',
+    'X-Time': '{% $now() & $millis() %}',
+    'X-Order': '{% $join($shuffle(["a", "b", "c", "d", "e", "f", "g", "h"])) %}',
+    'X-Zone': '{% $vars.zone & "" %}',
+  };
+  const retry = { maxAttempts: 3, backoffMs: 400, factor: 1, jitter: false };
+  const config = { method: 'POST', url: `${echo.url}/fails-twice`, headers };
+  const run = await platform.run(document([{ id: 'send', type: 'http.request', config, retry }]));
+  await eventually(
+    () => echo.callsTo('/fails-twice').length === 1,
+    () => 'the first attempt arrives',
+  );
+  await set('zone', 'second');
+  expect(await run.until()).toMatchObject({ status: 'succeeded', attemptCount: 3, leaseToken: 3 });
+  const calls = echo.callsTo('/fails-twice').map((call) => call.headers);
+  for (const name of ['x-request-id', 'x-time', 'x-order'])
+    expect(new Set(calls.map((call) => call[name])).size).toBe(1);
+  expect(calls.map((call) => call['x-zone'])).toEqual(['first', 'second', 'second']);
+  expect((await run.steps()).send).toMatchObject({ input: { headers: { 'X-Request-Id': '[hidden]' } } });
 });
 
 test('a value with a __proto__ key is data and changes no object', async () => {

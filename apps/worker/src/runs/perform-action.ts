@@ -40,7 +40,7 @@ export async function performAction(attempt: ActionAttempt): Promise<AttemptOutc
     // runAction answers copied JSON.
     return result.ok ? { ok: true, output: result.output as Json } : result;
   } catch {
-    return { ok: false, error: STOPPED };
+    return { ok: false, error: { ...STOPPED, mayHaveHappened: true } };
   }
 }
 

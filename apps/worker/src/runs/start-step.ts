@@ -52,10 +52,12 @@ function isRunning(run: Execution, stepKey: string, attempt: number): boolean {
 async function inputOf(run: Execution, stepKey: string, node: PlannedNode): Promise<Evaluated> {
   const stored = run.inputs.get(stepKey);
   if (stored !== undefined && !isHidden(stored)) return { ok: true, value: stored };
-  const place = { scope: scopeOf(stepKey), path: 'config', seed: `${run.claim.runId}:${stepKey}` };
+  const state = findStep(run.state, stepKey);
+  const now = state?.status === 'running' ? state.since : undefined;
+  const place = { scope: scopeOf(stepKey), path: 'config', seed: `${run.claim.runId}:${stepKey}`, now };
   const fresh = await evaluateTree(run, node.config, place);
   if (stored === undefined || !fresh.ok) return fresh;
-  // Stored by an owner before this one: all but its credentials is sent again as it was.
+  // Stored by an owner before this one: all but what was hidden is sent again as it was.
   return { ok: true, value: revealCredentials(stored, fresh.value) };
 }
 

@@ -9,11 +9,13 @@ import { commit } from './commit.ts';
 import type { Execution } from './execution.ts';
 import { LeaseLostError } from './lease.ts';
 
-/** Where a tree stands: the scope whose steps and items it sees, the beginning of paths in its errors, its randomness. */
+/** Where a tree stands: the scope whose steps and items it sees, the beginning of paths in its errors, its randomness and time. */
 export interface Place {
   scope: string;
   path: string;
   seed: string;
+  /** The time of this moment when undefined. */
+  now?: number | undefined;
 }
 
 /** The run was cancelled while one of its expressions was evaluated. */
@@ -24,8 +26,8 @@ export class EvaluationInterruptedError extends Error {
 export type Evaluated = { ok: true; value: Json } | { ok: false; error: StepError };
 
 /**
- * Evaluates a config or output tree with what this run knows. Plain paths are evaluated here; anything else goes to a
- * child process, in one message. A failure names path and position, never values, and is not worth another attempt
+ * Evaluates a config or output tree with what this run knows. Plain paths are evaluated here; anything else in a
+ * child process, which gets one message. A failure names path and position, never values, and is not worth another attempt
  * unless no child could be had. Throws an EvaluationInterruptedError when the run is cancelled meanwhile.
  */
 export async function evaluateTree(run: Execution, tree: PlannedTree, place: Place): Promise<Evaluated> {
@@ -61,12 +63,12 @@ export function toStorable(value: Json): Evaluated {
 async function evaluateOutside(
   run: Execution,
   tree: PlannedTree,
-  { path, seed }: Place,
+  { path, seed, now = run.clock() }: Place,
   bindings: ExpressionBindings,
 ): Promise<ExpressionResult | null> {
   // Waiting for a child takes time in which this process may die: what an action did must be stored before.
   if (run.changes.holdsResult) await commit(run);
-  const request = { templates: tree.tree, path, bindings, now: run.clock(), seed };
+  const request = { templates: tree.tree, path, bindings, now, seed, outside: tree.outside };
   const evaluation = new AbortController();
   run.evaluation = evaluation;
   try {
