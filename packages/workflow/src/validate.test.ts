@@ -107,6 +107,20 @@ test.each<[string, unknown, string[]]>([
     ['nodes[0].config.if INVALID_VALUE'],
   ],
   [
+    'a delay that is none has the code that it would fail with',
+    document({
+      nodes: [
+        ...[{ until: '2026-02-30T00:00:00Z' }, { until: 'soon' }, { for: 'P1M' }, { for: -1 }, { for: true }],
+        ...[{}, { for: 1, until: '2026-05-01T07:00:00Z' }, { for: '{% 1 %}' }],
+      ].map((config, index) => ({ id: `d${index}`, type: 'delay', config })),
+    }),
+    [
+      ...['nodes[0].config.until DELAY_INVALID', 'nodes[1].config.until DELAY_INVALID'],
+      ...['nodes[2].config.for DELAY_INVALID', 'nodes[3].config.for DELAY_INVALID'],
+      ...['nodes[4].config.for DELAY_INVALID', 'nodes[5].config DELAY_INVALID', 'nodes[6].config DELAY_INVALID'],
+    ],
+  ],
+  [
     'retry values have bounds',
     document({
       nodes: [node('a', { retry: { maxAttempts: 0, backoffMs: -1, factor: 0.5, maxBackoffMs: 1e12, on: [] } })],

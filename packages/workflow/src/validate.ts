@@ -92,7 +92,11 @@ function checkKind({ path, type, config }: OutlineNode, allowLater: boolean): Pr
   if (kind === undefined || (isLaterKind(type) && !allowLater)) {
     return [unknownKind(joinPath(path, 'type'), type)];
   }
-  return isRecord(config) ? issuesOf(kind.config.safeParse(config), joinPath(path, 'config'), config) : [];
+  const problems = isRecord(config) ? issuesOf(kind.config.safeParse(config), joinPath(path, 'config'), config) : [];
+  const { invalidCode } = kind;
+  return problems.map((it) =>
+    it.code === 'INVALID_VALUE' && invalidCode !== undefined ? { ...it, code: invalidCode } : it,
+  );
 }
 
 function unknownKind(path: string, type: string): Problem {
