@@ -53,7 +53,7 @@ test('every option of the language that exists is accepted', () => {
         },
         { headers: { a: 'b', n: 1 }, query: { q: ['x', 1], r: true }, body: { any: [null] }, responseType: 'json' },
       ),
-      node('b', { onError: 'continue', idempotency: 'natural' }),
+      http('b', { onError: 'continue', idempotency: 'natural' }),
       condition('c', false),
       join('end', { mode: 'count', count: 2, cancelRest: true }),
     ],
@@ -135,7 +135,7 @@ test.each<[string, unknown, string[]]>([
   ],
   [
     'attempts and times are whole numbers',
-    document({ nodes: [node('a', { retry: { maxAttempts: 1.5 }, timeoutMs: '5' })] }),
+    document({ nodes: [http('a', { retry: { maxAttempts: 1.5 }, timeoutMs: '5' })] }),
     ['nodes[0].retry.maxAttempts INVALID_VALUE', 'nodes[0].timeoutMs INVALID_VALUE'],
   ],
 ])('%s', (_name, input, expected) => {

@@ -41,6 +41,8 @@ export type StepKind = {
   readonly invalidCode?: string;
   /** Top-level keys of `config` that are taken literally: an expression in them is a problem. */
   readonly literalKeys: readonly string[];
+  /** True when these are all: nothing of the kind is ever evaluated. */
+  readonly isLiteral?: true;
   /** Names of the branches its edges may have, besides `error`. */
   readonly branches: readonly string[];
   /** Branches that a config, valid or not, names itself. */
