@@ -320,6 +320,12 @@ test('a problem of an expression tells its position in the string', () => {
   ]);
 });
 
+test.each(['v1', 'v3', 2, { '{%': 1 }])('a document of version %j is told which versions can be read', (version) => {
+  const validation = validateDefinition(document({ version }));
+  const message = 'This program reads documents of version "v2".';
+  expect(validation.ok ? [] : validation.problems).toEqual([{ path: 'version', code: 'INVALID_VALUE', message }]);
+});
+
 test('one mistake does not hide the others', () => {
   const input = document({
     version: 'v9',

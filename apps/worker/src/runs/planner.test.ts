@@ -50,3 +50,15 @@ test('a version that an earlier release published runs, whatever later ones refu
   expect(await createPlanner(defaults, load({}))(ref)).toMatchObject({ ok: true });
   expect(await createPlanner(defaults, load({ speed: 1 }))(ref)).toMatchObject({ ok: false });
 });
+
+test('a version of a language that this worker does not read says which ones it reads', async () => {
+  const planner = createPlanner(defaults, async () => ({
+    version: 'v3',
+    trigger: { type: 'trigger.manual' },
+    nodes: [],
+  }));
+  expect(await planner({ orgId: 'org', workflowId: 'flow', version: 1 })).toEqual({
+    ok: false,
+    problem: 'version: This program reads documents of version "v2".',
+  });
+});
