@@ -1,8 +1,10 @@
 import { addNode, connect, type Document, type EdgeEnds, type Edit, graphAt, type Place, writeEdges } from './edit.ts';
 import { addStep, freeId } from './edit-steps.ts';
+import { changeEvaluatedOf } from './evaluated-places.ts';
 import { isRecord } from './json.ts';
 import { effectiveEdges, listGraphs, readOutline } from './outline.ts';
-import { renameReferences } from './rename-references.ts';
+import { type Renaming, renameReferences, renamingOf } from './rename-references.ts';
+import { findKind } from './steps/registry.ts';
 
 type Node = Readonly<Record<string, unknown>>;
 
@@ -51,8 +53,13 @@ export type Paste = { readonly edit: Edit; readonly ids: readonly string[] };
  * nodes lead to the copies; references to anything else stay.
  */
 export function pasteSteps(document: Document, clip: Clip, place: Place): Paste {
-  const names = newIds(document, clip);
-  const nodes = clip.nodes.map((node) => renameAll(node, names));
+  const graphs = listGraphs(readOutline(clip));
+  const names = newIds(
+    document,
+    graphs.flatMap(({ nodes }) => nodes.flatMap(({ id }) => id ?? [])),
+  );
+  const renaming = renamingOf(names, graphs);
+  const nodes = clip.nodes.map((node) => renameAll(node, renaming));
   const newId = (id: string) => names.get(id) ?? id;
   let edit: Edit = graphAt(document, place) === null ? { ok: true, document } : writeEdges(document, place);
   for (const node of nodes) {
@@ -72,12 +79,11 @@ function insert(document: Document, node: Node, place: Place): Edit {
   return edit.ok ? writeEdges(edit.document, place) : edit;
 }
 
-function newIds(document: Document, clip: Clip): Map<string, string> {
+function newIds(document: Document, ids: readonly string[]): Map<string, string> {
   const names = new Map<string, string>();
-  const ids = listGraphs(readOutline({ nodes: clip.nodes })).flatMap(({ nodes }) => nodes.map(({ id }) => id));
   let taken = document;
   for (const id of ids) {
-    if (id !== null && !names.has(id)) {
+    if (!names.has(id)) {
       const free = freeId(taken, id);
       names.set(id, free);
       taken = { ...taken, nodes: [...(Array.isArray(taken.nodes) ? taken.nodes : []), { id: free }] };
@@ -86,29 +92,23 @@ function newIds(document: Document, clip: Clip): Map<string, string> {
   return names;
 }
 
-/** References are renamed by way of names nobody has, so that two that change places do not meet. */
-function renameAll(node: Node, names: ReadonlyMap<string, string>): Node {
-  const changes = [...names].filter(([from, to]) => from !== to);
-  const away = changes.reduce<unknown>((tree, [from], index) => renameReferences(tree, from, `clip-${index}`), node);
-  const back = changes.reduce((tree, [, to], index) => renameReferences(tree, `clip-${index}`, to), away);
-  const renamed = renameIds(back, names);
-  return isRecord(renamed) ? renamed : node;
+function renameAll(node: Node, renaming: Renaming): Node {
+  const rewritten = changeEvaluatedOf(node, (tree) => renameReferences(tree, renaming));
+  return renameIds(rewritten, renaming.ids);
 }
 
-/** The ids of nodes and the ends of edges, down into the bodies of loops. */
-function renameIds(node: unknown, names: ReadonlyMap<string, string>): unknown {
-  if (!isRecord(node)) {
-    return node;
+/** The ids of nodes and the ends of edges, down into the bodies of loops: any other `body` is data. */
+function renameIds(node: Node, names: ReadonlyMap<string, string>): Node {
+  const { id, type, config } = node;
+  const renamed = isText(id) ? { ...node, id: names.get(id) ?? id } : node;
+  const isLoop = isText(type) && findKind(type)?.loop !== undefined;
+  if (!isLoop || !isRecord(config) || !isRecord(config.body)) {
+    return renamed;
   }
-  const id = isText(node.id) ? (names.get(node.id) ?? node.id) : node.id;
-  const config = isRecord(node.config) ? node.config : null;
-  const body = config !== null && isRecord(config.body) ? config.body : null;
-  if (config === null || body === null) {
-    return { ...node, id };
-  }
-  const nodes = Array.isArray(body.nodes) ? body.nodes.map((inner) => renameIds(inner, names)) : body.nodes;
-  const edges = Array.isArray(body.edges) ? body.edges.map((edge) => renameEnds(edge, names)) : undefined;
-  return { ...node, id, config: { ...config, body: { ...body, nodes, ...(edges === undefined ? {} : { edges }) } } };
+  const { body } = config;
+  const nodes = listOf(body.nodes)?.map((inner) => (isRecord(inner) ? renameIds(inner, names) : inner));
+  const edges = listOf(body.edges)?.map((edge) => renameEnds(edge, names));
+  return { ...renamed, config: { ...config, body: { ...body, ...(nodes && { nodes }), ...(edges && { edges }) } } };
 }
 
 function renameEnds(edge: unknown, names: ReadonlyMap<string, string>): unknown {
@@ -116,6 +116,10 @@ function renameEnds(edge: unknown, names: ReadonlyMap<string, string>): unknown 
     return edge;
   }
   return { ...edge, from: names.get(edge.from) ?? edge.from, to: names.get(edge.to) ?? edge.to };
+}
+
+function listOf(value: unknown): readonly unknown[] | undefined {
+  return Array.isArray(value) ? value : undefined;
 }
 
 function isText(value: unknown): value is string {

@@ -85,7 +85,7 @@ const Settings = z.strictObject({
  * `validateDefinition`, the only way to obtain a WorkflowDefinition.
  */
 export const WorkflowDefinition = z.strictObject({
-  version: z.literal('v2'),
+  version: z.literal('v2', { error: 'This program reads documents of version "v2".' }),
   trigger: Trigger,
   nodes: z.array(Node).min(1).max(MAX_NODES),
   edges: z.array(Edge).max(MAX_EDGES).optional(),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { findKind, isLaterKind } from './steps/registry.ts';
+import { type AttemptOption, unusedOptions } from './steps/options.ts';
+import { findKind, isLaterKind, KIND_NAMES } from './steps/registry.ts';
 import { planOf } from './testing.ts';
 import { validateDefinition } from './validate.ts';
 
@@ -32,6 +33,20 @@ test.each(examples)('an example of the page is valid, or has the problems it ann
   if (problems.length === 0) {
     expect([...planOf(document).nodes.keys()]).toEqual(document.nodes.map((node) => node.id));
   }
+});
+
+test('the page says which kinds take which options about attempts', () => {
+  const rows = [...page.matchAll(/^\| (`[a-z.`, ]+`) \| (yes|no)[^|]* \| (yes|no) \|$/gm)];
+  const told = rows.flatMap(([, kinds = '', retry, others]) =>
+    [...kinds.matchAll(/`([a-z.]+)`/g)].map(([, type = '']) => [type, `${retry} ${others}`] as const),
+  );
+  const known = KIND_NAMES.flatMap((type) => findKind(type) ?? []).map((kind) => {
+    const unused = unusedOptions(kind);
+    const isTaken = (option: AttemptOption) => (unused.includes(option) ? 'no' : 'yes');
+    expect(isTaken('timeoutMs')).toBe(isTaken('idempotency'));
+    return [kind.type, `${isTaken('retry')} ${isTaken('timeoutMs')}`] as const;
+  });
+  expect(Object.fromEntries(told)).toEqual(Object.fromEntries(known));
 });
 
 test('the page names every kind of node, and those that cannot be published yet', () => {

@@ -130,6 +130,76 @@ test('copies refer to one another, wherever they are pasted, and to what was not
   expect(readClip('no JSON')).toBeNull();
 });
 
+test('only the body of a loop holds steps: what a request sends is copied as it is', () => {
+  const sent = { order: 1, nodes: [{ id: 'a' }], edges: [{ from: 'a', to: 'b' }] };
+  const request = (id: string, body: unknown) => ({
+    ...{ id, type: 'http.request' },
+    config: { method: 'POST', url: 'https://api.example.com', body },
+  });
+  const document = { ...chain, nodes: [value('a'), request('plain', { order: 1 }), request('graph', sent)] };
+  const { edit } = pasteSteps(document, copySteps(document, ['a', 'plain', 'graph']) ?? { nodes: [], edges: [] }, {
+    in: 'run',
+  });
+  const pasted = done(edit);
+  expect(pasted.nodes).toStrictEqual([
+    ...document.nodes,
+    ...[value('a2'), request('plain2', { order: 1 }), request('graph2', sent)],
+  ]);
+  expect(validateDefinition(pasted).ok).toBe(true);
+  const loop = { id: 'each', type: 'foreach', config: { items: [], body: { output: 1 } } };
+  const unfinished = pasteSteps(chain, { nodes: [loop], edges: [] }, { in: 'run' });
+  expect(done(unfinished.edit).nodes).toStrictEqual([...chain.nodes, loop]);
+});
+
+test('a copied join reads the copies of the steps that lead to it by their new ids, and another one by the old ones', () => {
+  const join = { id: 'j', type: 'parallel.join', config: { mode: 'all' } };
+  const read = value('c', '{% $steps.j.output.a & $steps.j.output.b & $steps.k.output.a %}');
+  const nodes = [value('a'), value('b'), join, { ...join, id: 'k' }, read];
+  const edges = [
+    ...[
+      { from: 'a', to: 'j' },
+      { from: 'b', to: 'j' },
+      { from: 'a', to: 'k' },
+    ],
+    ...[
+      { from: 'j', to: 'c' },
+      { from: 'k', to: 'c' },
+    ],
+  ];
+  const document = { ...chain, nodes, edges };
+  const { edit } = pasteSteps(document, copySteps(document, ['a', 'j', 'c']) ?? { nodes: [], edges: [] }, {
+    in: 'run',
+  });
+  expect(done(edit).nodes).toContainEqual(
+    value('c2', '{% $steps.j2.output.a2 & $steps.j2.output.b & $steps.k.output.a %}'),
+  );
+});
+
+test("steps that take each other's names when they are pasted read each other as before", () => {
+  const nodes = [
+    value('a'),
+    value('a2', '{% $steps.a.output %}'),
+    value('b', '{% $steps.a.output & $steps.a2.output %}'),
+  ];
+  const clip = {
+    nodes,
+    edges: [
+      { from: 'a', to: 'a2' },
+      { from: 'a2', to: 'b' },
+    ],
+  };
+  const { edit } = pasteSteps({ ...chain, nodes: [value('a')] }, clip, { in: 'run' });
+  const ids = new Map<string, string>();
+  const pasted = done(edit).nodes as { id: string; config: { value: string } }[];
+  for (const [index, { id }] of nodes.entries()) ids.set(id, pasted[index + 1]?.id ?? '');
+  const [a, a2] = [ids.get('a'), ids.get('a2')];
+  expect(new Set(['a', a, a2]).size).toBe(3);
+  expect(pasted.slice(2).map(({ config }) => config.value)).toEqual([
+    `{% $steps.${a}.output %}`,
+    `{% $steps.${a}.output & $steps.${a2}.output %}`,
+  ]);
+});
+
 test('steps can be pasted where nothing was before', () => {
   const clip = copySteps(chain, ['a', 'b']) ?? { nodes: [], edges: [] };
   const { edit } = pasteSteps(chain, clip, { in: 'onFailure' });

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { addNode, connect, disconnect, type Edit, removeNode, renameNode, setConfig } from './edit.ts';
+import { listGraphs, readOutline } from './outline.ts';
 import { analyzeExpression } from './references.ts';
-import { renameReferences } from './rename-references.ts';
+import { renameIn, renameReferences, renamingOf } from './rename-references.ts';
 import { validateDefinition } from './validate.ts';
 
 const node = (id: string, value: unknown = 1) => ({ id, type: 'transform', config: { value } });
@@ -33,6 +34,7 @@ function done(edit: Edit): Record<string, unknown> {
   return edit.document;
 }
 const codeOf = (edit: Edit) => (edit.ok ? 'ok' : edit.problem.code);
+const rename = (from: string, to: string) => renamingOf(new Map([[from, to]]), listGraphs(readOutline(document)));
 const isValid = (input: unknown) => validateDefinition(input, { allowLater: true }).ok;
 
 test('a node is added to the run, to the body of a loop, or to what runs after a failure', () => {
@@ -160,6 +162,8 @@ test.each([
   ['{% $steps.a %}', '{% $steps.b %}'],
   ['{% $steps.a.a.`a` & a %} $steps.a', '{% $steps.b.a.`a` & a %} $steps.a'],
   ['{% $steps.`a`.output %}', '{% $steps.b.output %}'],
+  ['{% $steps."a".output & $steps . \'a\' .error %}', '{% $steps.b.output & $steps . b .error %}'],
+  ['{% "a" & $steps."\\u0061".n & "a".$steps."a" %}', '{% "a" & $steps.b.n & "a".$steps."a" %}'],
   ['{% "$steps.a" & \'$steps.a\' & $steps.a %}', '{% "$steps.a" & \'$steps.a\' & $steps.b %}'],
   ['{% /* $steps.a */ $steps . a /* x */ .output %}', '{% /* $steps.a */ $steps . b /* x */ .output %}'],
   ['{% $match($steps.a.output, /\\$steps.a/) %}', '{% $match($steps.b.output, /\\$steps.a/) %}'],
@@ -180,19 +184,85 @@ test.each([
   ['{% $steps.a.output.{ "x": a, "y": %.a } ~> $count() %}', '{% $steps.b.output.{ "x": a, "y": %.a } ~> $count() %}'],
   ['{% $steps.a %} and {% $steps.a + %} and {% $steps.a', '{% $steps.b %} and {% $steps.a + %} and {% $steps.a'],
 ])('renaming a to b in %s touches references alone', (text, expected) => {
-  expect(renameReferences(text, 'a', 'b')).toBe(expected);
+  expect(renameReferences(text, rename('a', 'b'))).toBe(expected);
 });
 
 test('a tree without the name is answered as it is', () => {
   const tree = { x: ['{% $steps.c %}', { y: 'a' }], __proto__: null };
-  expect(renameReferences(tree, 'a', 'b')).toBe(tree);
-  expect(renameReferences(document, 'nobody', 'b')).toBe(document);
+  expect(renameReferences(tree, rename('a', 'b'))).toBe(tree);
+  expect(renameIn(document, rename('nobody', 'b'))).toBe(document);
+});
+
+test('a rename changes expressions where they are evaluated and nowhere else', () => {
+  const text = '{% $steps.a.output %}';
+  const given = {
+    version: 'v2',
+    trigger: { type: 'trigger.manual', config: { inputSchema: { description: text } } },
+    constants: { text },
+    nodes: [
+      { ...node('a'), name: text },
+      { id: 'join', type: 'parallel.join', config: { mode: text, [text]: text } },
+      {
+        id: 'again',
+        type: 'repeat',
+        config: { until: text, maxTimes: 2, as: text, body: { nodes: [node('x', { [text]: text })], output: text } },
+      },
+      { id: 'other', type: 'connector.action', config: { body: { nodes: [{ id: 'a', config: text }] } }, note: text },
+    ],
+    output: [text],
+    settings: { concurrency: { limit: 1, key: text, whenFull: text }, onFailure: { nodes: [node('f', text)] } },
+  };
+  const read = '{% $steps.b.output %}';
+  expect(done(renameNode(given, 'a', 'b'))).toStrictEqual({
+    ...given,
+    nodes: [
+      { ...node('b'), name: text },
+      { id: 'join', type: 'parallel.join', config: { mode: text, [text]: read } },
+      {
+        id: 'again',
+        type: 'repeat',
+        config: { until: read, maxTimes: 2, as: text, body: { nodes: [node('x', { [text]: read })], output: read } },
+      },
+      { id: 'other', type: 'connector.action', config: { body: { nodes: [{ id: 'a', config: read }] } }, note: text },
+    ],
+    output: [read],
+    settings: { concurrency: { limit: 1, key: read, whenFull: text }, onFailure: { nodes: [node('f', read)] } },
+  });
+});
+
+test('a key of the output of a join is renamed with the step that leads to it, where a path names it literally', () => {
+  const join = { id: 'j', type: 'parallel.join', config: { mode: 'all' } };
+  const each = {
+    id: 'each',
+    type: 'foreach',
+    config: { items: [], body: { nodes: [node('y', '{% $steps.j.output.a %}')] } },
+  };
+  const renamed = (source: string, edges: object[]) => {
+    const nodes = [node('a'), node('b'), join, node('c', `{% ${source} %}`), each];
+    const edit = renameNode({ ...document, nodes, edges, output: '{% $steps.j.output.`a` %}' }, 'a', 'my-step');
+    const { nodes: all, output } = done(edit) as { nodes: { config: { value: string } }[]; output: string };
+    return [all[3]?.config.value.slice(3, -3), output];
+  };
+  const edges = [
+    { from: 'a', to: 'j' },
+    { from: 'b', to: 'j' },
+    { from: 'j', to: 'c' },
+    { from: 'c', to: 'each' },
+  ];
+  const before =
+    '$steps.j.output.a.a & $steps.`j`."output".\'a\'[0] & $steps.j.output[b].a{a: a} & $steps.j.output.(a) & $steps.j.error.a & $steps.j.output@$o.a';
+  const after =
+    '$steps.j.output.`my-step`.a & $steps.`j`."output".`my-step`[0] & $steps.j.output[b].`my-step`{a: a} & $steps.j.output.(a) & $steps.j.error.a & $steps.j.output@$o.a';
+  expect(renamed(before, edges)).toEqual([after, '{% $steps.j.output.`my-step` %}']);
+  expect(renamed('$steps.c.output.a', edges)[0]).toBe('$steps.c.output.a');
+  expect(renamed(before, edges.slice(1))).toEqual([before, '{% $steps.j.output.`a` %}']);
 });
 
 test('whatever the expression, a rename turns exactly the references, and back again', () => {
   const atom = fc.constantFrom(
     '$steps.a',
     '$steps.`a`',
+    '$steps."a"',
     '$steps.b1.a',
     '"$steps.a"',
     '$trigger.input.a',
@@ -218,11 +288,11 @@ test('whatever the expression, a rename turns exactly the references, and back a
   fc.assert(
     fc.property(expression, fc.constantFrom('b', 'in', 'my-step', 'aa'), (source, to) => {
       fc.pre(analyzeExpression(source).problems.length === 0);
-      const renamed = String(renameReferences(`{%${source}%}`, 'a', to)).slice(2, -2);
+      const renamed = String(renameReferences(`{%${source}%}`, rename('a', to))).slice(2, -2);
       expect(idsOf(renamed)).toEqual(idsOf(source).map((id) => (id === 'a' ? to : id)));
       expect(renamed.replaceAll(/"[^"]*"/g, '')).not.toMatch(/\$steps\.(a|`a`)(?![\w`])/);
-      const back = String(renameReferences(`{%${renamed}%}`, to, 'a')).slice(2, -2);
-      expect(back).toBe(source.replaceAll('$steps.`a`', '$steps.a'));
+      const back = String(renameReferences(`{%${renamed}%}`, rename(to, 'a'))).slice(2, -2);
+      expect(back).toBe(source.replaceAll(/\$steps\.[`"]a[`"]/g, '$steps.a'));
     }),
     { numRuns: 2000 },
   );

@@ -2,7 +2,7 @@ import { NODE_ID } from './definition.ts';
 import { isRecord } from './json.ts';
 import { effectiveEdges, listGraphs, type Outline, readOutline } from './outline.ts';
 import { joinPath, type Problem } from './problem.ts';
-import { renameReferences } from './rename-references.ts';
+import { renameIn, renamingOf } from './rename-references.ts';
 import { findKind } from './steps/registry.ts';
 
 /** A document while it is edited; it must have passed the check of `Draft`, and may be wrong in any other way. */
@@ -40,8 +40,8 @@ export function removeNode(document: Document, id: string): Edit {
 }
 
 /**
- * Gives a node another id: in its edges, and in all expressions that read it. The keys of the outputs of joins are ids,
- * too; an expression that reads such a key is the author's to change.
+ * Gives a node another id: in its edges, and in all expressions that read it, also as a key of the output of a join that it
+ * leads to. A key that an expression makes, as `$lookup` does, is the author's to change.
  */
 export function renameNode(document: Document, id: string, newId: string): Edit {
   const graph = graphOf(document, id);
@@ -57,11 +57,8 @@ export function renameNode(document: Document, id: string, newId: string): Edit 
     nodes: listOf(it.nodes).map((node) => (isRecord(node) && node.id === id ? { ...node, id: newId } : node)),
     ...edgesWith(it, (edges) => edges.map((edge) => renameEnds(edge, id, newId))),
   }));
-  if (!renamed.ok) {
-    return renamed;
-  }
-  const rewritten = renameReferences(renamed.document, id, newId);
-  return { ok: true, document: isRecord(rewritten) ? rewritten : renamed.document };
+  const renaming = renamingOf(new Map([[id, newId]]), graph === null ? [] : [graph]);
+  return renamed.ok ? { ok: true, document: renameIn(renamed.document, renaming) } : renamed;
 }
 
 /** Adds an edge between two nodes of the same graph; a chain becomes a written edge list first. */

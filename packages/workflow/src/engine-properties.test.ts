@@ -10,6 +10,8 @@ import { retryState } from './retry-state.ts';
 import { listSteps, nextDueAt, runStatus } from './run-status.ts';
 import { type Frame, hasEnded, initialState, type LoopState, type RunState, type StepState } from './state.ts';
 import { iterationScope, scopeOf, stepKeyIn } from './step-keys.ts';
+import { unusedOptions } from './steps/options.ts';
+import { findKind } from './steps/registry.ts';
 import { planOf } from './testing.ts';
 import { transition } from './transition.ts';
 
@@ -84,7 +86,9 @@ function graphOf(shapes: readonly Shape[], prefix: string): object {
     const type = wanted === 'parallel.join' && incoming === 0 ? 'transform' : wanted;
     const hasEdge = links.some((link) => link.from === index);
     const onError = ['fail', 'continue', hasEdge ? 'branch' : 'continue'][shape.onError];
-    const options = LOOPS.includes(type) ? {} : { retry: { maxAttempts: 2, backoffMs: 100 } };
+    const kind = findKind(type);
+    const isRetried = kind !== undefined && !unusedOptions(kind).includes('retry');
+    const options = isRetried ? { retry: { maxAttempts: 2, backoffMs: 100 } } : {};
     const idempotency = type === 'http.request' && shape.pick % 2 === 0 ? { idempotency: 'none' } : {};
     return { id, type, onError, ...options, ...idempotency, config: configOf(type, shape, incoming, id) };
   });

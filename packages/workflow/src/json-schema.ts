@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Body, Edge, Node, WorkflowDefinition } from './definition.ts';
 import { isRecord } from './json.ts';
+import { unusedOptions } from './steps/options.ts';
 import { findKind, isLaterKind, KIND_NAMES } from './steps/registry.ts';
 
 type Schema = Record<string, unknown>;
@@ -39,15 +40,21 @@ function splitConfig(type: string): Split {
   return { document: isLaterKind(type) ? { description, ...document } : document, $defs };
 }
 
-/** A node's config depends on its type. */
+/** A node's config depends on its type, and so does which options it may have. */
 function withKinds($defs: Schema): Schema {
   const node = isRecord($defs.Node) ? $defs.Node : {};
   const properties = isRecord(node.properties) ? node.properties : {};
   const allOf = KIND_NAMES.map((type) => ({
     if: { properties: { type: { const: type } }, required: ['type'] },
-    [THEN]: { properties: { config: { $ref: `#/$defs/config.${type}` } } },
+    [THEN]: { properties: { config: { $ref: `#/$defs/config.${type}` }, ...unusedOf(type) } },
   }));
   return { ...$defs, Node: { ...node, properties: { ...properties, type: { enum: KIND_NAMES } }, allOf } };
+}
+
+/** Of the schema `false` is nothing. */
+function unusedOf(type: string): Schema {
+  const kind = findKind(type);
+  return Object.fromEntries((kind === undefined ? [] : unusedOptions(kind)).map((key) => [key, false]));
 }
 
 /** What several schemas share is kept apart, to be written once. */

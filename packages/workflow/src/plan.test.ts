@@ -3,7 +3,7 @@ import { combineOutputs } from './output.ts';
 import { planOf } from './testing.ts';
 
 const trigger = { type: 'trigger.manual' };
-const node = (id: string, value: unknown, more: object = {}) => ({ id, type: 'transform', config: { value }, ...more });
+const node = (id: string, value: unknown) => ({ id, type: 'transform', config: { value } });
 
 test('a plan knows what every step and the output read, and which trees are plain', () => {
   const plan = planOf({
@@ -26,7 +26,8 @@ test('a plan knows what every step and the output read, and which trees are plai
 });
 
 test('a plan resolves retry and time limits and knows the highest number of attempts', () => {
-  const nodes = [node('a', 1), node('b', 1, { retry: { maxAttempts: 7, factor: 3 }, timeoutMs: 50 })];
+  const call = { id: 'b', type: 'http.request', config: { method: 'GET', url: 'https://example.com' } };
+  const nodes = [node('a', 1), { ...call, retry: { maxAttempts: 7, factor: 3 }, timeoutMs: 50 }];
   const plan = planOf({ version: 'v2', trigger, nodes }, 2);
   expect(plan.maxAttempts).toBe(7);
   expect(plan.nodes.get('a')).toMatchObject({ retry: { maxAttempts: 2, backoffMs: 1000, factor: 2 }, timeoutMs: null });

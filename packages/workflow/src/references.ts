@@ -9,8 +9,16 @@ import { compileLinear } from './regex-engine.ts';
 /** Something wrong in one expression; `position` is an offset in its source. */
 export type ExpressionProblem = { readonly code: string; readonly message: string; readonly position?: number };
 
-/** `$steps.<id>`. Of `$steps.<id>.resumeUrl` nothing is read that the step has to give first. */
-export type StepReference = { readonly id: string; readonly isResumeUrl?: true; readonly position?: number };
+/**
+ * `$steps.<id>`. Of `$steps.<id>.resumeUrl` nothing is read that the step has to give first. `outputKey` is the name that
+ * follows in `$steps.<id>.output.<name>`. Positions are where a name ends.
+ */
+export type StepReference = {
+  readonly id: string;
+  readonly isResumeUrl?: true;
+  readonly outputKey?: { readonly name: string; readonly position?: number };
+  readonly position?: number;
+};
 
 export type ExpressionAnalysis = {
   /** The steps the expression reads, in written order; an id may appear more than once. */
@@ -83,7 +91,7 @@ function collectStepReference(node: Node, stepsNodes: Set<unknown>, found: Found
   if (node.type !== 'path' || !Array.isArray(node.steps)) {
     return;
   }
-  const [root, id, field]: unknown[] = node.steps;
+  const [root, id, field, key]: unknown[] = node.steps;
   if (!isRecord(root) || !isVariable(root, 'steps') || !isRecord(id) || id.type !== 'name') {
     return;
   }
@@ -91,8 +99,22 @@ function collectStepReference(node: Node, stepsNodes: Set<unknown>, found: Found
   if (isBare && typeof id.value === 'string') {
     stepsNodes.add(root);
     const isResumeUrl = isRecord(field) && field.type === 'name' && field.value === 'resumeUrl';
-    found.steps.push({ id: id.value, ...(isResumeUrl && { isResumeUrl }), ...positionOf(id) });
+    found.steps.push({
+      id: id.value,
+      ...(isResumeUrl && { isResumeUrl }),
+      ...outputKeyOf(field, key),
+      ...positionOf(id),
+    });
   }
+}
+
+/** With a focus (`output@$o`) the name that follows is not looked up in the output. */
+function outputKeyOf(field: unknown, key: unknown): Pick<StepReference, 'outputKey'> {
+  if (!isRecord(field) || field.type !== 'name' || field.value !== 'output' || field.focus !== undefined) {
+    return {};
+  }
+  const isName = isRecord(key) && key.type === 'name' && typeof key.value === 'string';
+  return isName ? { outputKey: { name: String(key.value), ...positionOf(key) } } : {};
 }
 
 function isVariable(node: Node, name: string): boolean {

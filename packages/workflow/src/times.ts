@@ -24,6 +24,9 @@ export function parseTimeMs(text: string): number | null {
   if (!/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/.test(text)) {
     return null;
   }
+  // Date.parse carries a day that the month does not have over into the next one.
+  const date = text.slice(0, 10);
+  const isDate = new Date(`${date}T00:00:00Z`).getUTCDate() === Number(date.slice(8));
   const time = Date.parse(text);
-  return Number.isNaN(time) ? null : time;
+  return isDate && !Number.isNaN(time) ? time : null;
 }

@@ -195,7 +195,7 @@ function checkName({ name, isBound, ...position }: LocalName, { locals }: Scope)
 }
 
 function checkReference(reference: StepReference, scope: Scope): ExpressionProblem[] {
-  const { id, isResumeUrl, ...position } = reference;
+  const { id, isResumeUrl, outputKey: _, ...position } = reference;
   const shown = JSON.stringify(id.slice(0, 80));
   if (!scope.known.has(id)) {
     const hint = [...scope.known].some((known) => known.startsWith(`${id}-`))

@@ -2,7 +2,9 @@ import { isRecord } from './json.ts';
 import { type DocumentOutline, listGraphs, type Outline, type OutlineNode } from './outline.ts';
 import { joinPath, type Problem } from './problem.ts';
 import { ON_FAILURE } from './step-keys.ts';
+import type { StepKind } from './steps/kind.ts';
 import { MAX_ITERATIONS } from './steps/loop-config.ts';
+import { unusedOptions } from './steps/options.ts';
 import { findKind } from './steps/registry.ts';
 
 /**
@@ -14,11 +16,6 @@ const MAX_OPEN_STEPS = 10_000;
 /** Characters that the key of a step may have where it is stored, and that the index of an iteration may add to it. */
 const MAX_KEY_LENGTH = 1000;
 const LONGEST_INDEX = `.${MAX_ITERATIONS - 1}.`.length;
-
-/** What belongs to the nodes of a body and means nothing on the loop itself. */
-const NOT_ON_LOOPS = ['retry', 'timeoutMs', 'idempotency'];
-/** What is about attempts; a wait is limited by its config. */
-const NOT_ON_WAITS = ['timeoutMs', 'idempotency'];
 
 /**
  * Every option of a node that its kind would silently ignore, more iterations at a time than a run can carry, and keys of
@@ -50,14 +47,20 @@ function checkKeys({ nodes }: Outline, before: number): Problem[] {
 
 function checkNode({ path, type, given }: OutlineNode): Problem[] {
   const kind = findKind(type ?? '');
-  const misplaced = (keys: readonly string[], code: string, message: string) =>
-    keys.filter((key) => Object.hasOwn(given, key)).map((key) => ({ path: joinPath(path, key), code, message }));
-  if (kind?.loop !== undefined) {
-    return misplaced(NOT_ON_LOOPS, 'LOOP_OPTION', 'This belongs to the nodes of the body, not to the loop.');
+  if (kind === undefined) {
+    return [];
   }
-  return kind?.wait === undefined
-    ? []
-    : misplaced(NOT_ON_WAITS, 'WAIT_OPTION', 'This is about attempts; how long a wait may last stands in its config.');
+  const written = unusedOptions(kind).filter((key) => Object.hasOwn(given, key));
+  return written.map((key) => ({ path: joinPath(path, key), ...refusalOf(kind) }));
+}
+
+function refusalOf(kind: StepKind): { code: string; message: string } {
+  if (kind.loop !== undefined) {
+    return { code: 'LOOP_OPTION', message: 'This belongs to the nodes of the body, not to the loop.' };
+  }
+  return kind.wait === undefined
+    ? { code: 'STEP_OPTION', message: 'This is about calls to the outside, and a step of this kind makes none.' }
+    : { code: 'WAIT_OPTION', message: 'This is about attempts; how long a wait may last stands in its config.' };
 }
 
 function openSteps({ nodes }: Outline): number {

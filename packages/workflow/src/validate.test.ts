@@ -53,7 +53,7 @@ test('every option of the language that exists is accepted', () => {
         },
         { headers: { a: 'b', n: 1 }, query: { q: ['x', 1], r: true }, body: { any: [null] }, responseType: 'json' },
       ),
-      node('b', { onError: 'continue', idempotency: 'natural' }),
+      http('b', { onError: 'continue', idempotency: 'natural' }),
       condition('c', false),
       join('end', { mode: 'count', count: 2, cancelRest: true }),
     ],
@@ -107,6 +107,20 @@ test.each<[string, unknown, string[]]>([
     ['nodes[0].config.if INVALID_VALUE'],
   ],
   [
+    'a delay that is none has the code that it would fail with',
+    document({
+      nodes: [
+        ...[{ until: '2026-02-30T00:00:00Z' }, { until: 'soon' }, { for: 'P1M' }, { for: -1 }, { for: true }],
+        ...[{}, { for: 1, until: '2026-05-01T07:00:00Z' }, { for: '{% 1 %}' }],
+      ].map((config, index) => ({ id: `d${index}`, type: 'delay', config })),
+    }),
+    [
+      ...['nodes[0].config.until DELAY_INVALID', 'nodes[1].config.until DELAY_INVALID'],
+      ...['nodes[2].config.for DELAY_INVALID', 'nodes[3].config.for DELAY_INVALID'],
+      ...['nodes[4].config.for DELAY_INVALID', 'nodes[5].config DELAY_INVALID', 'nodes[6].config DELAY_INVALID'],
+    ],
+  ],
+  [
     'retry values have bounds',
     document({
       nodes: [node('a', { retry: { maxAttempts: 0, backoffMs: -1, factor: 0.5, maxBackoffMs: 1e12, on: [] } })],
@@ -121,7 +135,7 @@ test.each<[string, unknown, string[]]>([
   ],
   [
     'attempts and times are whole numbers',
-    document({ nodes: [node('a', { retry: { maxAttempts: 1.5 }, timeoutMs: '5' })] }),
+    document({ nodes: [http('a', { retry: { maxAttempts: 1.5 }, timeoutMs: '5' })] }),
     ['nodes[0].retry.maxAttempts INVALID_VALUE', 'nodes[0].timeoutMs INVALID_VALUE'],
   ],
 ])('%s', (_name, input, expected) => {
@@ -304,6 +318,12 @@ test('a problem of an expression tells its position in the string', () => {
       message: 'The symbol "+" cannot be used as a unary operator. (position 10)',
     },
   ]);
+});
+
+test.each(['v1', 'v3', 2, { '{%': 1 }])('a document of version %j is told which versions can be read', (version) => {
+  const validation = validateDefinition(document({ version }));
+  const message = 'This program reads documents of version "v2".';
+  expect(validation.ok ? [] : validation.problems).toEqual([{ path: 'version', code: 'INVALID_VALUE', message }]);
 });
 
 test('one mistake does not hide the others', () => {

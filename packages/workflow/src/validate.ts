@@ -13,8 +13,14 @@ export type Validation =
   | { readonly ok: true; readonly definition: WorkflowDefinition }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** `allowLater` accepts what the language has and no host runs yet: to try it out, never to publish it. */
-export type ValidationOptions = { readonly allowLater?: boolean };
+/**
+ * `allowLater` accepts what the language has and no host runs yet: to try it out, never to publish it. `isPublished` judges
+ * a version that was published already: what only later releases refuse is no reason not to run it.
+ */
+export type ValidationOptions = { readonly allowLater?: boolean; readonly isPublished?: boolean };
+
+/** Published by earlier releases: options without a meaning, and delays that fail when their step runs. */
+const REFUSED_LATER = new Set(['LOOP_OPTION', 'WAIT_OPTION', 'STEP_OPTION', 'DELAY_INVALID']);
 
 /** A hostile document of 1 MiB can have 100,000 problems; no person reads more than this. */
 const MAX_PROBLEMS = 1000;
@@ -23,7 +29,10 @@ const MAX_PROBLEMS = 1000;
  * Decides whether a document can be published, and names every reason why not in one go. Accepts any value, never
  * throws. A document too deep or too large to be checked gets only that problem; past 1,000 problems the rest is counted.
  */
-export function validateDefinition(input: unknown, { allowLater = false }: ValidationOptions = {}): Validation {
+export function validateDefinition(
+  input: unknown,
+  { allowLater = false, isPublished = false }: ValidationOptions = {},
+): Validation {
   const bounds = checkBounds(input);
   if (!bounds.fits) {
     return { ok: false, problems: bounds.problems };
@@ -36,7 +45,8 @@ export function validateDefinition(input: unknown, { allowLater = false }: Valid
   const parsed = WorkflowDefinition.safeParse(input);
   const found = [...bounds.problems, ...findProblems(input, outline, parsed, allowLater)];
   const later = allowLater ? [] : checkLater(input, outline);
-  const problems = [...found.filter(({ path }) => !later.some((part) => isWithin(path, part.path))), ...later];
+  const counted = found.filter(({ code }) => !isPublished || !REFUSED_LATER.has(code));
+  const problems = [...counted.filter(({ path }) => !later.some((part) => isWithin(path, part.path))), ...later];
   if (problems.length > 0 || !parsed.success) {
     return { ok: false, problems: limit(problems) };
   }
@@ -92,7 +102,11 @@ function checkKind({ path, type, config }: OutlineNode, allowLater: boolean): Pr
   if (kind === undefined || (isLaterKind(type) && !allowLater)) {
     return [unknownKind(joinPath(path, 'type'), type)];
   }
-  return isRecord(config) ? issuesOf(kind.config.safeParse(config), joinPath(path, 'config'), config) : [];
+  const problems = isRecord(config) ? issuesOf(kind.config.safeParse(config), joinPath(path, 'config'), config) : [];
+  const { invalidCode } = kind;
+  return problems.map((it) =>
+    it.code === 'INVALID_VALUE' && invalidCode !== undefined ? { ...it, code: invalidCode } : it,
+  );
 }
 
 function unknownKind(path: string, type: string): Problem {

@@ -204,6 +204,38 @@ describe.concurrent('rules 13 to 16: waiting, deciding, failing', () => {
     expect((await run.steps()).book).toMatchObject({ status: book });
   });
 
+  test('example D, something missing: the input is null, nothing is sent or tried again, and the error branch is taken', async () => {
+    const charge = {
+      ...{ id: 'charge', type: 'http.request', onError: 'branch', retry: { maxAttempts: 3, backoffMs: 10 } },
+      config: { method: 'POST', url: '{% $trigger.input.url %}', body: { amount: 5 } },
+    };
+    const nodes = [
+      charge,
+      { id: 'ok', type: 'transform', config: { value: 'paid' } },
+      { id: 'sorry', type: 'transform', config: { value: '{% $steps.charge.error.code %}' } },
+    ];
+    const edges = [
+      { from: 'charge', to: 'ok' },
+      { from: 'charge', to: 'sorry', branch: 'error' },
+    ];
+    const run = await platform.run(document(nodes, { edges }), { input: { other: echo.url } });
+    expect(await run.until()).toMatchObject({
+      status: 'succeeded',
+      error: null,
+      output: 'INPUT_INVALID',
+      attemptCount: 1,
+    });
+    expect(await run.steps()).toMatchObject({
+      charge: { status: 'failed', attempt: 1, input: { url: null }, error: { code: 'INPUT_INVALID' } },
+      ok: { status: 'skipped' },
+      sorry: { status: 'succeeded' },
+    });
+    expect(echo.calls.filter(({ idempotencyKey }) => idempotencyKey === `${run.runId}:charge`)).toEqual([]);
+    const complete = await platform.run(document(nodes, { edges }), { input: { url: `${echo.url}/charges` } });
+    expect(await complete.until()).toMatchObject({ status: 'succeeded', output: 'paid' });
+    expect(echo.callsTo('/charges')).toHaveLength(1);
+  });
+
   test('an approval that nobody gives takes its timeout edge', async () => {
     const nodes = [
       { id: 'ask', type: 'approval', config: { by: 'member', timeoutMs: 300 } },

@@ -59,6 +59,33 @@ describe.concurrent('at the limits of what a document may say', () => {
   });
 });
 
+test('a run whose time is over just before it would answer fails without an output, also when onFailure is to come', async () => {
+  const timeoutMs = 2_000;
+  const slow = { id: 'slow', type: 'transform', config: { value: ['{% $vars.region %}', 'done'] } };
+  const onFailure = { nodes: [{ id: 'told', type: 'transform', config: { value: '{% $error.code %}' } }] };
+  const holder = await platform.admin.pool.connect();
+  try {
+    await holder.query('BEGIN; LOCK TABLE app.organization_variables IN ACCESS EXCLUSIVE MODE');
+    const run = await platform.run(document([slow], { output: 'late', settings: { timeoutMs, onFailure } }));
+    await eventually(
+      async () => (await holder.query(WAITING_FOR_LOCK)).rowCount === 1,
+      () => 'the last step reads a variable',
+    );
+    await new Promise((resolve) => setTimeout(resolve, timeoutMs));
+    await holder.query('COMMIT');
+    expect(await run.until()).toMatchObject({ status: 'failed', error: { code: 'RUN_TIMEOUT' }, output: null });
+    expect(await run.steps()).toMatchObject({
+      slow: { status: 'succeeded' },
+      'onFailure.told': { status: 'succeeded', output: 'RUN_TIMEOUT' },
+    });
+  } finally {
+    holder.release(true);
+  }
+});
+
+/** Sessions of the database that wait for whoever asks. */
+const WAITING_FOR_LOCK = 'SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))';
+
 test('a worker whose clock is ten minutes ahead does not ask again and again whether a retry is due', async () => {
   const own = await startPlatform(process.env.MILLRACE_TEST_REDIS_URL ?? '');
   try {

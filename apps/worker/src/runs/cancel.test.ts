@@ -12,12 +12,16 @@ let platform: TestPlatform;
 let echo: EchoServer;
 let worker: TestWorker;
 
+/** Answers of requests to `/later...`, once they are to come. */
+const later = new Map<string, () => void>();
+
 /** `/held...` is never answered, `/busy...` with 503, anything else at once. */
 beforeAll(async () => {
   redis = await startTestRedis();
   platform = await startPlatform(redis.url);
   echo = await startEcho((call, response) => {
     if (call.path.startsWith('/held')) return;
+    if (call.path.startsWith('/later')) return void later.set(call.path, () => response.end('late'));
     response.statusCode = call.path.startsWith('/busy') ? 503 : 200;
     response.end('ok');
   });
@@ -58,12 +62,16 @@ async function endedWithin(run: TestRun, askedAt: number): Promise<void> {
 
 const namesOf = ({ runId }: TestRun) => worker.lines.filter((line) => line.runId === runId).map((line) => line.event);
 
-async function timelineOf({ runId }: TestRun): Promise<string[]> {
+async function entriesOf({ runId }: TestRun): Promise<{ type: string; stepId?: string }[]> {
   const { rows } = await platform.admin.pool.query(
     'SELECT entries FROM app.workflow_run_events WHERE run_id = $1 ORDER BY number',
     [runId],
   );
-  return rows.flatMap(({ entries }) => entries.map(({ type }: { type: string }) => type));
+  return rows.flatMap(({ entries }) => entries);
+}
+
+async function timelineOf(run: TestRun): Promise<string[]> {
+  return (await entriesOf(run)).map(({ type }) => type);
 }
 
 /** The request is aborted, its error edge is not taken, and the attempt leaves no result. */
@@ -107,6 +115,66 @@ async function cancelInRequest(path: string): Promise<void> {
   expect(echo.callsTo(`${path}-rescue`)).toEqual([]);
   expect(await cancel(run)).toBe('ended');
 }
+
+describe('a cancelled step', () => {
+  /** One of two calls is all that the join needs; the other is answered before the record that cancels it is made. */
+  async function answerLate(name: string, next: object): Promise<TestRun> {
+    const [first, second] = [`/later/${name}/first`, `/later/${name}/second`];
+    const join = { id: 'join', type: 'parallel.join', config: { mode: 'any', cancelRest: true } };
+    const edges = ['first join', 'second join', 'join next'].map((text) => ({
+      from: text.split(' ')[0],
+      to: text.split(' ')[1],
+    }));
+    const run = await platform.run(document([get('first', first), get('second', second), join, next], edges));
+    await Promise.all([untilCalled(first), untilCalled(second)]);
+    await eventually(
+      async () => (await timelineOf(run)).length === 2,
+      () => 'both are recorded as running',
+    );
+    const holder = await platform.admin.pool.connect();
+    try {
+      await holder.query('BEGIN');
+      await holder.query('SELECT 1 FROM app.workflow_runs WHERE id = $1 FOR UPDATE', [run.runId]);
+      later.get(first)?.();
+      await eventually(
+        async () => (await holder.query(WAITING_FOR_LOCK)).rowCount !== 0,
+        () => 'the record waits',
+      );
+      later.get(second)?.();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await holder.query('COMMIT');
+    } finally {
+      holder.release(true);
+    }
+    return run;
+  }
+
+  test('drops a result that comes too late, and the timeline of its run says so', async () => {
+    const run = await answerLate('noted', get('next', '/held/after-late'));
+    await eventually(
+      async () => (await timelineOf(run)).includes('step.late_result'),
+      () => 'the late result is noted',
+    );
+    const late = { type: 'step.late_result', stepId: 'second', attempt: 1 };
+    expect((await entriesOf(run)).filter(({ type }) => type === 'step.late_result')).toEqual([late]);
+    expect((await run.steps()).second).toMatchObject({ status: 'cancelled', output: null, error: null });
+    expect(await cancel(run)).toBe('signalled');
+    await run.until(['cancelled']);
+  });
+
+  test('notes nothing once its run has ended, or belongs to nobody', async () => {
+    const ended = await answerLate('ended', give('next'));
+    expect(await ended.until()).toMatchObject({ status: 'succeeded', output: 'next' });
+    const parted = await answerLate('parted', { id: 'next', type: 'delay', config: { for: 'PT1H' } });
+    await parted.until(['waiting']);
+    await (await platform.run(document([get('a', '/after')]))).until(['succeeded']);
+    for (const run of [ended, parted]) expect(await timelineOf(run)).not.toContain('step.late_result');
+    expect(await cancel(parted)).toBe('cancelled');
+  });
+});
+
+/** Sessions of the database that wait for whoever asks. */
+const WAITING_FOR_LOCK = 'SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))';
 
 describe('a cancelled run', () => {
   test('ends within a second in the middle of a request, which is aborted', () => cancelInRequest('/held/bell'));

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { cancelRun } from '@millrace/db/run-signals';
 import { withOrg } from '@millrace/db/tenant';
+import { newId } from '@millrace/shared/ids';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually, startPlatform, type TestPlatform, type TestRun, type TestWorker } from '../testing.ts';
 import { type EchoServer, startEcho } from '../testing-echo.ts';
@@ -76,6 +77,22 @@ function letGo(path: string): void {
   slow.get(path)?.();
 }
 
+/** A workflow that knows its own id. */
+async function publishSelf(documentOf: (id: string) => object): Promise<string> {
+  const id = newId();
+  const values = [platform.orgId, id, JSON.stringify(documentOf(id))];
+  await platform.admin.pool.query(
+    `INSERT INTO app.workflows (org_id, id, name, draft_definition, version, status, published_at)
+     VALUES ($1, $2, 'Self', $3, 1, 'published', now())`,
+    values,
+  );
+  await platform.admin.pool.query(
+    'INSERT INTO app.workflow_versions (org_id, workflow_id, version, definition) VALUES ($1, $2, 1, $3)',
+    values,
+  );
+  return id;
+}
+
 /** Began and ended, of every run of the workflow, in the order of their ids. */
 async function spansOf(workflowId: string): Promise<{ id: string; from: number; to: number; customer: unknown }[]> {
   const { rows } = await platform.admin.pool.query(
@@ -118,6 +135,15 @@ describe.concurrent('settings.concurrency', () => {
       async () => (await placesLeft(workflowId)) === 0,
       () => 'every place is given on',
     );
+  });
+
+  test('keys that differ as JSON are different keys, and no value is one of its own', async () => {
+    const nodes = [{ id: 'ask', type: 'approval', config: { by: 'member' } }];
+    const workflowId = await platform.publish(limited(BY_CUSTOMER, '/', { nodes }));
+    const start = (input: object) => platform.runOf(workflowId, { input });
+    for (const customer of [5, '5', null, 'null', 'json:5'])
+      expect(await (await start({ customer })).until(['waiting'])).toMatchObject({ status: 'waiting' });
+    for (const input of [{ customer: 5 }, { customer: '5' }, {}]) await untilHeld(await start(input));
   });
 
   test('skip: a run that finds no place ends as cancelled and says why', async () => {
@@ -171,6 +197,21 @@ describe.concurrent('settings.concurrency', () => {
     await untilHeld(second);
     await withOrg(platform.api, platform.orgId, (tx) => cancelRun(tx, first.runId, { type: 'run.cancel_requested' }));
     await second.until(['waiting']);
+  });
+
+  test('a run that waits for its own place, by a subworkflow, ends with the time of its workflow, and so does the other', async () => {
+    const workflowId = await publishSelf((id) => ({
+      ...{ version: 'v2', trigger: { type: 'trigger.manual' } },
+      settings: { concurrency: { limit: 1, whenFull: 'queue' }, timeoutMs: 1_500 },
+      nodes: [{ id: 'again', type: 'subworkflow', config: { workflowId: id } }],
+    }));
+    const run = await platform.runOf(workflowId);
+    expect(await run.until()).toMatchObject({ status: 'failed', error: { code: 'RUN_TIMEOUT' } });
+    const select = 'SELECT status FROM app.workflow_runs WHERE parent_run_id = $1';
+    await eventually(
+      async () => (await platform.admin.pool.query(select, [run.runId])).rows[0]?.status === 'cancelled',
+      () => 'the run that was held is cancelled',
+    );
   });
 
   test('a held run is cancelled at once, and a key that cannot be evaluated fails the run', async () => {

@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto';
 import { recordRun, type StepRecord } from '@millrace/db/run-ownership';
 import { enterConcurrency, leaveConcurrency, type PlaceAnswer } from '@millrace/db/workflow-concurrency';
 import { dependencyFailed, workflowRunCancelled } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
-import { isRecord, type Json } from '@millrace/workflow/json';
 import type { PlannedConcurrency } from '@millrace/workflow/plan';
 import type { Deps } from '../deps.ts';
 import { wakeAdmitted } from './admitted.ts';
+import { toConcurrencyKey } from './concurrency-key.ts';
 import type { Execution } from './execution.ts';
 import { failRun } from './fail-run.ts';
 import { LEASE_MS, LeaseLostError } from './lease.ts';
@@ -14,9 +13,6 @@ import { persist } from './persist.ts';
 import { logEnded } from './run-events.ts';
 import { evaluateTree } from './step-values.ts';
 import { noteOutcome } from './traced-run.ts';
-
-/** What fits into an index; a longer key is known by its hash. */
-const MAX_KEY_LENGTH = 200;
 
 /**
  * Asks for a place for a run whose workflow limits how many are at work, before it begins. False: it is done with here,
@@ -74,24 +70,10 @@ async function evaluateKey(run: Execution, { key }: PlannedConcurrency): Promise
   if (key === null) return '';
   const path = 'settings.concurrency.key';
   const result = await evaluateTree(run, key, { scope: '', path, seed: `${run.claim.runId}:${path}` });
-  if (result.ok) return toKey(result.value);
+  if (result.ok) return toConcurrencyKey(result.value);
   const { code, message } = result.error;
   await failRun(run.deps, run.claim, run.lease, { code, message });
   return null;
-}
-
-/** Values that are equal as JSON are one key, whatever the order of their members. */
-function toKey(value: Json): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(sorted(value));
-  const isPlain = text.length <= MAX_KEY_LENGTH && text !== '';
-  return isPlain ? text : `sha256:${createHash('sha256').update(text).digest('hex')}`;
-}
-
-function sorted(value: Json): Json {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (!isRecord(value)) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([name, member]) => [name, sorted(member as Json)]));
 }
 
 /** Of the runs that this one took the place of, and of those that got one. Without Redis heartbeats and the sweeper tell. */

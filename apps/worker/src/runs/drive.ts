@@ -1,7 +1,7 @@
 import type { CollectedAttempt } from '@millrace/db/run-attempts';
 import { failPoint } from '@millrace/shared/fail-points';
 import type { Effect } from '@millrace/workflow/effects';
-import { locate } from '@millrace/workflow/locate';
+import { findStep, locate } from '@millrace/workflow/locate';
 import { resume } from '@millrace/workflow/resume';
 import { countAttempts, nextDueAt, runStatus } from '@millrace/workflow/run-status';
 import { hasEnded } from '@millrace/workflow/state';
@@ -134,7 +134,10 @@ async function passTime(run: Execution, at: number): Promise<void> {
 async function handleCollected(run: Execution, one: CollectedAttempt): Promise<void> {
   const { stepKey, attempt } = one;
   const offer = run.offers.open.get(stepKey);
-  if (offer?.planned.attempt !== attempt) return;
+  if (offer?.planned.attempt !== attempt) {
+    if (one.status === 'ended') await noteLate(run, { ...one, outcome: one.outcome as AttemptOutcome });
+    return;
+  }
   const isLostForGood = one.status === 'lost' && locate(run.plan, stepKey)?.node.idempotency === 'none';
   if (one.status === 'taken') offer.isTaken = true;
   else if (one.status !== 'ended' && !isLostForGood) bringBack(run, offer.planned);
@@ -142,7 +145,7 @@ async function handleCollected(run: Execution, one: CollectedAttempt): Promise<v
     run.offers.open.delete(stepKey);
     // What a worker stored is an outcome.
     const outcome = one.status === 'ended' ? (one.outcome as AttemptOutcome) : { ok: false as const, error: LOST };
-    await handleOutcome(run, { type: 'attempt', stepKey, attempt, outcome });
+    await handleOutcome(run, { stepKey, attempt, outcome });
     run.offers.done.push({ stepKey, attempt });
   }
 }
@@ -152,9 +155,10 @@ const LOST = {
   ...{ retryable: false, mayHaveHappened: true },
 };
 
-async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Extract<Message, { type: 'attempt' }>) {
-  // Cancelled meanwhile: its result is dropped.
-  if (run.attempts.get(stepKey)?.attempt !== attempt) return;
+type Outcome = Omit<Extract<Message, { type: 'attempt' }>, 'type'>;
+
+async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Outcome) {
+  if (run.attempts.get(stepKey)?.attempt !== attempt) return await noteLate(run, { stepKey, attempt, outcome });
   run.attempts.delete(stepKey);
   run.changes.holdsResult = true;
   failPoint('step.answered-before-record');
@@ -174,6 +178,19 @@ async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Extr
     return;
   }
   await act(run, apply(run, stepFailed(run, stepKey, attempt, error)));
+}
+
+/**
+ * Of a step that was cancelled while its run goes on the result is dropped, and the timeline says so: it may have had its
+ * effect. A run that has ended, or is given up, takes no more entries.
+ */
+async function noteLate(run: Execution, { stepKey, attempt, outcome }: Outcome): Promise<void> {
+  const isEcho = !outcome.ok && outcome.error.code === 'ABORTED'; // all that is left of an attempt that was stopped in time
+  const status = findStep(run.state, stepKey)?.status ?? 'cancelled'; // with the loop around it
+  if (isEcho || status !== 'cancelled' || hasEnded(run.state) || run.isGivenUp) return;
+  run.changes.entries.push({ type: 'step.late_result', stepId: stepKey, attempt });
+  run.changes.isDirty = true;
+  await act(run, []);
 }
 
 /** What is due while other steps run stays with this process. Firing early does no harm: nothing is due then. */

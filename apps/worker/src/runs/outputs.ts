@@ -17,7 +17,8 @@ type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
 /** Evaluates what the run answers, or what an iteration is worth, and keeps the value. */
 export async function evaluateOutput(run: Execution, effect: EffectOf<'evaluateOutput'>): Promise<RunEvent | null> {
   const { scope, source } = effect;
-  if (hasEnded(run.state)) return null; // cancelled by now
+  // Cancelled by now; or the time of the run was over, and it fails: one that is failing answers nothing.
+  if (scope === '' ? run.state.status !== 'output' : hasEnded(run.state)) return null;
   const place = { scope, path: 'output', seed: `${run.claim.runId}:${scope === '' ? 'output' : `${scope}.output`}` };
   const result =
     source.type === 'tree' ? await evaluateTree(run, source.tree, place) : await combine(run, source.stepKeys);

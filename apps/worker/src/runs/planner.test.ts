@@ -39,3 +39,26 @@ test('large versions are forgotten before they fill the memory, and one that is 
   expect([await huge.prepare(1), await huge.prepare(1)]).toMatchObject([{ ok: true }, { ok: true }]);
   expect(huge.loaded).toEqual([1]);
 });
+
+test('a version that an earlier release published runs, whatever later ones refuse to publish', async () => {
+  const nodes = [
+    { id: 'one', type: 'transform', config: { value: 1 }, timeoutMs: 5, idempotency: 'none' },
+    { id: 'two', type: 'delay', config: { until: '2026-02-30T00:00:00Z' } },
+  ];
+  const load = (more: object) => async () => ({ version: 'v2', trigger: { type: 'trigger.manual' }, nodes, ...more });
+  const ref = { orgId: 'org', workflowId: 'flow', version: 1 };
+  expect(await createPlanner(defaults, load({}))(ref)).toMatchObject({ ok: true });
+  expect(await createPlanner(defaults, load({ speed: 1 }))(ref)).toMatchObject({ ok: false });
+});
+
+test('a version of a language that this worker does not read says which ones it reads', async () => {
+  const planner = createPlanner(defaults, async () => ({
+    version: 'v3',
+    trigger: { type: 'trigger.manual' },
+    nodes: [],
+  }));
+  expect(await planner({ orgId: 'org', workflowId: 'flow', version: 1 })).toEqual({
+    ok: false,
+    problem: 'version: This program reads documents of version "v2".',
+  });
+});

@@ -63,7 +63,7 @@ function weigh(document: unknown, defaults: RetryDefaults): { prepared: Prepared
 }
 
 function prepare(document: unknown, defaults: RetryDefaults): Prepared {
-  const validation = validateDefinition(document);
+  const validation = validateDefinition(document, { isPublished: true });
   if (!validation.ok) {
     const [first] = validation.problems;
     return { ok: false, problem: `${first?.path || 'document'}: ${first?.message ?? 'not valid'}` };

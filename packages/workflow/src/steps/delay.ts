@@ -5,6 +5,7 @@ import { hasExpression } from '../template.ts';
 import { parseDurationMs, parseTimeMs } from '../times.ts';
 import type { StepKind, WaitResult } from './kind.ts';
 
+const INVALID = 'DELAY_INVALID';
 const HOW_LONG = 'A duration is milliseconds or text such as "PT90S", "PT1H30M" or "P2D", at most 366 days.';
 const UNTIL_WHEN = 'A time is written with its zone, such as "2026-05-01T09:00:00Z", at most 366 days ahead.';
 
@@ -21,6 +22,7 @@ export const delay: StepKind = {
     .refine((config) => (config.for === undefined) !== (config.until === undefined), {
       message: 'A delay has either "for" or "until".',
     }),
+  invalidCode: INVALID,
   literalKeys: [],
   branches: [],
   isOutput: false,
@@ -43,7 +45,7 @@ function waitUntil(value: Json | undefined, at: number): WaitResult {
 }
 
 function refuse(message: string): WaitResult {
-  return { ok: false, error: { code: 'DELAY_INVALID', message, retryable: false } };
+  return { ok: false, error: { code: INVALID, message, retryable: false } };
 }
 
 function isShort(duration: number | null): boolean {

@@ -37,8 +37,12 @@ export type StepKind = {
   readonly type: string;
   /** Shape of `config` before evaluation, when string values may still hold expressions. */
   readonly config: z.ZodType;
+  /** The code of a config that does not fit, where a step fails with one of its own for the same reason. */
+  readonly invalidCode?: string;
   /** Top-level keys of `config` that are taken literally: an expression in them is a problem. */
   readonly literalKeys: readonly string[];
+  /** True when these are all: nothing of the kind is ever evaluated. */
+  readonly isLiteral?: true;
   /** Names of the branches its edges may have, besides `error`. */
   readonly branches: readonly string[];
   /** Branches that a config, valid or not, names itself. */

@@ -17,6 +17,7 @@ export const parallelJoin: StepKind = {
   type: 'parallel.join',
   config: Config,
   literalKeys: ['mode', 'count', 'cancelRest'],
+  isLiteral: true,
   branches: [],
   isOutput: true,
   run: ({ collected }) => ({ ok: true, output: { ...collected } }),

@@ -52,7 +52,18 @@ test('a delay until a time waits until then, and not at all when it has passed',
   for (const until of ['2026-05-01T07:00:00Z', '2026-05-01T09:00+02:00', '2026-05-01T07:00:00.000Z']) {
     expect(wait('delay', { until }, dueAt + 5)).toEqual({ ok: true, for: 'timer', dueAt });
   }
+  const leapDay = Date.UTC(2028, 1, 29);
+  expect(wait('delay', { until: '2028-02-29T00:00:00Z' }, leapDay)).toMatchObject({ dueAt: leapDay });
 });
+
+test.each(['2026-02-29T00:00:00Z', '2026-02-30T00:00:00Z', '2026-04-31T23:59:59.999+02:00', '2026-06-31T24:00Z'])(
+  'a delay until %s fails: no month has that day, and none is guessed',
+  (until) => {
+    const error = { code: 'DELAY_INVALID', retryable: false };
+    expect(wait('delay', { until }, Date.UTC(2026, 1, 1))).toMatchObject({ ok: false, error });
+    expect(findKind('delay')?.config.safeParse({ until }).success).toBe(false);
+  },
+);
 
 test.each<[Json]>([
   [{ for: -1 }],

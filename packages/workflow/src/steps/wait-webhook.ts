@@ -12,6 +12,7 @@ export const waitWebhook: StepKind = {
     timeoutMs: z.int().min(1).max(MAX_WAIT_MS).optional(),
   }),
   literalKeys: ['methods', 'timeoutMs'],
+  isLiteral: true,
   branches: ['timeout'],
   isOutput: true,
   timeoutOutput: null,

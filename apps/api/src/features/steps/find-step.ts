@@ -1,5 +1,6 @@
 import { AppError } from '@millrace/shared/errors';
 import { DEFAULT_ITEM_NAME } from '@millrace/workflow/steps/loop-config';
+import { findKind } from '@millrace/workflow/steps/registry';
 import { validateDefinition } from '@millrace/workflow/validate';
 
 /** A document as a person is writing it: it may be unfinished, and hold anything. */
@@ -51,7 +52,8 @@ function findNode(graph: Document, id: string, prefix: string, loops: LoopAround
     const path = `${prefix}nodes[${index}]`;
     if (node.id === id) return { node, incoming: edgesTo(graph, id), loops, path };
     const config = isDocument(node.config) ? node.config : {};
-    if (!isDocument(config.body)) continue;
+    // Any other body is what a request sends, or an answer.
+    if (!isDocument(config.body) || !findKind(String(node.type))?.loop) continue;
     const as = typeof config.as === 'string' ? config.as : DEFAULT_ITEM_NAME;
     const around = [...loops, { id: String(node.id), as, index: 0 }];
     const found = findNode(config.body, id, `${path}.config.body.`, around);

@@ -64,7 +64,10 @@ it('options that a kind refuses are not offered', () => {
     'idempotency',
   ]);
   expect(optionsOf('foreach').map(({ key }) => key)).toEqual(['name', 'onError']);
-  expect(optionsOf('delay').map(({ key }) => key)).toEqual(['name', 'onError', 'retry']);
+  for (const type of ['delay', 'transform', 'condition', 'subworkflow'])
+    expect(optionsOf(type).map(({ key }) => key)).toEqual(['name', 'onError', 'retry']);
+  for (const type of ['parallel.join', 'wait.webhook'])
+    expect(optionsOf(type).map(({ key }) => key)).toEqual(['name', 'onError']);
   expect(
     optionsOf('http.request')
       .find(({ key }) => key === 'retry')
@@ -73,6 +76,11 @@ it('options that a kind refuses are not offered', () => {
   expect(TRIGGER_TYPES.map(({ type }) => fieldsOfTrigger(type).length)).toEqual([1, 3, 3]);
   expect(triggerWith('trigger.cron', {})).toEqual({ type: 'trigger.cron', config: {} });
   expect(triggerWith('trigger.manual', {})).toEqual({ type: 'trigger.manual' });
+});
+
+it('an option that is refused can still be removed where it is written', () => {
+  const written = { id: 'a', type: 'transform', timeoutMs: 5 };
+  expect(optionsOf('transform', written).map(({ key }) => key)).toEqual(['name', 'onError', 'retry', 'timeoutMs']);
 });
 
 it('any value of a field is printed and read back as it was', () => {

@@ -1,4 +1,5 @@
 import { Node } from '@millrace/workflow/definition';
+import { unusedOptions } from '@millrace/workflow/steps/options';
 import { findKind } from '@millrace/workflow/steps/registry';
 import { Trigger } from '@millrace/workflow/triggers/registry';
 import { type Field, fieldsOf } from './fields.ts';
@@ -9,12 +10,14 @@ const OPTIONS = fieldsOf(
   null,
 );
 
-/** The options of a step besides its config, without those that its kind refuses. */
-export function optionsOf(type: string): readonly Field[] {
+/**
+ * The options of a step besides its config that mean something to its kind. One that means nothing is there only when it is
+ * written all the same: it is refused, and has to be removed somewhere.
+ */
+export function optionsOf(type: string, given: Readonly<Record<string, unknown>> = {}): readonly Field[] {
   const kind = findKind(type);
-  const refused = new Set(kind?.loop ? ['retry', 'timeoutMs', 'idempotency'] : []);
-  if (kind?.wait) for (const key of ['timeoutMs', 'idempotency']) refused.add(key);
-  return OPTIONS.filter(({ key }) => !refused.has(key));
+  const unused = new Set<string>(kind ? unusedOptions(kind) : []);
+  return OPTIONS.filter(({ key }) => !unused.has(key) || Object.hasOwn(given, key));
 }
 
 const TRIGGERS = new Map(

@@ -28,6 +28,7 @@ export function StepPanel({ id, isReadOnly }: { id: string; isReadOnly: boolean 
   const type = node.type ?? '';
   const kind = kindOf(type);
   const Icon = iconOf(type);
+  const options = optionsOf(type, node.given);
   const setKey = (key: string, value: unknown) =>
     sayRefusal(
       store.edit((document) => setConfig(document, id, withField(node.config, key, value)), `${id}.config.${key}`),
@@ -71,11 +72,8 @@ export function StepPanel({ id, isReadOnly }: { id: string; isReadOnly: boolean 
       </PanelSection>
       <Connections id={id} isReadOnly={isReadOnly} />
       {isReadOnly || !isReachable || !isTestable(type) ? null : <StepTest id={id} />}
-      <FoldedSection
-        title="Name, retries and failure"
-        isOpen={optionsOf(type).some(({ key }) => key === session.field)}
-      >
-        {optionsOf(type).map((field) => (
+      <FoldedSection title="Name, retries and failure" isOpen={options.some(({ key }) => key === session.field)}>
+        {options.map((field) => (
           <FieldControl
             key={field.key}
             field={field}

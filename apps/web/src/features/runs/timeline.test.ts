@@ -36,4 +36,7 @@ it('a run has ended when the timeline says so, read or not', () => {
 it('an entry is said in words, also of a kind that this app does not know', () => {
   expect(sayEntry({ id: '1', type: 'step.succeeded', stepId: 'fetch', at })).toBe('fetch: succeeded');
   expect(sayEntry({ id: '1', type: 'run.cancel_requested', at })).toBe('Run cancel requested');
+  const late = { id: '1', type: 'step.late_result', stepId: 'fetch', attempt: 1, at };
+  expect(sayEntry(late)).toBe('fetch: result came too late and was dropped');
+  expect(withLiveStatuses([step('fetch', 'cancelled')], [late])).toMatchObject([{ status: 'cancelled' }]);
 });

@@ -46,8 +46,11 @@ const RUN_STATUSES: Record<string, RunStatus> = {
   'run.cancelled': 'cancelled',
 };
 
+/** What the name of an entry does not say by itself. */
+const SAID: Record<string, string> = { 'step.late_result': 'step result came too late and was dropped' };
+
 /** "step.succeeded" as "Step succeeded". */
 export function sayEntry({ type, stepId }: TimelineEntry): string {
-  const words = type.replaceAll(/[._]/g, ' ');
+  const words = SAID[type] ?? type.replaceAll(/[._]/g, ' ');
   return stepId ? `${stepId}: ${words.replace(/^step /, '')}` : words.charAt(0).toUpperCase() + words.slice(1);
 }
