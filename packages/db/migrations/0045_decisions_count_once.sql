@@ -22,12 +22,14 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
 $$;
 -- Queued runs that a worker may take, and those that wait for their turn; each counted no further than p_most.
 CREATE FUNCTION sys.count_queued_runs(p_most integer) RETURNS TABLE (admitted integer, held integer)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
   SELECT
     (SELECT count(*) FROM (
-      SELECT FROM app.workflow_runs r WHERE r.is_active AND r.held_by IS NULL AND r.status = 'queued' LIMIT p_most) AS admitted),
+      SELECT FROM app.workflow_runs r WHERE r.is_active AND r.held_by IS NULL AND r.status = 'queued'
+      ORDER BY r.org_id, r.held_by, r.id LIMIT p_most) AS admitted),
     (SELECT count(*) FROM (
-      SELECT FROM app.workflow_runs r WHERE r.is_active AND r.held_by IS NOT NULL LIMIT p_most) AS held)
+      SELECT FROM app.workflow_runs r WHERE r.is_active AND r.held_by IS NOT NULL
+      ORDER BY r.org_id, r.held_by, r.id LIMIT p_most) AS held)
 $$;
 REVOKE ALL ON FUNCTION sys.count_queued_runs(integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sys.count_queued_runs(integer) TO app_api;

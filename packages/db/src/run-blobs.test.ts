@@ -141,7 +141,7 @@ describe('a large value', () => {
     const own = { id: newId(), workflowId, version: 1, triggerType: 'trigger.manual', maxAttempts: 1 };
     const copy = await withOrg(api, orgId, async (tx) => {
       const retry = await insertQueuedRun(tx, { ...own, requestedByUserId: null, retryOfRunId: run.runId });
-      await copySteps(tx, { fromRunId: run.runId, toRunId: retry.id, kept: [{ stepKey: 'one', open: null }] });
+      await copySteps(tx, { fromRunId: run.runId, toRunId: retry.id, kept: [{ stepKey: 'one', loop: null }] });
       return retry;
     });
     await admin.query('DELETE FROM app.workflow_runs WHERE id = $1', [run.runId]);

@@ -182,7 +182,7 @@ describe('a file of a run', () => {
     const end = { status: 'failed', nextAttemptAt: null, attemptCount: 1, release: true } as const;
     await recordRun(worker, { ...own, ...end, steps: [...steps], error: { code: 'X', message: 'x' } });
     const toRunId = await seedQueuedRun(admin, tenant);
-    const copied = ['get', 'failed'].map((stepKey) => ({ stepKey, open: null }));
+    const copied = ['get', 'failed'].map((stepKey) => ({ stepKey, loop: null }));
     await withOrg(api, orgId, (tx) => copySteps(tx, { fromRunId: runId, toRunId, kept: copied }));
     expect(await idsOf(toRunId)).toEqual([kept]);
     expect(await purgeOldRuns(api, { orgId, days: 0 })).toBeGreaterThan(0);

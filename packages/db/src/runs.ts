@@ -57,22 +57,24 @@ export function admissionOf(isAdmitted: boolean) {
 
 /**
  * Copies the rows of these steps of the run itself, and of the iterations of those that are loops, to another run, with
- * their large values and files. A loop with `open` iterations goes on there. Steps of
+ * their large values and files. A `loop` goes on. Steps of
  * `onFailure` are no part of it.
  */
 export async function copySteps(
   tx: OrgTx,
   { fromRunId, toRunId, kept }: { fromRunId: string; toRunId: string; kept: readonly CopiedStep[] },
 ): Promise<void> {
+  const iteration = sql`split_part(substr(s.step_key, char_length(k."stepKey") + 2), '.', 1)::integer`;
   // The part of a key behind a loop's is the number of an iteration; those of `onFailure` are no iterations.
   const isKept = sql`EXISTS (
-    SELECT FROM jsonb_to_recordset(${JSON.stringify(kept)}::jsonb) AS k ("stepKey" text, open text[])
+    SELECT FROM jsonb_to_recordset(${JSON.stringify(kept)}::jsonb) AS k ("stepKey" text, loop jsonb)
     WHERE s.step_key = k."stepKey" OR (starts_with(s.step_key, k."stepKey" || '.')
-      AND split_part(substr(s.step_key, char_length(k."stepKey") + 2), '.', 1) <> ALL (coalesce(k.open, '{}'))))`;
+      AND CASE WHEN k.loop IS NULL THEN true ELSE ${iteration} < (k.loop ->> 'next')::integer
+        AND NOT k.loop -> 'open' @> to_jsonb(${iteration}) END))`;
   const isCopied = sql`s.org_id = ${tx.orgId} AND s.run_id = ${fromRunId}
       AND CASE WHEN s.step_key ~ '^[^.]+($|\\.[0-9])' THEN ${isKept} ELSE false END
       AND s.finished_at IS NOT NULL`;
-  const loopKeys = kept.flatMap(({ stepKey, open }) => (open === null ? [] : [stepKey]));
+  const loopKeys = kept.flatMap(({ stepKey, loop }) => (loop === null ? [] : [stepKey]));
   const goesOn = sql`s.step_key IN (SELECT jsonb_array_elements_text(${JSON.stringify(loopKeys)}::jsonb))`;
   await tx.execute(sql`
     INSERT INTO app.workflow_run_steps (org_id, run_id, step_key, type, status, attempt, input, input_bytes, output,
@@ -110,10 +112,10 @@ async function copyFiles(
       WHERE c.org_id = ${tx.orgId} AND c.run_id = ${fromRunId} AND c.file_id = ${id}`);
 }
 
-/** `open` null: the step is copied as it is, with all below it. Else it is a loop that goes on, without these iterations. */
+/** `loop` null: the step is copied as it is, with all below it. Else it goes on: the first `next` iterations without the `open` ones. */
 interface CopiedStep {
   stepKey: string;
-  open: readonly number[] | null;
+  loop: { next: number; open: readonly number[] } | null;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Answers `GET /metrics` on an address of its own, which is meant for the operator's Prometheus and nobody else. */
 import { createServer, type Server, type ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { collectDefaultMetrics, type Gauge } from 'prom-client';
 import { poolConnections, queueJobs, registry, runsHeld, runsQueued } from './metrics.ts';
 
@@ -61,6 +62,9 @@ async function answer(
   response.writeHead(200, { 'content-type': registry.contentType }).end(text);
 }
 
+/** A scrape must not wait for a database that says nothing: then it is wanted most. */
+const COUNT_TIMEOUT_MS = 500;
+
 /** Sets a gauge by state at most once in a while; a depth that cannot be read is told by no number at all. */
 function createReader(gauge: Gauge<'state'>, count: () => Promise<Record<string, number>>): () => Promise<void> {
   let readAt = Number.NEGATIVE_INFINITY;
@@ -68,7 +72,10 @@ function createReader(gauge: Gauge<'state'>, count: () => Promise<Record<string,
   return () => {
     if (performance.now() - readAt < QUEUE_CACHE_MS) return reading;
     readAt = performance.now();
-    reading = count().then(
+    const tooLate = delay(COUNT_TIMEOUT_MS, null, { ref: false }).then(() =>
+      Promise.reject(new Error('no answer in time')),
+    );
+    reading = Promise.race([count(), tooLate]).then(
       (counts) => {
         for (const [state, number] of Object.entries(counts)) gauge.set({ state }, number);
       },

@@ -31,7 +31,7 @@ test('a retried run goes on at the step that failed, with its time renewed and t
     steps: { a: { status: 'succeeded', attempt: 1 }, b: { status: 'pending' }, c: { status: 'pending' } },
     edges: ['taken', 'open'],
   });
-  expect(keptSteps(state)).toEqual([{ stepKey: 'a', open: null }]);
+  expect(keptSteps(state)).toEqual([{ stepKey: 'a', loop: null }]);
   expect(firstStarts(plan, run.state())).toEqual(['b#1']);
   expect(transition(plan, state, { type: 'run.started', at: 1000 })[0].deadlineAt).toBe(61_000);
 });
@@ -129,7 +129,7 @@ test('a loop goes on at the iteration that had not ended, however its run came t
   });
   for (const ended of [failed, after(plan, ...before, cancel), after(plan, ...before)]) {
     const created = retryState(plan, ended);
-    expect(keptSteps(created)).toEqual([{ stepKey: 'each', open: [1] }]);
+    expect(keptSteps(created)).toEqual([{ stepKey: 'each', loop: { next: 2, open: [1] } }]);
     expect(firstStarts(plan, ended)).toEqual(['each.1.eachx#1']);
   }
 });
@@ -137,7 +137,7 @@ test('a loop goes on at the iteration that had not ended, however its run came t
 test('iterations that overtook one that had not ended are not done again, and a loop whose values are missing collects them', () => {
   const plan = document([loop('each', { concurrency: 2 })]);
   const overtaken = after(plan, begin('each', 4), succeed('each.1.eachx'), evaluate('each.1'), cancel);
-  expect(keptSteps(retryState(plan, overtaken))).toEqual([{ stepKey: 'each', open: [0, 2] }]);
+  expect(keptSteps(retryState(plan, overtaken))).toEqual([{ stepKey: 'each', loop: { next: 3, open: [0, 2] } }]);
   expect(firstStarts(plan, overtaken)).toEqual(['each.0.eachx#1', 'each.2.eachx#1']);
   const both = [succeed('each.0.eachx'), evaluate('each.0'), succeed('each.1.eachx'), evaluate('each.1')];
   const ended = after(plan, begin('each', 2), ...both, cancel);
@@ -152,13 +152,30 @@ test('what had finished in an iteration that had not ended is kept too, in loops
   const ended = after(plan, ...before, succeed('each.1.first'), cancel);
   const created = retryState(plan, ended);
   expect(keptSteps(created)).toEqual([
-    { stepKey: 'each', open: [0, 1] },
-    { stepKey: 'each.0.first', open: null },
-    { stepKey: 'each.0.in', open: [0] },
-    { stepKey: 'each.0.in.0.pay', open: null },
-    { stepKey: 'each.1.first', open: null },
+    { stepKey: 'each', loop: { next: 2, open: [0, 1] } },
+    { stepKey: 'each.0.first', loop: null },
+    { stepKey: 'each.0.in', loop: { next: 1, open: [0] } },
+    { stepKey: 'each.0.in.0.pay', loop: null },
+    { stepKey: 'each.1.first', loop: null },
   ]);
   expect(firstStarts(plan, ended)).toEqual(['each.0.in.0.mail#1', 'each.1.in#1']);
+});
+
+test('a loop behind a branch that was not taken goes on all the same', () => {
+  const which = { id: 'which', type: 'condition', config: { if: true } };
+  const edges = [
+    { from: 'which', to: 'yes', branch: 'true' },
+    { from: 'which', to: 'no', branch: 'false' },
+    { from: 'no', to: 'never' },
+    { from: 'yes', to: 'each' },
+    { from: 'never', to: 'each' },
+  ];
+  const plan = document([which, node('yes'), node('no'), node('never'), loop('each')], { edges });
+  const chosen = { ...succeed('which'), branch: 'true' };
+  const before = [chosen, succeed('yes'), begin('each', 3), succeed('each.0.eachx'), evaluate('each.0')];
+  const ended = after(plan, ...before, cancel);
+  expect(keptSteps(retryState(plan, ended)).map(({ stepKey }) => stepKey)).toEqual(['which', 'yes', 'each']);
+  expect(firstStarts(plan, ended)).toEqual(['each.1.eachx#1']);
 });
 
 test('an iteration whose steps had all finished goes straight to its value', () => {
@@ -172,7 +189,9 @@ test('a run that ended before iterations were kept goes on behind those that had
   const plan = document([loop('each')]);
   const ended = after(plan, begin('each', 4), succeed('each.0.eachx'), evaluate('each.0'), cancel);
   const each = { status: 'cancelled', attempt: 1, reached: { total: 4, count: 1 } } as unknown as StepState;
-  expect(firstStarts(plan, { ...ended, steps: { each } })).toEqual(['each.1.eachx#1']);
+  const old = { ...ended, steps: { each } };
+  expect(keptSteps(retryState(plan, old))).toEqual([{ stepKey: 'each', loop: { next: 1, open: [] } }]);
+  expect(firstStarts(plan, old)).toEqual(['each.1.eachx#1']);
 });
 
 test('a loop whose items may be others now starts over', () => {

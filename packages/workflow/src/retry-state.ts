@@ -1,5 +1,13 @@
 import type { Graph, Plan, PlannedNode } from './plan.ts';
-import { type Frame, initialFrame, initialState, type LoopReach, type RunState, type StepState } from './state.ts';
+import {
+  type EdgeState,
+  type Frame,
+  initialFrame,
+  initialState,
+  type LoopReach,
+  type RunState,
+  type StepState,
+} from './state.ts';
 import { iterationScope, stepKeyIn } from './step-keys.ts';
 
 /**
@@ -12,8 +20,9 @@ export function retryState(plan: Plan, ended: RunState): RunState {
   return { ...initialState(plan), ...retryFrame(plan, ended) };
 }
 
-/** `stepKey` with all below it belongs to the new run too. Of a loop that goes on, nothing of the `open` iterations does. */
-export type KeptStep = { readonly stepKey: string; readonly open: readonly number[] | null };
+/** `stepKey` with all below it belongs to the new run too. Of a loop that goes on only the first `next` iterations, without the `open` ones. */
+export type KeptStep = { readonly stepKey: string; readonly loop: KeptLoop | null };
+type KeptLoop = { readonly next: number; readonly open: readonly number[] };
 
 /** What `retryState` keeps and the new run needs with all inputs and outputs; `stepKey`s inside of open iterations are named as well. */
 export function keptSteps({ steps }: Pick<Frame, 'steps'>, scope = ''): KeptStep[] {
@@ -23,11 +32,11 @@ export function keptSteps({ steps }: Pick<Frame, 'steps'>, scope = ''): KeptStep
       return [];
     }
     if (step.status !== 'running') {
-      return [{ stepKey, open: null }];
+      return [{ stepKey, loop: null }];
     }
     const frames = Object.entries(step.loop?.frames ?? {}).map(([index, frame]) => ({ index: Number(index), frame }));
     return [
-      { stepKey, open: frames.map(({ index }) => index) },
+      { stepKey, loop: { next: step.loop?.next ?? 0, open: frames.map(({ index }) => index) } },
       ...frames.flatMap(({ index, frame }) => keptSteps(frame, iterationScope(stepKey, index))),
     ];
   });
@@ -37,14 +46,28 @@ function retryFrame(graph: Graph, ended: Frame): Frame {
   const fresh = initialFrame(graph);
   const finished = finishedSteps(graph, ended);
   const edges = graph.edges.map(({ from }, index) => (finished.has(from) ? (ended.edges[index] ?? 'open') : 'open'));
+  const dead = deadEdges(graph, edges);
   const begun = [...graph.nodes.values()].flatMap((node) => {
     const step = ended.steps[node.id];
     const loop = finished.has(node.id) || step === undefined ? null : goOn(node, step);
     // What its items are made of must be the same as before.
-    const isSettled = node.incoming.every((index) => edges[index] !== 'open');
+    const isSettled = node.incoming.every((index) => edges[index] !== 'open' || dead.has(index));
     return loop === null || !isSettled ? [] : [[node.id, loop] as const];
   });
   return { steps: { ...fresh.steps, ...Object.fromEntries([...finished, ...begun]) }, edges };
+}
+
+/** Edges that are open still and can only die: they come from nodes that will be skipped, as they were. */
+function deadEdges(graph: Graph, edges: readonly EdgeState[]): Set<number> {
+  const dead = new Set<number>();
+  const isDead = (index: number) => edges[index] === 'dead' || dead.has(index);
+  const skipped = ({ incoming, outgoing }: PlannedNode) =>
+    incoming.length > 0 && incoming.every(isDead) && outgoing.some((index) => !isDead(index));
+  const next = () => [...graph.nodes.values()].find(skipped);
+  for (let node = next(); node !== undefined; node = next()) {
+    for (const index of node.outgoing) dead.add(index);
+  }
+  return dead;
 }
 
 /** A loop that goes on with what had not ended; null when nothing had, so that it starts over. */

@@ -71,13 +71,13 @@ export function closeFrame(draft: RunDraft, frame: FrameDraft, pendingBecomes: '
   frame.isClosed = true;
 }
 
-/** Cancels a step that has not ended, with all its iterations; its result, should one come, is ignored. */
-function cancelStep(draft: RunDraft, frame: FrameDraft, node: PlannedNode): void {
+/** Cancels a step that has not ended, with all its iterations; its result, should one come, is ignored. For good: no retry needs it. */
+function cancelStep(draft: RunDraft, frame: FrameDraft, node: PlannedNode, isForGood = false): void {
   const step = frame.steps[node.id];
   if (step === undefined || !isOpen(step)) {
     return;
   }
-  const end = endOf(frame, node);
+  const end = isForGood ? {} : endOf(frame, node);
   cancelIterations(draft, frame, node);
   setStep(draft, frame, node.id, { status: 'cancelled', attempt: 'attempt' in step ? step.attempt : 0, ...end });
   const type = step.status === 'running' ? 'abortStep' : 'cancelStep';
@@ -89,7 +89,16 @@ function endOf(frame: FrameDraft, node: PlannedNode): { reached?: LoopReach } {
   const loop = loopOf(frame, node);
   if (loop === null) return {};
   const { total, next, frames } = loop;
-  return { reached: { total, next, frames } };
+  return { reached: { total, next, frames: withoutUnbegun(frames) } };
+}
+
+/** The state of a run that goes on must stay small: what never began is pending again in any case. */
+function withoutUnbegun(frames: LoopReach['frames']): LoopReach['frames'] {
+  const kept = Object.entries(frames).map(([index, frame]) => {
+    const begun = Object.entries(frame.steps).filter(([, { status }]) => status !== 'pending' && status !== 'skipped');
+    return [index, { ...frame, steps: Object.fromEntries(begun) }] as const;
+  });
+  return Object.fromEntries(kept);
 }
 
 function cancelIterations(draft: RunDraft, frame: FrameDraft, node: PlannedNode): void {
@@ -171,7 +180,7 @@ function startJoin(draft: RunDraft, frame: FrameDraft, node: PlannedNode, taken:
   const superfluous = node.cancels.flatMap((id) => frame.graph.nodes.get(id) ?? []);
   const open = superfluous.filter(({ id }) => isOpen(frame.steps[id]));
   for (const other of open) {
-    cancelStep(draft, frame, other);
+    cancelStep(draft, frame, other, true);
   }
   return open.flatMap((other) => settleEdges(frame, other, () => false));
 }

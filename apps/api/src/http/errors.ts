@@ -56,10 +56,16 @@ export function toAppError(error: unknown): AppError {
   if (status === 415) return new AppError('UNSUPPORTED_MEDIA_TYPE', undefined, { cause: error });
   if (status !== undefined && status >= 400 && status < 500)
     return new AppError('BAD_REQUEST', 'The request could not be read: it is not valid HTTP or JSON.', {
-      details: [{ path: 'body', code: 'UNREADABLE', message: 'must be valid JSON' }],
+      ...(isOfBody(error) && { details: [{ path: 'body', code: 'UNREADABLE', message: 'must be valid JSON' }] }),
       cause: error,
     });
   return new AppError('INTERNAL', undefined, { cause: error });
+}
+
+/** Whether a parser of bodies refused it: Fastify's own errors of these have such codes. */
+function isOfBody(error: unknown): boolean {
+  const { code = '' } = error as Partial<FastifyError>;
+  return error instanceof SyntaxError || code.startsWith('FST_ERR_CTP_');
 }
 
 /** `what` goes on from the name of the header. */

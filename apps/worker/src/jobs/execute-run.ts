@@ -27,8 +27,6 @@ const ALONE_WAIT_MS = 2_000;
 const ALONE_DELAY_MS = 20_000;
 /** What kills its owner does so soon, and a step may take an hour: from then on others need not wait for it. */
 const ALONE_MOST_MS = 10_000;
-/** Where the steps of others always take long nobody is ever alone: each so many claims a run goes on beside them. */
-const CLAIMS_UNTIL_BESIDE = 4;
 
 /** How soon a wake-up that could not be served comes again. */
 const BUSY_DELAY_MS = 2_000;
@@ -107,8 +105,7 @@ async function executeClaimed(deps: Deps, claim: TracedRun, lease: Lease, leave:
 }
 
 async function executeAlone(deps: Deps, claim: TracedRun, lease: Lease): Promise<WakeOutcome> {
-  // A run whose time is over begins nothing any more.
-  const leaveAlone = isOverdue(claim) ? null : await deps.gate.enterAlone(ALONE_WAIT_MS);
+  const leaveAlone = await deps.gate.enterAlone(ALONE_WAIT_MS);
   if (leaveAlone === null) return await executeBeside(deps, claim, lease);
   const timer = setTimeout(leaveAlone, ALONE_MOST_MS);
   try {
@@ -120,9 +117,9 @@ async function executeAlone(deps: Deps, claim: TracedRun, lease: Lease): Promise
   }
 }
 
-/** For a run that could not be alone: it is handed back for a while, unless that has happened often enough or it need not wait. */
+/** For a run that could not be alone: it is handed back for a while, unless that has happened often enough. */
 async function executeBeside(deps: Deps, claim: TracedRun, lease: Lease): Promise<WakeOutcome> {
-  const isItsTurn = claim.leaseToken % CLAIMS_UNTIL_BESIDE === 0 || isOverdue(claim);
+  const isItsTurn = deps.gate.hasWaitedEnough(claim.runId);
   if (!isItsTurn && (await giveUp(deps, claim, lease))) return later(ALONE_DELAY_MS);
   const leave = await deps.gate.enter();
   // Not handed back, somebody has something to say to it, most likely that it shall end: that does not wait for the others.
@@ -130,21 +127,17 @@ async function executeBeside(deps: Deps, claim: TracedRun, lease: Lease): Promis
   return await execute(deps, { ...claim, hasSignals }, lease).finally(leave);
 }
 
-function isOverdue(claim: TracedRun): boolean {
-  return deadlineOf(claim) <= claim.nowMs;
-}
-
-function deadlineOf({ state }: TracedRun): number {
-  return (state as Partial<RunState> | null)?.deadlineAt ?? Number.POSITIVE_INFINITY;
-}
-
 /** Hands an untouched run back for a while, without forgetting that its owners keep dying. False: it has something unread. */
 async function giveUp({ db }: Deps, claim: TracedRun, lease: Lease): Promise<boolean> {
   const { orgId, runId, workflowId, leaseToken, attemptCount } = claim;
   const own = { recordId: newId(), orgId, runId, workflowId, leaseToken, leaseMs: LEASE_MS };
   const record = { ...own, attemptCount, steps: [], release: true };
-  const againAt = claim.nowMs + performance.now() - lease.claimedAt + ALONE_DELAY_MS;
-  const nextAttemptAt = new Date(Math.min(againAt, deadlineOf(claim)));
+  const nowMs = claim.nowMs + performance.now() - lease.claimedAt;
+  // Its time may be over before.
+  const { deadlineAt = 0 } = (claim.state ?? {}) as Partial<RunState>;
+  const nextAttemptAt = new Date(
+    Math.min(nowMs + ALONE_DELAY_MS, deadlineAt > nowMs ? deadlineAt : Number.POSITIVE_INFINITY),
+  );
   lease.letGo();
   const outcome = await persist(lease, () => recordRun(db, { ...record, status: 'running', nextAttemptAt }));
   if (outcome !== 'unread') {

@@ -185,9 +185,10 @@ async function handleOutcome(run: Execution, { stepKey, attempt, outcome }: Outc
  * effect. A run that has ended, or is given up, takes no more entries.
  */
 async function noteLate(run: Execution, { stepKey, attempt, outcome }: Outcome): Promise<void> {
-  const isEcho = !outcome.ok && outcome.error.code === 'ABORTED'; // all that is left of an attempt that was stopped in time
+  // All that is left of an attempt that was stopped in time, or of one that was never sent, is no news.
+  const isNews = outcome.ok || (outcome.error.mayHaveHappened === true && outcome.error.code !== 'ABORTED');
   const status = findStep(run.state, stepKey)?.status ?? 'cancelled'; // with the loop around it
-  if (isEcho || status !== 'cancelled' || hasEnded(run.state) || run.isGivenUp) return;
+  if (!isNews || status !== 'cancelled' || hasEnded(run.state) || run.isGivenUp) return;
   run.changes.entries.push({ type: 'step.late_result', stepId: stepKey, attempt });
   run.changes.isDirty = true;
   await act(run, []);

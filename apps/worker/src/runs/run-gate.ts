@@ -7,9 +7,16 @@ export interface RunGate {
   enter(): Promise<() => void>;
   /** Waits until no other run is inside; null when that takes longer than `timeoutMs`. Call the answer when it is left. */
   enterAlone(timeoutMs: number): Promise<(() => void) | null>;
+  /** Whether a run that could not be alone was put off often enough; counts this time when not. */
+  hasWaitedEnough(runId: string): boolean;
 }
 
 type Waiter = (leave: () => void) => void;
+
+/** Where the steps of others always take long nobody is ever alone: after so many times a run goes on beside them. */
+const MOST_PUT_OFF = 3;
+/** Some are executed elsewhere in the end, and forgotten here with the rest. */
+const MOST_REMEMBERED = 10_000;
 
 interface Gate {
   insideCount: number;
@@ -27,6 +34,19 @@ export function createRunGate(): RunGate {
         admit(gate);
       }),
     enterAlone: (timeoutMs) => enterAlone(gate, timeoutMs),
+    hasWaitedEnough: createPatience(),
+  };
+}
+
+function createPatience(): RunGate['hasWaitedEnough'] {
+  const putOffs = new Map<string, number>();
+  return (runId) => {
+    const count = putOffs.get(runId) ?? 0;
+    putOffs.delete(runId);
+    if (count >= MOST_PUT_OFF) return true;
+    if (putOffs.size >= MOST_REMEMBERED) putOffs.clear();
+    putOffs.set(runId, count + 1);
+    return false;
   };
 }
 

@@ -95,8 +95,8 @@ function held({ held: hold }: StandingFacts): Standing | null {
 
 function sayKey(key: string | null): string {
   if (key === null || key === '') return '';
-  // One that is too long to be shown stands there as its hash.
-  return key.startsWith('sha256:') ? ' with its key' : ` with the key ${key}`;
+  // One that is too long to be shown stands there as its hash; the marks tell kinds of keys apart.
+  return key.startsWith('sha256:') ? ' with its key' : ` with the key ${key.replace(/^(json|text):/, '')}`;
 }
 
 function queueUnavailable(facts: StandingFacts): Standing | null {
