@@ -132,7 +132,7 @@ it.each([
   const error = await loadSigningKeys(text).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(Error);
   const { message, stack, cause } = error as Error;
-  expect(message).toMatch(/^must be a JWKS|^holds the same kid twice$/);
+  expect(message).toMatch(/^(AUTH_SIGNING_KEYS )?must be a JWKS|^holds the same kid twice$/);
   expect(`${stack} ${cause}`).not.toContain('secret-canary');
   expect(`${stack} ${cause}`).not.toContain(jwk.d);
 });

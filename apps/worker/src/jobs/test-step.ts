@@ -48,8 +48,8 @@ async function evaluate(deps: Deps, test: StepTest, node: PlannedNode): Promise<
   const bindings = { ...bound, steps, vars: vars as Record<string, Json> };
   const request = { templates: node.config.tree, path: 'config', bindings };
   if (node.config.isPlain) return evaluateTemplate(request);
-  const { outside } = node.config;
-  return deps.expressions.evaluate({ ...request, outside, now: Date.now(), seed: `${bindings.run.id}:${node.id}` });
+  // All bindings are sent: the node was planned outside of the loops whose names it may read.
+  return deps.expressions.evaluate({ ...request, now: Date.now(), seed: `${bindings.run.id}:${node.id}` });
 }
 
 function bind({ workflowId, definition, input, outputs, locals }: StepTest): ExpressionBindings {
