@@ -38,6 +38,7 @@ export async function announceRun(context: OrgContext, { run, isHeld }: StoredRu
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     queueUnavailable(log, { requestId, userId, orgId, workflowId, runId, error: reason });
+    failPoint('run.not-woken-before-take-back');
     if (await patiently(() => takeBack(context, runId)).catch(sayUnknown)) throw error;
   }
   failPoint('run.woken-before-answer');
