@@ -168,7 +168,8 @@ function parseLine(line: string, child: ChildProcess): Program['events'][number]
   }
 }
 
+/** One that a signal has ended says nothing any more: whoever started it sees that it does not run. */
 function isStarted(child: ChildProcess, events: Program['events']): boolean {
   if (child.exitCode !== null) throw new Error(`it ended with code ${child.exitCode}: ${JSON.stringify(events)}`);
-  return events.some(({ event }) => event === 'program_started');
+  return child.signalCode !== null || events.some(({ event }) => event === 'program_started');
 }

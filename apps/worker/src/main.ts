@@ -18,7 +18,7 @@ import {
   runsSwept,
   workflowRunEnqueued,
 } from '@millrace/shared/events';
-import { armFailPoint } from '@millrace/shared/fail-points';
+import { armFailPoint, failPoint } from '@millrace/shared/fail-points';
 import { createLog } from '@millrace/shared/log';
 import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
 import { endOnSignal, failWith } from '@millrace/shared/program-end';
@@ -93,7 +93,9 @@ function sweep(deps: Deps) {
     makeRuns: (limit) =>
       makeStuckHookRuns(deps.db, limit, async ({ isHeld, ...run }) => {
         workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
-        if (!isHeld) await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
+        if (isHeld) return;
+        failPoint('sweep.run-made-before-wake');
+        await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
       }),
     settle: (limit) => settleStuckChildEvents(deps.db, limit, (run) => tellSettled(deps, run)),
     isQueueReady: () => deps.queue.isReady(),

@@ -6,7 +6,7 @@ import { dependencyFailed, jobRejected, runLeaseLost } from '@millrace/shared/ev
 import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import { nextDueAt } from '@millrace/workflow/run-status';
-import type { RunState } from '@millrace/workflow/state';
+import { hasEnded, type RunState } from '@millrace/workflow/state';
 import type { Deps } from '../deps.ts';
 import { giveOnPlace, wakeAdmitted } from '../runs/admitted.ts';
 import { enter, leave } from '../runs/concurrency.ts';
@@ -48,6 +48,7 @@ export async function executeRun(deps: Deps, wake: RunWake): Promise<WakeOutcome
     if (deps.shutdown.draining.aborted) return later(0);
     const claimedAt = performance.now();
     const claim = await claimRun(deps.db, { ...wake, leaseMs: LEASE_MS });
+    if (claim.admitted.length > 0) failPoint('run.admitted-by-claim-before-wake');
     void wakeAdmitted(deps, wake.orgId, claim.admitted);
     if (claim.status !== 'claimed') return outcomeOf(claim);
     failPoint('run.claimed-before-act');
@@ -141,6 +142,7 @@ async function giveUp({ db }: Deps, claim: TracedRun, lease: Lease): Promise<boo
   lease.letGo();
   const outcome = await persist(lease, () => recordRun(db, { ...record, status: 'running', nextAttemptAt }));
   if (outcome !== 'unread') {
+    failPoint('run.given-up-before-delay');
     noteOutcome(claim, 'handed_back');
     return true;
   }
@@ -165,6 +167,7 @@ async function execute(deps: Deps, claim: TracedRun, lease: Lease, onProgress = 
     else if (await hasEndedHere(run)) await afterwards(run, 'ended');
     else throw error;
   } finally {
+    if (concurrency !== null && hasEnded(run.state)) failPoint('run.ended-before-place-given');
     if (concurrency !== null) await leave(deps, claim.orgId, claim.runId);
   }
   return DONE;
@@ -183,7 +186,10 @@ async function afterwards(run: Execution, parting: Parting): Promise<void> {
     return;
   }
   noteOutcome(claim, parting === 'paused' ? 'paused' : 'handed_back');
-  if (parting === 'handedBack') return await wakeAgain(run, 0);
+  if (parting === 'handedBack') {
+    failPoint('run.handed-back-before-wake');
+    return await wakeAgain(run, 0);
+  }
   failPoint('run.paused-before-wake');
   logPaused(run);
   const dueAt = nextDueAt(run.state);

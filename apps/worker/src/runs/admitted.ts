@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { admitHeldRuns } from '@millrace/db/admission';
 import { dependencyFailed } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import type { Deps } from '../deps.ts';
 
 type Waking = Pick<Deps, 'db' | 'queue' | 'log'>;
@@ -31,7 +32,9 @@ export async function wakeAdmitted({ queue, log }: Waking, orgId: string, runIds
  */
 export async function giveOnPlace(deps: Waking, orgId: string): Promise<void> {
   try {
+    failPoint('run.ended-before-admission');
     const admitted = await admitHeldRuns(deps.db, [orgId]);
+    if (admitted.length > 0) failPoint('run.admitted-by-end-before-wake');
     void wakeAdmitted(
       deps,
       orgId,

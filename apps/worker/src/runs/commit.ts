@@ -48,6 +48,7 @@ function mayAnswer({ isAnswered, state }: Execution, { steps }: Changes): boolea
 
 /** Nobody waits for this: who misses it looks every second. */
 function tellWhoWaits({ deps, claim }: Execution): void {
+  failPoint('answer.recorded-before-ring');
   void deps.queue.ringAnswer(claim.runId).catch(() => {});
 }
 

@@ -1,6 +1,7 @@
 import { recordRun, type StepRecord } from '@millrace/db/run-ownership';
 import { enterConcurrency, leaveConcurrency, type PlaceAnswer } from '@millrace/db/workflow-concurrency';
 import { dependencyFailed, workflowRunCancelled } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import type { PlannedConcurrency } from '@millrace/workflow/plan';
 import type { Deps } from '../deps.ts';
@@ -36,7 +37,7 @@ export async function enter(run: Execution, concurrency: PlannedConcurrency): Pr
 /** Lets the next one begin once a run has ended. Never throws: should it fail, or this process die before, the sweeper does it. */
 export async function leave(deps: Pick<Deps, 'db' | 'queue' | 'log'>, orgId: string, runId: string): Promise<void> {
   try {
-    void wakeAdmitted(deps, orgId, await leaveConcurrency(deps.db, orgId, runId));
+    wakePlaced(deps, orgId, await leaveConcurrency(deps.db, orgId, runId));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     dependencyFailed(deps.log, { dependency: 'postgresql', error: message });
@@ -80,8 +81,15 @@ async function evaluateKey(run: Execution, { key }: PlannedConcurrency): Promise
 async function tellOthers(deps: Deps, { claim }: Execution, { woken, told, ended }: PlaceAnswer): Promise<void> {
   const { orgId, workflowId } = claim;
   for (const fields of ended) workflowRunCancelled(deps.log, { orgId, workflowId, ...fields });
+  if (told.length > 0) failPoint('place.taken-before-ring');
   await Promise.allSettled(told.map((runId) => deps.queue.ringOwner(runId)));
-  if (woken.length > 0) void wakeAdmitted(deps, orgId, woken);
+  wakePlaced(deps, orgId, woken);
+}
+
+function wakePlaced(deps: Pick<Deps, 'db' | 'queue' | 'log'>, orgId: string, runIds: readonly string[]): void {
+  if (runIds.length === 0) return;
+  failPoint('place.given-before-wake');
+  void wakeAdmitted(deps, orgId, runIds);
 }
 
 async function skip(run: Execution, { limit, key }: PlannedConcurrency): Promise<void> {

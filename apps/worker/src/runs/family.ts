@@ -1,5 +1,6 @@
 import { type SettledRun, settleChildEvents } from '@millrace/db/child-runs';
 import { dependencyFailed, workflowRunCancelled } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import { hasEnded } from '@millrace/workflow/state';
 import type { Deps } from '../deps.ts';
 import type { Changes, Execution } from './execution.ts';
@@ -12,6 +13,7 @@ export function tellFamily({ deps, claim, state }: Execution, { steps }: Changes
   const isChildEnd = claim.triggerType === 'trigger.subworkflow' && hasEnded(state);
   const isCancelled = [...steps.values()].some(({ type, status }) => type === 'subworkflow' && status === 'cancelled');
   if (!isChildEnd && !isCancelled) return;
+  failPoint(isChildEnd ? 'child.ended-before-parent-told' : 'step.cancelled-before-child-told');
   void settle(deps, claim).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     dependencyFailed(deps.log, { dependency: 'postgresql', error: reason });
@@ -24,6 +26,7 @@ async function settle(deps: Deps, { orgId, runId }: Execution['claim']): Promise
 
 /** Wakes whoever goes on because another run has ended, and says so of one that ended itself. Never throws. */
 export async function tellSettled({ queue, log }: Pick<Deps, 'queue' | 'log'>, run: SettledRun): Promise<void> {
+  failPoint('family.settled-before-wake');
   const { outcome, ...ended } = run;
   if (outcome === 'cancelled') workflowRunCancelled(log, ended);
   else await Promise.allSettled([queue.ringOwner(run.runId), queue.wakeRun({ orgId: run.orgId, runId: run.runId })]);

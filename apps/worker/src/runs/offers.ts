@@ -156,7 +156,10 @@ async function ask(run: Execution): Promise<CollectedAttempt[]> {
   try {
     const collected = await collectAttempts(deps.db, { orgId, runId, leaseToken, ...keys });
     offers.done.splice(0, done.length);
-    if (hasRevoked) ringExecutors(run);
+    if (hasRevoked) {
+      failPoint('attempt.revoked-before-ring');
+      ringExecutors(run);
+    }
     return collected;
   } catch (error) {
     offers.hasRevoked ||= hasRevoked;
@@ -197,7 +200,10 @@ export function closeOffers(run: Execution): void {
   // The owner before this one may have died with some.
   else if (claim.lostClaims === 0) return;
   void forgetAttempts(deps.db, claim).then(
-    () => ringExecutors(run),
+    () => {
+      failPoint('attempt.forgotten-before-ring');
+      ringExecutors(run);
+    },
     // Rows of an owner that is gone mean nothing, and go with their run.
     () => {},
   );

@@ -1,5 +1,6 @@
 import { type ChildRun, type ChildStart, MAX_DEPTH, readChildRuns, startChildRun } from '@millrace/db/child-runs';
 import { queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import type { Effect } from '@millrace/workflow/effects';
 import type { StepError } from '@millrace/workflow/events';
@@ -76,6 +77,7 @@ async function announce(
   const { orgId, traceparent } = claim;
   workflowRunEnqueued(deps.log, { requestId: null, userId: null, orgId, workflowId, runId });
   if (isHeld) return;
+  failPoint('child.started-before-wake');
   await deps.queue.wakeRun({ orgId, runId, traceparent }).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     queueUnavailable(deps.log, { requestId: null, userId: null, orgId, workflowId, runId, error: reason });

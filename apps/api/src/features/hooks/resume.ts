@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { callStep, findAwaitedStep } from '@millrace/db/run-calls';
 import { withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
+import { failPoint } from '@millrace/shared/fail-points';
 import { readResumeToken, resumeKeyOf, type WaitingStep } from '@millrace/shared/resume-urls';
 import { nodeIdOf } from '@millrace/workflow/step-keys';
 import type { FastifyReply } from 'fastify';
@@ -47,6 +48,7 @@ export async function receiveResume(context: PublicContext, step: WaitingStep, r
   const outcome = await withOrg(deps.db, orgId, (tx) => callStep(tx, { runId, stepKey, input }));
   switch (outcome) {
     case 'accepted':
+      failPoint('run.resumed-before-wake');
       await wakeForSignal(deps, { orgId, runId, traceparent });
       return { ok: true as const };
     case 'known':

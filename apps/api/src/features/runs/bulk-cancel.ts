@@ -2,6 +2,7 @@ import { cancelRuns as cancelInDatabase } from '@millrace/db/run-signals';
 import { workflowRuns } from '@millrace/db/schema/runs';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import type { AppError } from '@millrace/shared/errors';
+import { failPoint } from '@millrace/shared/fail-points';
 import { and, eq, inArray, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { auditBulk, type BulkRequest, countRuns, type RunRef, readBulkPage, walkPage } from './bulk.ts';
@@ -29,6 +30,7 @@ async function cancelPortion(context: OrgContext, runs: RunRef[]): Promise<(AppE
     const rows = new Map((await readRows(tx, ids)).map((row) => [row.id, row]));
     return new Map(ids.map((id, index) => [id, { outcome: outcomes[index] ?? 'gone', row: rows.get(id) }]));
   });
+  failPoint('bulk.cancelled-before-ring');
   await Promise.all([...answers.values()].map(({ outcome, row }) => row && tellCancel(context, outcome, row)));
   return runs.map(({ id }) => {
     const { outcome, row } = answers.get(id) ?? { outcome: 'gone', row: undefined };

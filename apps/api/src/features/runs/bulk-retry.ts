@@ -2,6 +2,7 @@ import { forgetPendingAnswer, updatePendingAnswer } from '@millrace/db/idempoten
 import { workflowRuns } from '@millrace/db/schema/runs';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
+import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
 import { and, eq, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
@@ -78,6 +79,7 @@ async function retryOnce(context: OrgContext, { id, workflowId }: RunRef, isLate
       await refuseSecondRetry(tx, id);
       return storeRetry(ofOneRun, tx, { workflowId, runId: id, newRunId: newId() }, isLatest);
     });
+    failPoint('bulk.retried-before-wake');
     await announceRun(ofOneRun, run);
     return null;
   } catch (error) {

@@ -1,6 +1,7 @@
 import { type SettledRun, settleChildEvents } from '@millrace/db/child-runs';
 import type { RunRef } from '@millrace/db/run-events';
 import { dependencyFailed, workflowRunCancelled } from '@millrace/shared/events';
+import { failPoint } from '@millrace/shared/fail-points';
 import type { Deps } from '../../deps.ts';
 import { wakeForSignal } from './wake.ts';
 
@@ -18,6 +19,7 @@ export async function settleFamily(deps: Told, run: RunRef): Promise<void> {
 
 /** Wakes whoever goes on because another run has ended, and says so of one that ended itself. */
 export async function tellSettled({ queue, log }: Pick<Told, 'queue' | 'log'>, run: SettledRun): Promise<void> {
+  failPoint('family.settled-before-wake');
   const { outcome, ...ended } = run;
   if (outcome === 'cancelled') workflowRunCancelled(log, ended);
   else await wakeForSignal({ queue }, { orgId: run.orgId, runId: run.runId });

@@ -38,6 +38,7 @@ export async function announceRun(context: OrgContext, { run, isHeld }: StoredRu
     await (isHeld ? deps.queue.assertReady() : deps.queue.wakeRun({ orgId, runId, traceparent }));
   } catch (error) {
     tellQueueUnavailable(context, { workflowId, runId }, error);
+    failPoint('run.not-woken-before-take-back');
     if (await patiently(() => takeBack(context, runId)).catch(sayUnknown)) throw error;
   }
   failPoint('run.woken-before-answer');
