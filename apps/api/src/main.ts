@@ -5,10 +5,10 @@ import { settleStuckChildEvents } from '@millrace/db/child-runs';
 import { assertRestrictedRole } from '@millrace/db/connect';
 import { makeStuckHookRuns } from '@millrace/db/hooks';
 import { findStuckRuns, putBackStuckRuns } from '@millrace/db/runs';
-import { startSweeper } from '@millrace/queue/sweeper';
+import { announceMade, startSweeper } from '@millrace/queue/sweeper';
 import { ApiConfig, parseConfig } from '@millrace/shared/config';
-import { dependencyFailed, programStarted, runsSwept, workflowRunEnqueued } from '@millrace/shared/events';
-import { armFailPoint, failPoint } from '@millrace/shared/fail-points';
+import { dependencyFailed, programStarted, runsSwept } from '@millrace/shared/events';
+import { armFailPoint } from '@millrace/shared/fail-points';
 import { createLog } from '@millrace/shared/log';
 import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
 import { endOnSignal, failWith } from '@millrace/shared/program-end';
@@ -42,13 +42,7 @@ async function start(): Promise<void> {
   const app = await buildApp(deps);
   const sweeper = startSweeper({
     intervalMs: config.SWEEP_INTERVAL_MS,
-    makeRuns: (limit) =>
-      makeStuckHookRuns(deps.db, limit, async ({ isHeld, ...run }) => {
-        workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
-        if (isHeld) return;
-        failPoint('sweep.run-made-before-wake');
-        await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
-      }),
+    makeRuns: (limit) => makeStuckHookRuns(deps.db, limit, announceMade(deps)),
     settle: (limit) => settleStuckChildEvents(deps.db, limit, (run) => tellSettled(deps, run)),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),

@@ -9,16 +9,10 @@ import type { RunConsumer } from '@millrace/queue/consumer';
 import type { RunWake } from '@millrace/queue/jobs';
 import { checkRedis } from '@millrace/queue/redis';
 import { openScheduler } from '@millrace/queue/scheduler';
-import { startSweeper } from '@millrace/queue/sweeper';
+import { announceMade, startSweeper } from '@millrace/queue/sweeper';
 import { parseConfig, WorkerConfig } from '@millrace/shared/config';
-import {
-  dependencyFailed,
-  programStarted,
-  programWarning,
-  runsSwept,
-  workflowRunEnqueued,
-} from '@millrace/shared/events';
-import { armFailPoint, failPoint } from '@millrace/shared/fail-points';
+import { dependencyFailed, programStarted, programWarning, runsSwept } from '@millrace/shared/events';
+import { armFailPoint } from '@millrace/shared/fail-points';
 import { createLog } from '@millrace/shared/log';
 import { type MetricsServer, startMetricsServer } from '@millrace/shared/metrics-server';
 import { endOnSignal, failWith } from '@millrace/shared/program-end';
@@ -90,13 +84,7 @@ async function assertRedis(config: WorkerConfig): Promise<void> {
 function sweep(deps: Deps) {
   return startSweeper({
     intervalMs: deps.config.SWEEP_INTERVAL_MS,
-    makeRuns: (limit) =>
-      makeStuckHookRuns(deps.db, limit, async ({ isHeld, ...run }) => {
-        workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
-        if (isHeld) return;
-        failPoint('sweep.run-made-before-wake');
-        await deps.queue.wakeRun({ orgId: run.orgId, runId: run.runId });
-      }),
+    makeRuns: (limit) => makeStuckHookRuns(deps.db, limit, announceMade(deps)),
     settle: (limit) => settleStuckChildEvents(deps.db, limit, (run) => tellSettled(deps, run)),
     isQueueReady: () => deps.queue.isReady(),
     findStuckRuns: (limit) => findStuckRuns(deps.db, limit),

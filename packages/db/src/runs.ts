@@ -57,8 +57,7 @@ export function admissionOf(isAdmitted: boolean) {
 
 /**
  * Copies the rows of these steps of the run itself, and of the iterations of those that are loops, to another run, with
- * their large values and files. A `loop` goes on. Steps of
- * `onFailure` are no part of it.
+ * their large values and files. Steps of `onFailure` are no part of it.
  */
 export async function copySteps(
   tx: OrgTx,

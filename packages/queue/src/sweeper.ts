@@ -1,5 +1,7 @@
+import { type EventLog, type RunRef, workflowRunEnqueued } from '@millrace/shared/events';
 import { failPoint } from '@millrace/shared/fail-points';
 import type { RunWake } from './jobs.ts';
+import type { RunQueue } from './queue.ts';
 
 /** How many runs one sweep wakes at most: bounded work, so that a large backlog cannot hold the loop. */
 const BATCH = 100;
@@ -50,6 +52,16 @@ export function startSweeper(options: SweeperOptions): { stop(): Promise<void> }
       clearTimeout(timer);
       await sweep;
     },
+  };
+}
+
+/** What becomes of each run that a sweep has made: it is told, and a worker woken unless the run waits for its turn. */
+export function announceMade({ queue, log }: { queue: Pick<RunQueue, 'wakeRun'>; log: EventLog }) {
+  return async ({ isHeld, ...run }: RunRef & { isHeld: boolean }): Promise<void> => {
+    workflowRunEnqueued(log, { requestId: null, userId: null, ...run });
+    if (isHeld) return;
+    failPoint('sweep.run-made-before-wake');
+    await queue.wakeRun({ orgId: run.orgId, runId: run.runId });
   };
 }
 

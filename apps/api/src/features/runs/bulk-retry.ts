@@ -17,6 +17,7 @@ import {
   readBulkPage,
   walkPage,
 } from './bulk.ts';
+import { lockRun } from './queries.ts';
 import { assertQueueRoom, storeRetry } from './retry.ts';
 import { announceRun, tellQueueUnavailable } from './service.ts';
 
@@ -91,11 +92,7 @@ async function retryOnce(context: OrgContext, { id, workflowId }: RunRef, isLate
 /** Two calls at once meet on the lock of the run that they would both retry. */
 async function refuseSecondRetry(tx: OrgTx, runId: string): Promise<void> {
   const { orgId, id, retryOfRunId } = workflowRuns;
-  await tx
-    .select({ id })
-    .from(workflowRuns)
-    .where(and(eq(orgId, tx.orgId), eq(id, runId)))
-    .for('no key update');
+  await lockRun(tx, runId);
   const [retry] = await tx
     .select({ id })
     .from(workflowRuns)

@@ -1,6 +1,6 @@
 import { signalRun } from '@millrace/db/run-signals';
 import { readRunValue } from '@millrace/db/run-values';
-import { workflowRunSteps, workflowRuns } from '@millrace/db/schema/runs';
+import { workflowRunSteps } from '@millrace/db/schema/runs';
 import { type OrgTx, withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import { failPoint } from '@millrace/shared/fail-points';
@@ -8,7 +8,7 @@ import { isAtLeast, RoleKey } from '@millrace/shared/permissions';
 import { and, eq, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import type { OrgContext } from '../../context.ts';
-import { findRun } from './queries.ts';
+import { findRun, lockRun } from './queries.ts';
 import { toRun } from './rows.ts';
 import { wakeForSignal } from './wake.ts';
 
@@ -39,6 +39,7 @@ export async function decideStep(
   const { deps, orgId, userId, traceparent } = context;
   const run = await withOrg(deps.db, orgId, async (tx) => {
     const stored = await findRun(tx, workflowId, runId);
+    // Two who decide at the same moment, and the worker that acts on it, meet here.
     await lockRun(tx, runId);
     await assertMayDecide(context, tx, { workflowId, runId, stepId, decision });
     if (await isDecided(tx, runId, stepId)) throw notWaiting();
@@ -79,16 +80,6 @@ async function assertMayDecide(
   const { by } = ApprovalInput.parse(JSON.parse(input ?? 'null'));
   const isAsked = typeof by === 'string' ? isAtLeast(roleKey, by) : by.userIds.includes(userId);
   if (!isAsked) throw new AppError('FORBIDDEN', 'This approval asks somebody else.');
-}
-
-/** Two who decide at the same moment, and the worker that acts on it, meet here. */
-async function lockRun(tx: OrgTx, runId: string): Promise<void> {
-  const { orgId, id } = workflowRuns;
-  await tx
-    .select({ id })
-    .from(workflowRuns)
-    .where(and(eq(orgId, tx.orgId), eq(id, runId)))
-    .for('no key update');
 }
 
 /** Whether somebody has decided and was not heard yet: a signal that was heard is gone. */

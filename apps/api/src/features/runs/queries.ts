@@ -47,6 +47,16 @@ export async function findRun(tx: OrgTx, workflowId: string, runId: string) {
   return run;
 }
 
+/** Until the transaction ends nobody else changes the run or says anything to it. */
+export async function lockRun(tx: OrgTx, runId: string): Promise<void> {
+  const { orgId, id } = workflowRuns;
+  await tx
+    .select({ id })
+    .from(workflowRuns)
+    .where(and(eq(orgId, tx.orgId), eq(id, runId)))
+    .for('no key update');
+}
+
 /** Newest first, one keyset page. */
 export async function listRuns(context: OrgContext, query: RunListQuery) {
   const { limit, after } = readPage(query);
