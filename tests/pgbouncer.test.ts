@@ -6,10 +6,13 @@ import { loadContracts, readRouteTable } from '../apps/api/src/http/testing.ts';
 import { attackRoute, organizationRoutes, SHAPES } from '../apps/api/src/http/testing-isolation.ts';
 import { type IsolationScene, openIsolationScene } from '../apps/api/src/http/testing-tenants.ts';
 import { call, openTestApi } from '../apps/api/src/testing.ts';
+import { closeDatabase, connectDatabase } from '../packages/db/src/connect.ts';
 import { sqlStateOf } from '../packages/db/src/failures.ts';
+import { endLostBackend, mayHaveCommitted, onConnection } from '../packages/db/src/lost-backends.ts';
 import { testClusterUrl } from '../packages/db/src/testing.ts';
 import { digestOfTenant } from '../packages/db/src/testing-marks.ts';
 import { seedQueuedRun } from '../packages/db/src/testing-rows.ts';
+import { eventually, startFaultProxy } from '../packages/queue/src/testing.ts';
 import * as apiKeys from '../packages/shared/src/contracts/api-keys.ts';
 import * as organizations from '../packages/shared/src/contracts/organizations.ts';
 import * as runs from '../packages/shared/src/contracts/runs.ts';
@@ -140,6 +143,34 @@ describe('through PgBouncer, two organizations at once', () => {
     }
   });
 });
+
+describe('through PgBouncer, cut off', () => {
+  it('R7: a lost connection tells nothing of what is at work behind the pooler, and says that', async () => {
+    const proxy = await startFaultProxy(bouncer.port);
+    const url = new URL(scenes.strict.api.deps.config.API_DATABASE_URL);
+    url.port = String(proxy.port);
+    const settings = { url: url.href, poolSize: 2, prepared: false, applicationName: 'cut-off', onError() {} };
+    const db = connectDatabase(settings);
+    try {
+      const lost = onConnection(db, (client) => client.query('SELECT pg_sleep(1)')).catch((error: unknown) => error);
+      await eventually('the statement to be at work', async () => (await sleepers()) === 1);
+      await proxy.setFault({ type: 'reset' });
+      await proxy.setFault({ type: 'none' });
+      expect(mayHaveCommitted(await lost)).toBe(true);
+      expect(await endLostBackend(db, await lost)).toBe(false);
+    } finally {
+      await closeDatabase(db);
+      await proxy.stop();
+    }
+  });
+});
+
+async function sleepers(): Promise<number> {
+  const { rows } = await scenes.strict.admin.query(
+    "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query = 'SELECT pg_sleep(1)' AND state = 'active'",
+  );
+  return rows.length;
+}
 
 interface Side {
   tokens: string[];

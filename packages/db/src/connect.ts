@@ -1,5 +1,6 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
+import { onConnection } from './lost-backends.ts';
 import { openSharedReads, type SharedReads } from './shared-reads.ts';
 
 /** What every function of this package takes first. Programs close it with `closeDatabase`. */
@@ -78,7 +79,7 @@ export async function queryHot<Row extends pg.QueryResultRow>(
   statement: HotStatement,
   values: unknown[],
 ): Promise<Row[]> {
-  return (await db.pool.query<Row>(configOf(db, statement, values))).rows;
+  return (await onConnection(db, (client) => client.query<Row>(configOf(db, statement, values)))).rows;
 }
 
 /** The same on a connection that it shares with other reads; see SharedReads for what may go there. */

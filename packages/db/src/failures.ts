@@ -44,13 +44,6 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   return causes(error).some((cause) => SOCKET_CODES.has(codeOf(cause)) || CONNECTION_LOST.test(cause.message));
 }
 
-/** Whether no connection could be had at all: then the statement did nothing. After any other failure it may have. */
-export function isNeverSent(error: unknown): boolean {
-  const state = sqlStateOf(error);
-  if (state !== null) return /^(57P03|53300)/.test(state);
-  return causes(error).some((cause) => UNREACHED.has(codeOf(cause)) || NO_CONNECTION.test(cause.message));
-}
-
 /**
  * Whether the very same call may work later: also when PostgreSQL gave the statement up for reasons of its own. Covers
  * rollback by deadlock or serialization (class 40), lack of resources such as a full disk (53), a cancelled statement
@@ -73,9 +66,6 @@ const SOCKET_CODES = new Set([
   'ENOTFOUND',
   'ENOENT',
 ]);
-
-const UNREACHED = new Set(['EAI_AGAIN', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'ENOENT']);
-const NO_CONNECTION = /timeout exceeded when trying to connect/;
 
 /** pg gives these no code: no free connection in time, no answer in time, a connection that ended under a query. */
 const CONNECTION_LOST =

@@ -1,6 +1,6 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type { Database } from './connect.ts';
-import { isDatabaseUnavailable } from './failures.ts';
+import { onConnection } from './lost-backends.ts';
 
 export type Transaction = Parameters<Parameters<NodePgDatabase['transaction']>[0]>[0];
 
@@ -10,14 +10,5 @@ export type Transaction = Parameters<Parameters<NodePgDatabase['transaction']>[0
  * hand on a connection whose statement nobody waited for.
  */
 export async function transact<T>(db: Database, fn: (tx: Transaction) => Promise<T>): Promise<T> {
-  const client = await db.pool.connect();
-  let isBroken = false;
-  try {
-    return await drizzle(client).transaction(fn);
-  } catch (error) {
-    isBroken = isDatabaseUnavailable(error);
-    throw error;
-  } finally {
-    client.release(isBroken);
-  }
+  return await onConnection(db, (client) => drizzle(client).transaction(fn));
 }

@@ -53,6 +53,13 @@ async function runs() {
   return rows as { id: string; status: string }[];
 }
 
+async function busyBackends(): Promise<number> {
+  const { rows } = await admin.query(
+    "SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = 'app_api' AND state <> 'idle'",
+  );
+  return rows.length;
+}
+
 /** Holds every insert of a run until the lock is let go; answers once one waits. */
 async function holdInserts(during: () => Promise<unknown>) {
   await admin.query('BEGIN');
@@ -100,6 +107,18 @@ it('a retry that was cut off before its commit is answered 503, and nothing is l
   const { status, body } = (await answer) as Awaited<ReturnType<typeof start>>;
   expect([status, body.code]).toEqual([503, 'DATABASE_UNAVAILABLE']);
   expect((await runs()).map(({ id }) => id)).toEqual([first]);
+});
+
+it('an accept that was cut off while it waited is answered 503, and is not committed later', async () => {
+  const { answer } = await holdInserts(start);
+  await proxy.setFault({ type: 'reset' });
+  await proxy.setFault({ type: 'none' });
+  const { status, body } = (await answer) as Awaited<ReturnType<typeof start>>;
+  expect([status, body.code]).toEqual([503, 'DATABASE_UNAVAILABLE']);
+  await admin.query('COMMIT');
+  await eventually('every statement to be done', async () => (await busyBackends()) === 0);
+  expect(await runs()).toEqual([]);
+  expect((await start()).status).toBe(201);
 });
 
 it.each([

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { isDatabaseTransient, isNeverSent } from '@millrace/db/failures';
+import { isDatabaseTransient } from '@millrace/db/failures';
+import { endLostBackend, mayHaveCommitted } from '@millrace/db/lost-backends';
 import { withOrg } from '@millrace/db/tenant';
 import { AppError } from '@millrace/shared/errors';
 import type { OrgContext } from '../../context.ts';
@@ -12,8 +13,8 @@ const PAUSE_MS = 100;
 
 /**
  * Stores a run by `store`, and finds out what became of it when the answer of the database was lost: the commit may have
- * gone through all the same, and 503 means that nothing is left (R7). Rethrows the failure when nothing was stored. While
- * the database stays away longer nobody can know, and the answer says so.
+ * gone through all the same, or go through yet, and 503 means that nothing is left (R7). Rethrows the failure when nothing was
+ * stored. While the database stays away longer, or behind a pooler, nobody can know, and the answer says so.
  */
 export async function storeSurely(
   context: OrgContext,
@@ -23,9 +24,10 @@ export async function storeSurely(
   try {
     return await store();
   } catch (error) {
-    if (!isDatabaseTransient(error) || isNeverSent(error)) throw error;
-    const found = await patiently(() => findStored(context, workflowId, runId)).catch(sayUnknown);
-    if (found) return found;
+    if (!mayHaveCommitted(error)) throw error;
+    const { stored, isFinal } = await patiently(() => findOut(context, { workflowId, runId }, error)).catch(sayUnknown);
+    if (stored) return stored;
+    if (!isFinal) sayUnknown(error);
     throw error;
   }
 }
@@ -47,6 +49,16 @@ export async function patiently<T>(work: () => Promise<T>): Promise<T> {
       if (!isDatabaseTransient(error) || performance.now() > deadline) throw error;
     }
   }
+}
+
+/** The connection that broke may still have its statement at work, to be committed after any look: that ends first. */
+async function findOut(
+  context: OrgContext,
+  { workflowId, runId }: { workflowId: string; runId: string },
+  error: unknown,
+): Promise<{ stored: StoredRun | null; isFinal: boolean }> {
+  const isFinal = await endLostBackend(context.deps.db, error);
+  return { stored: await findStored(context, workflowId, runId), isFinal };
 }
 
 async function findStored({ deps, orgId }: OrgContext, workflowId: string, runId: string): Promise<StoredRun | null> {
