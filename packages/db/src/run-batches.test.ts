@@ -127,6 +127,57 @@ async function cancelWaiting(): Promise<void> {
   );
 }
 
+/** What `work` answers when somebody changes the run, by `change`, between its first look at the run and its own turn. */
+async function whileItChanges<T>(runId: string, change: string, work: () => Promise<T>): Promise<T> {
+  const holder = await admin.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query(`UPDATE app.workflow_runs SET ${change} WHERE id = $1`, [runId]);
+    const answer = work();
+    await untilLockWaits(admin, 'app_worker');
+    await holder.query('COMMIT');
+    return await answer;
+  } finally {
+    await holder.query('ROLLBACK');
+    holder.release();
+  }
+}
+
+it('what changes while a call waits for it is claimed and recorded as it is then', async () => {
+  const [tenant] = tenants as [SeededTenant];
+  const { orgId } = tenant;
+  const [told, ended] = [await seedQueuedRun(admin, tenant), await seedQueuedRun(admin, tenant)];
+  const claim = (runId: string) => () => claimRun(worker, { orgId, runId, leaseMs: LEASE_MS });
+  const claimed = await whileItChanges(told, 'signals_sent = 1', claim(told));
+  expect(claimed).toMatchObject({ status: 'claimed', run: { runId: told, hasSignals: true, leaseToken: 1 } });
+  const gone = await whileItChanges(ended, "status = 'cancelled', finished_at = now()", claim(ended));
+  expect(gone.status).toBe('gone');
+
+  const [run] = (await claimMany(1)) as [ClaimedRun];
+  const pause = () => recordRun(worker, recordOf(run, { status: 'waiting', release: true }));
+  expect(await whileItChanges(run.runId, 'signals_sent = 1', pause)).toBe('unread');
+  expect(await whileItChanges(run.runId, 'lease_token = 2', pause)).toBe('fenced');
+});
+
+it('takes what stands twice in one call one after the other', async () => {
+  const [tenant] = tenants as [SeededTenant];
+  const claim = { orgId: tenant.orgId, runId: await seedQueuedRun(admin, tenant), leaseMs: LEASE_MS };
+  const claims = await worker.pool.query('SELECT number, outcome FROM app.claim_runs($1::jsonb) ORDER BY 1', [
+    JSON.stringify([claim, claim]),
+  ]);
+  expect(claims.rows).toEqual([
+    { number: 1, outcome: 'claimed' },
+    { number: 2, outcome: 'busy' },
+  ]);
+  const [run] = (await claimMany(1)) as [ClaimedRun];
+  const records = [recordOf(run, { state: 'first' }), recordOf(run, { state: 'second' })];
+  const outcomes = await worker.pool.query('SELECT number, outcome FROM app.record_runs($1::jsonb) ORDER BY 1', [
+    JSON.stringify(records),
+  ]);
+  expect(outcomes.rows.map(({ outcome }) => outcome)).toEqual(['recorded', 'recorded']);
+  expect((await stored(run)).state).toBe('second');
+});
+
 it('never lets heartbeats and records of the same runs wait for each other in a circle', async () => {
   const other = await seedTenant(admin);
   const { rows } = await admin.query<{ workflow: string }>(
