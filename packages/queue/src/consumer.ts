@@ -4,6 +4,7 @@
  */
 import { DelayedError, type Job, WaitingError, Worker } from 'bullmq';
 import { Redis, type RedisOptions } from 'ioredis';
+import { gatherWrites } from './gather-writes.ts';
 import { parseJob, type RunWake } from './jobs.ts';
 import { reconnectWhenReadOnly } from './redis.ts';
 
@@ -58,6 +59,7 @@ export interface RunConsumer {
 /** Starts to consume and returns at once: Redis may come up later, go away and come back. */
 export function consumeRuns(settings: ConsumerSettings): RunConsumer {
   const redis = new Redis(settings.redisUrl, { ...CONSUMER_OPTIONS, reconnectOnError: reconnectWhenReadOnly() });
+  gatherWrites(redis);
   const load: Load = { activeCount: 0, isClosing: false };
   const worker = new Worker(settings.queueName, (job, token) => deliver(settings, load, job, token), {
     connection: redis,
