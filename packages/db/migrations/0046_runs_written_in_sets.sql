@@ -312,3 +312,100 @@ BEGIN
   END LOOP;
   PERFORM set_config('app.current_org_id', '', true);
 END $$;
+
+-- Stores the runs of an organization with one statement too.
+CREATE OR REPLACE FUNCTION app.accept_runs(p_runs jsonb, p_window integer DEFAULT 16, p_most_queued integer DEFAULT 100000)
+RETURNS TABLE (number integer, outcome text, version integer, run json, held_by text, queued_from uuid)
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+  v_of record;
+  v record;
+  v_enabled boolean;
+  v_is_counted boolean;
+  v_admissible integer;
+  v_storable integer;
+  v_queued_from uuid;
+  v_versions integer[];
+  v_helds text[];
+  v_accepted jsonb[];
+BEGIN
+  FOR v_of IN
+    SELECT c.org, array_agg(c.e ORDER BY c.key, c.n) AS runs, array_agg(c.n ORDER BY c.key, c.n) AS numbers,
+      (min((c.e ->> 'runId') COLLATE "C"))::uuid AS least
+    FROM (
+      SELECT e.n::integer AS n, e.e, (e.e ->> 'orgId')::uuid AS org, e.e #>> '{answer,key}' AS key
+      FROM jsonb_array_elements(p_runs) WITH ORDINALITY AS e (e, n)) AS c
+    GROUP BY c.org ORDER BY c.org
+  LOOP
+    PERFORM set_config('app.current_org_id', v_of.org::text, true);
+    v_is_counted := false;
+    v_versions := '{}';
+    v_helds := '{}';
+    v_accepted := '{}';
+    FOR v IN
+      SELECT c.n, c.e, (c.e ->> 'workflowId')::uuid AS workflow, (c.e ->> 'runId')::uuid AS run,
+        (c.e ->> 'version')::integer AS version, c.e #>> '{answer,key}' AS key
+      FROM unnest(v_of.runs, v_of.numbers) AS c (e, n)
+    LOOP
+      number := v.n;
+      run := NULL;
+      version := NULL;
+      held_by := NULL;
+      queued_from := NULL;
+      SELECT w.version, w.is_enabled INTO version, v_enabled FROM app.workflows w
+      WHERE w.org_id = v_of.org AND w.id = v.workflow;
+      outcome := CASE
+        WHEN version IS NULL THEN 'gone'
+        WHEN version = 0 THEN 'unpublished'
+        WHEN NOT v_enabled THEN 'disabled'
+        WHEN version <> v.version THEN 'version'
+        ELSE 'accepted' END;
+      IF outcome = 'accepted' AND NOT v_is_counted THEN
+        SELECT room.admissible, room.storable, least(room.queued_from, v_of.least)
+        INTO v_admissible, v_storable, v_queued_from
+        FROM app.queue_room(v_of.org, cardinality(v_of.numbers), p_window, p_most_queued, (v.e ->> 'queuedFrom')::uuid) AS room;
+        v_is_counted := true;
+      END IF;
+      IF outcome = 'accepted' AND v_storable <= 0 THEN
+        outcome := 'full';
+      END IF;
+      IF outcome = 'accepted' THEN
+        run := json_build_object(
+          'id', v.run, 'organizationId', v_of.org, 'workflowId', v.workflow, 'version', version,
+          'triggerType', 'trigger.manual', 'status', 'queued', 'attemptCount', 0,
+          'maxAttempts', (v.e ->> 'maxAttempts')::integer, 'nextAttemptAt', NULL, 'retryOfRunId', NULL, 'parentRunId', NULL,
+          'requestedByUserId', v.e ->> 'userId', 'input', v.e -> 'input', 'output', NULL, 'error', NULL,
+          'createdAt', to_char(now()::timestamptz(3) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+          'startedAt', NULL, 'finishedAt', NULL);
+        IF v.key IS NOT NULL THEN
+          DELETE FROM app.idempotency_keys k WHERE k.org_id = v_of.org AND k.key = v.key AND k.expires_at < now();
+          INSERT INTO app.idempotency_keys (org_id, key, scope, request_hash, response, expires_at)
+          VALUES (v_of.org, v.key, v.e #>> '{answer,scope}', decode(v.e #>> '{answer,requestHash}', 'hex'),
+            jsonb_build_object('run', run::jsonb), now() + interval '24 hours')
+          ON CONFLICT (org_id, key) DO NOTHING;
+          outcome := CASE WHEN FOUND THEN 'accepted' ELSE 'taken' END;
+        END IF;
+      END IF;
+      IF outcome = 'accepted' THEN
+        queued_from := v_queued_from;
+        held_by := CASE WHEN v_admissible <= 0 THEN 'organization' END;
+        v_admissible := v_admissible - 1;
+        v_storable := v_storable - 1;
+        v_versions := v_versions || version;
+        v_helds := v_helds || held_by;
+        v_accepted := v_accepted || v.e;
+      END IF;
+      RETURN NEXT;
+    END LOOP;
+    IF cardinality(v_accepted) > 0 THEN
+      INSERT INTO app.workflow_runs (org_id, id, workflow_id, version, trigger_type, input, max_attempts,
+        requested_by_user_id, held_by, next_sweep_at)
+      SELECT v_of.org, (c.e ->> 'runId')::uuid, (c.e ->> 'workflowId')::uuid, c.version, 'trigger.manual', c.e -> 'input',
+        (c.e ->> 'maxAttempts')::integer, (c.e ->> 'userId')::uuid, c.held_by,
+        CASE WHEN c.held_by IS NULL THEN now() + interval '3 s' END
+      FROM unnest(v_versions, v_helds, v_accepted) AS c (version, held_by, e);
+    END IF;
+  END LOOP;
+  PERFORM set_config('app.current_org_id', '', true);
+END $$;
