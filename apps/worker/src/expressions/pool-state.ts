@@ -15,6 +15,8 @@ export type Seat = {
   child: Child;
   isReady: boolean;
   job: Job | null;
+  /** When it was given its last request. */
+  busySince: number;
   timer: NodeJS.Timeout | undefined;
   idleTimer: NodeJS.Timeout | undefined;
 };

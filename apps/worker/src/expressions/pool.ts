@@ -55,8 +55,10 @@ export function openExpressionPool(options: ExpressionPoolOptions): ExpressionPo
   };
 }
 
-/** An evaluation takes a tenth of a millisecond: who waits this long waits for a slow one, and not for a crowd. */
-const GROW_AFTER_MS = 50;
+/** An evaluation takes a tenth of a millisecond. One that takes this long holds up whoever waits behind it. */
+const SLOW_MS = 50;
+/** Whoever waits this long behind quick ones is in a crowd that one child cannot serve. A child is 70 MB: bursts are sat out. */
+const CROWDED_MS = 500;
 /** Loading takes a fraction of a second; this is for a machine that stands still. */
 const START_DEADLINE_MS = 30_000;
 /** Signals by which others end processes; no expression dies of them, so its request gets a second child. */
@@ -90,15 +92,18 @@ function serve(pool: Pool): void {
   giveWork(pool);
   if (pool.queue.length === 0 || pool.closing !== null) return;
   if (pool.seats.size === 0) openSeat(pool);
-  else if (pool.seats.size < pool.size) pool.growth ??= setTimeout(() => grow(pool), GROW_AFTER_MS);
+  else if (pool.seats.size < pool.size) pool.growth ??= setTimeout(() => grow(pool), SLOW_MS);
 }
 
-/** Another child, unless what waited was served meanwhile, or will be by one that starts already. */
+/** Another child, unless what waits will be served by one that starts already, or soon by those there are. */
 function grow(pool: Pool): void {
   pool.growth = undefined;
-  const waitedSince = Math.max(pool.queue[0]?.askedAt ?? Number.POSITIVE_INFINITY, pool.readyAt);
-  const isStarting = [...pool.seats].some((seat) => !seat.isReady);
-  if (performance.now() - waitedSince >= GROW_AFTER_MS && !isStarting && pool.seats.size < pool.size) openSeat(pool);
+  const now = performance.now();
+  const seats = [...pool.seats];
+  const waitsSince = Math.max(pool.queue[0]?.askedAt ?? Number.POSITIVE_INFINITY, pool.readyAt);
+  const isHeldUp = now - waitsSince >= SLOW_MS && seats.every(({ busySince }) => now - busySince >= SLOW_MS);
+  const isStarting = seats.some((seat) => !seat.isReady);
+  if ((isHeldUp || now - waitsSince >= CROWDED_MS) && !isStarting && seats.length < pool.size) openSeat(pool);
   serve(pool);
 }
 
@@ -116,6 +121,7 @@ function openSeat(pool: Pool): void {
     }),
     isReady: false,
     job: null,
+    busySince: Number.POSITIVE_INFINITY,
     timer: setTimeout(() => seat.child.kill(), START_DEADLINE_MS),
     idleTimer: undefined,
   };
@@ -143,6 +149,7 @@ function giveWork(pool: Pool): void {
     if (job === undefined) return;
     clearTimeout(seat.idleTimer);
     seat.job = job;
+    seat.busySince = performance.now();
     seat.child.hold(true);
     // An answer may be waiting in the pipe when this process was busy itself; setImmediate lets it in first.
     seat.timer = setTimeout(() => setImmediate(() => expire(pool, seat, job)), pool.deadlineMs);
