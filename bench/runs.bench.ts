@@ -2,6 +2,7 @@
  * What a run costs with one API and one worker process, each figure beside what it must be, and what raw BullMQ does in the
  * same minutes. `npm run bench -- runs`; takes about four minutes. See bench/README.md for what the figures mean.
  */
+import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { measureBullmq } from './bullmq-limit.ts';
 import { type Client, publish, signUp } from './client.ts';
@@ -13,11 +14,12 @@ import { startSecondWorker, timeApiStart } from './program-beside.ts';
 import { type Stack, startStack } from './stack.ts';
 import { median, spread } from './table.ts';
 import { printTargets } from './targets.ts';
-import { aggregateWorkflow, plainWorkflow } from './workflows.ts';
+import { aggregateWorkflow, mappingWorkflow, plainWorkflow } from './workflows.ts';
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 10);
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const DRAINED_RUNS = Number(process.env.BENCH_DRAINED_RUNS ?? 5_000);
+const MAPPED_RUNS = Math.ceil(DRAINED_RUNS / 3);
 const WARM_UP_SECONDS = 3;
 const CONNECTIONS = 50;
 const PROGRAMS = ['API', 'Worker'];
@@ -68,7 +70,7 @@ async function bench(stack: Stack): Promise<void> {
     });
   const peak = memory.stop();
   printRounds(rounds);
-  await compareWorkers(stack, client, plain);
+  await compareWorkers(stack, client, await publish(client, 'three mappings', mappingWorkflow));
   printMemory(idle, measureParts());
   printSummary({ rounds, quiet, starts, idle, peak });
 }
@@ -98,27 +100,31 @@ async function measureLoad(stack: Stack, client: Client, path: string): Promise<
   };
 }
 
-/** In turns: a machine that gets slower meanwhile slows down both. */
+/** By work that is the worker's own. In turns: a machine that gets slower meanwhile slows down both. */
 async function compareWorkers(stack: Stack, client: Client, path: string): Promise<void> {
   const one: DrainFigures[] = [];
   const two: DrainFigures[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    one.push(await measureDrain(stack, client, path, { runs: DRAINED_RUNS }));
+    one.push(await measureDrain(stack, client, path, { runs: MAPPED_RUNS }));
     const second = await startSecondWorker(stack);
     const others = [{ name: 'second worker', pid: second.pid }];
     try {
       // A process that has just started compiles its code: half a second of CPU that says nothing about two workers.
-      await measureDrain(stack, client, path, { runs: DRAINED_RUNS });
-      two.push(await measureDrain(stack, client, path, { runs: DRAINED_RUNS, others }));
+      await measureDrain(stack, client, path, { runs: MAPPED_RUNS });
+      two.push(await measureDrain(stack, client, path, { runs: MAPPED_RUNS, others }));
     } finally {
       await second.stop();
     }
   }
-  const rate = (figures: DrainFigures[]) => figures.map((figure) => figure.runsPerSecond);
-  const cpu = (figures: DrainFigures[]) => figures.map((figure) => figure.cpuMsPerRun);
-  console.log(`one worker drains   ${spread(rate(one))} /s at ${spread(cpu(one))} ms of CPU a run`);
-  console.log(`two workers drain   ${spread(rate(two))} /s at ${spread(cpu(two))} ms of CPU a run`);
-  const ratio = (pick: typeof rate) => (median(pick(two)) / median(pick(one))).toFixed(2);
+  const rate = (figures: DrainFigures[]) => median(figures.map((figure) => figure.runsPerSecond));
+  const cpu = (figures: DrainFigures[]) => median(figures.map((figure) => figure.cpuMsPerRun));
+  for (const [name, figures] of Object.entries({ one, two })) {
+    const cores = ((rate(figures) * cpu(figures)) / 1000).toFixed(2);
+    console.log(
+      `${name} at mappings  ${rate(figures).toFixed(0)} /s at ${cpu(figures).toFixed(2)} ms of CPU a run, ${cores} of ${availableParallelism()} cores busy`,
+    );
+  }
+  const ratio = (pick: typeof rate) => (pick(two) / pick(one)).toFixed(2);
   console.log(
     `two beside one      ${ratio(rate)} times the rate (1.60 where cores allow), ${ratio(cpu)} times the CPU a run`,
   );

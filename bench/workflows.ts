@@ -21,6 +21,14 @@ export const aggregateWorkflow = {
   ],
 };
 
+const fields = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`field ${n}`, '{% $trigger.input.total %}']));
+
+/** Three mappings of 300 fields: most of the work is the worker's. */
+export const mappingWorkflow = {
+  ...plainWorkflow,
+  nodes: plainWorkflow.nodes.map(({ id, type }) => ({ id, type, config: { value: fields } })),
+};
+
 export const runInput = {
   total: 3,
   items: Array.from({ length: 20 }, (_, index) => ({ name: `item ${index}`, price: index })),
