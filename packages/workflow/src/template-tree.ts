@@ -39,8 +39,22 @@ export function listStrings(tree: unknown, path: string): LocatedString[] {
   return isRecord(tree) ? Object.entries(tree).flatMap(([key, item]) => listStrings(item, joinPath(path, key))) : [];
 }
 
+/** By tree, then by path. Trees are parts of documents, which nobody changes, and are evaluated once for each run. */
+const listed = new WeakMap<object, Map<string, readonly LocatedExpression[]>>();
+
 /** Every expression of a tree, in the order `fillTree` takes their values. */
-export function listExpressions(tree: unknown, path: string): LocatedExpression[] {
+export function listExpressions(tree: unknown, path: string): readonly LocatedExpression[] {
+  if (typeof tree !== 'object' || tree === null) {
+    return findExpressions(tree, path);
+  }
+  const byPath = listed.get(tree) ?? new Map<string, readonly LocatedExpression[]>();
+  listed.set(tree, byPath);
+  const expressions = byPath.get(path) ?? findExpressions(tree, path);
+  byPath.set(path, expressions);
+  return expressions;
+}
+
+function findExpressions(tree: unknown, path: string): readonly LocatedExpression[] {
   return listStrings(tree, path).flatMap((located) => listOfString(located));
 }
 
