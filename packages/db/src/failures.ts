@@ -61,8 +61,12 @@ const SOCKET_CODES = new Set([
   'ECONNRESET',
   'EPIPE',
   'ETIMEDOUT',
+  'EHOSTDOWN',
   'EHOSTUNREACH',
+  'ENETDOWN',
   'ENETUNREACH',
+  'ENOTCONN',
+  'EPROTO',
   'ENOTFOUND',
   'ENOENT',
 ]);

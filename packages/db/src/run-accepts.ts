@@ -3,6 +3,7 @@ import { openBatches, toArrayText } from './batches.ts';
 import { queryHot } from './connect.ts';
 import { isDatabaseTransient } from './failures.ts';
 import { toJsonText } from './json-text.ts';
+import { mayHaveCommitted } from './lost-backends.ts';
 import { noteOldestQueued, oldestQueued } from './oldest-queued.ts';
 import { perDatabase } from './per-database.ts';
 import { readQueueState, watchQueue } from './queue-limits.ts';
@@ -72,7 +73,7 @@ const accepts = perDatabase((db) =>
       return answers;
     },
     weigh: (text) => text.length,
-    isTransient: isDatabaseTransient,
+    isTransient: (error) => isDatabaseTransient(error) || mayHaveCommitted(error),
   }),
 );
 

@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis';
  * holds the next bunch back until the last one is answered, which costs a third of the throughput here.
  */
 export function gatherWrites(redis: Redis): void {
-  // Before the first command on each new socket, the handshake included.
+  // A new socket after each reconnect.
   redis.on('connect', () => {
     const { stream } = redis;
     const write = stream.write.bind(stream);

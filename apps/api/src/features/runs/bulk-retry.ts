@@ -17,6 +17,7 @@ import {
   readBulkPage,
   walkPage,
 } from './bulk.ts';
+import { storeSurely } from './certainty.ts';
 import { lockRun } from './queries.ts';
 import { assertQueueRoom, storeRetry } from './retry.ts';
 import { announceRun, tellQueueUnavailable } from './service.ts';
@@ -76,10 +77,13 @@ async function retryOnce(context: OrgContext, { id, workflowId }: RunRef, isLate
   const { idempotency: _, ...ofOneRun } = context;
   try {
     await assertQueueRoom(context);
-    const run = await withOrg(context.deps.db, context.orgId, async (tx) => {
-      await refuseSecondRetry(tx, id);
-      return storeRetry(ofOneRun, tx, { workflowId, runId: id, newRunId: newId() }, isLatest);
-    });
+    const newRunId = newId();
+    const store = () =>
+      withOrg(context.deps.db, context.orgId, async (tx) => {
+        await refuseSecondRetry(tx, id);
+        return storeRetry(ofOneRun, tx, { workflowId, runId: id, newRunId }, isLatest);
+      });
+    const run = await storeSurely(ofOneRun, { workflowId, runId: newRunId }, store);
     failPoint('bulk.retried-before-wake');
     await announceRun(ofOneRun, run);
     return null;
