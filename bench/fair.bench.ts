@@ -1,6 +1,6 @@
 /**
  * How long runs of one organization wait while another one keeps the worker busy, with a small and with a large backlog.
- * `npm run bench -- fair`; takes about a minute and a half. See bench/README.md for what the figures mean.
+ * `npm run bench -- fair`; takes about two and a half minutes. See bench/README.md for what the figures mean.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { measurePriorities } from './bullmq-priorities.ts';
@@ -10,7 +10,7 @@ import { median, percentile, show, spread } from './table.ts';
 import { plainWorkflow, runInput } from './workflows.ts';
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 8);
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 const SMALL = 200;
 const LARGE = 20_000;
 const B_EVERY_MS = 200;
