@@ -2,6 +2,7 @@ import type { Json } from '@millrace/workflow/json';
 import { type Plan, planWorkflow } from '@millrace/workflow/plan';
 import type { RetryDefaults } from '@millrace/workflow/retry';
 import { type InputCheck, inputCheckOf } from '@millrace/workflow/triggers/input-schema';
+import { upgradeDocument } from '@millrace/workflow/upgrade';
 import { validateDefinition } from '@millrace/workflow/validate';
 
 /** What executing runs of a version takes from its document. */
@@ -63,7 +64,7 @@ function weigh(document: unknown, defaults: RetryDefaults): { prepared: Prepared
 }
 
 function prepare(document: unknown, defaults: RetryDefaults): Prepared {
-  const validation = validateDefinition(document, { isPublished: true });
+  const validation = validateDefinition(upgradeDocument(document), { isPublished: true });
   if (!validation.ok) {
     const [first] = validation.problems;
     return { ok: false, problem: `${first?.path || 'document'}: ${first?.message ?? 'not valid'}` };

@@ -4,6 +4,7 @@ import type { ApiConfig } from '@millrace/shared/config';
 import type { WorkflowDefinition } from '@millrace/workflow/definition';
 import { type Plan, planWorkflow } from '@millrace/workflow/plan';
 import { type InputCheck, inputCheckOf } from '@millrace/workflow/triggers/input-schema';
+import { upgradeDocument } from '@millrace/workflow/upgrade';
 
 type RetrySettings = Pick<ApiConfig, 'WORKFLOW_RETRY_ATTEMPTS' | 'WORKFLOW_RETRY_BACKOFF_MS'>;
 
@@ -74,5 +75,5 @@ function planOf(definition: WorkflowDefinition, config: RetrySettings): Plan {
 
 async function readDefinition(tx: OrgTx, workflowId: string, version: number): Promise<WorkflowDefinition> {
   const { definition } = await readVersion(tx, workflowId, version);
-  return definition as WorkflowDefinition; // it was checked when it was published
+  return upgradeDocument(definition) as WorkflowDefinition; // it was checked when it was published
 }

@@ -5,6 +5,7 @@ import type { OrgTx } from '@millrace/db/tenant';
 import type { ApiConfig } from '@millrace/shared/config';
 import type { Workflow } from '@millrace/shared/contracts/workflows';
 import { AppError } from '@millrace/shared/errors';
+import { upgradeDocument } from '@millrace/workflow/upgrade';
 import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { hookUrl } from '../hooks/address.ts';
@@ -70,7 +71,7 @@ export function toWorkflow(
   row: { workflow: Row; publishedDefinition: unknown; hook: Hook | null; nextFireAt: Date | null },
 ): Workflow {
   const { workflow, publishedDefinition, hook, nextFireAt } = row;
-  const published = (publishedDefinition ?? null) as Document | null;
+  const published = upgradeDocument(publishedDefinition ?? null) as Document | null;
   return {
     id: workflow.id,
     organizationId: workflow.orgId,
@@ -79,7 +80,7 @@ export function toWorkflow(
     isEnabled: workflow.isEnabled,
     version: workflow.version,
     revision: workflow.revision,
-    dsl: workflow.draftDefinition as Document,
+    dsl: upgradeDocument(workflow.draftDefinition) as Document,
     publishedDsl: published,
     hasUnpublishedChanges: workflow.publishedRevision !== workflow.revision,
     hookUrl: hook && hasWebhook(published) ? hookUrl(config, { workflowId: workflow.id, ...hook }) : null,

@@ -3,6 +3,7 @@ import { withOrg } from '@millrace/db/tenant';
 import { readVersion, type WorkflowVersion } from '@millrace/db/workflow-versions';
 import { DEFAULT_PAGE_SIZE } from '@millrace/shared/contracts/contract';
 import { AppError } from '@millrace/shared/errors';
+import { upgradeDocument } from '@millrace/workflow/upgrade';
 import { validateDefinition } from '@millrace/workflow/validate';
 import { and, desc, eq, lt, sql } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
@@ -16,7 +17,8 @@ import { findSubworkflowProblems } from './subworkflows.ts';
 export async function publishWorkflow(context: OrgContext, workflowId: string, note: string | undefined) {
   const answer = await withOrg(context.deps.db, context.orgId, async (tx) => {
     const draft = await lockWorkflow(tx, workflowId);
-    const checked = validateDefinition(draft.draftDefinition);
+    const definition = upgradeDocument(draft.draftDefinition);
+    const checked = validateDefinition(definition);
     if (!checked.ok) throw new AppError('WORKFLOW_INVALID', undefined, { details: checked.problems });
     const version = draft.version + 1;
     const problems = await findSubworkflowProblems(tx, { workflowId, version }, checked.definition);
@@ -25,7 +27,7 @@ export async function publishWorkflow(context: OrgContext, workflowId: string, n
       orgId: tx.orgId,
       workflowId,
       version,
-      definition: draft.draftDefinition,
+      definition,
       note: note ?? null,
       publishedByUserId: context.userId,
     });
@@ -77,7 +79,7 @@ export async function listVersions(
 
 export async function getVersion(context: OrgContext, workflowId: string, version: number) {
   const row = await withOrg(context.deps.db, context.orgId, (tx) => readVersion(tx, workflowId, version));
-  return { version: { ...toVersion(row), dsl: row.definition as Record<string, unknown> } };
+  return { version: { ...toVersion(row), dsl: upgradeDocument(row.definition) as Record<string, unknown> } };
 }
 
 /** Makes a published version the draft again, as a new revision: nothing of the history is lost. */
