@@ -146,9 +146,9 @@ BEGIN
 END $$;
 
 -- p_tids: where the runs are, locked by the caller, who owns them. Records and numbers belong to them one by one. is_echo: the
--- record was written before. `sent`: signals that were ever sent to the run.
+-- record was written before. `sent`: signals that were ever sent to the run; `read`: the last that this record has taken in.
 CREATE FUNCTION app.write_records(p_org uuid, p_tids tid[], p_numbers integer[], p_records jsonb[])
-RETURNS TABLE (number integer, is_kept boolean, is_echo boolean, event integer, sent integer)
+RETURNS TABLE (number integer, is_kept boolean, is_echo boolean, ended boolean, event integer, sent integer, read integer)
 LANGUAGE plpgsql SET search_path = pg_catalog
 SET enable_seqscan = off SET enable_indexscan = off SET enable_bitmapscan = off AS $$
 #variable_conflict use_column
@@ -183,7 +183,7 @@ BEGIN
       OFFSET 0) AS v -- or each expression would be computed once more wherever it stands
     WHERE r.ctid = v.tid AND r.org_id = p_org
     RETURNING v.n, v.released AND NOT v.ended AND r.lease_until IS NOT NULL, coalesce(old.last_record_id = v.id, false),
-      r.event_count::integer, r.signals_sent::integer;
+      v.ended, r.event_count::integer, r.signals_sent::integer, v.read;
 END $$;
 GRANT EXECUTE ON FUNCTION app.write_records(uuid, tid[], integer[], jsonb[]) TO app_worker;
 
@@ -238,15 +238,12 @@ BEGIN
     v_events := '{}';
     v_entries := '{}';
     FOR v IN
-      SELECT w.number AS n, w.is_kept, w.is_echo, w.event, w.sent, c.e, (c.e ->> 'workflowId')::uuid AS workflow,
-        (c.e ->> 'runId')::uuid AS run, c.e ->> 'status' AS status,
-        c.e ->> 'status' IN ('succeeded', 'failed', 'cancelled') AS ended,
-        (SELECT coalesce(max(x::integer), 0) FROM jsonb_array_elements_text(c.e -> 'signals') AS x) AS read
+      SELECT w.*, c.e, (c.e ->> 'workflowId')::uuid AS workflow, (c.e ->> 'runId')::uuid AS run, c.e ->> 'status' AS status
       FROM app.write_records(v_of.org, v_owned.tids, v_owned.numbers, v_owned.records) AS w
       JOIN unnest(v_owned.numbers, v_owned.records) AS c (n, e) ON c.n = w.number
-      ORDER BY 7, 8
+      ORDER BY workflow, run
     LOOP
-      number := v.n;
+      number := v.number;
       outcome := CASE WHEN v.is_kept THEN 'unread' ELSE 'recorded' END;
       RETURN NEXT;
       CONTINUE WHEN v.is_echo;
