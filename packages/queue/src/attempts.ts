@@ -4,11 +4,8 @@
  */
 import { Traceparent } from '@millrace/shared/tracing';
 import { type Job, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
 import { z } from 'zod';
-import { CONSUMER_OPTIONS, endsWithin } from './consumer.ts';
-import { gatherWrites } from './gather-writes.ts';
-import { reconnectWhenReadOnly } from './redis.ts';
+import { connectConsumer, endsWithin } from './consumer.ts';
 
 export const ATTEMPT_EXECUTE = 'attempt.execute';
 
@@ -48,8 +45,7 @@ export interface AttemptConsumerSettings {
 
 /** Starts to take offers and returns at once: Redis may come up later. */
 export function consumeAttempts(settings: AttemptConsumerSettings): AttemptConsumer {
-  const redis = new Redis(settings.redisUrl, { ...CONSUMER_OPTIONS, reconnectOnError: reconnectWhenReadOnly() });
-  gatherWrites(redis);
+  const redis = connectConsumer(settings.redisUrl);
   const ignore = () => {}; // the consumer of runs reports trouble with the same Redis
   redis.on('error', ignore);
   const worker = new Worker(attemptQueueName(settings.queueName), (job) => deliver(settings, job), {

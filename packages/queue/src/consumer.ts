@@ -56,10 +56,16 @@ export interface RunConsumer {
   close(deadlineMs: number): Promise<{ unfinishedCount: number }>;
 }
 
+/** A connection for a consumer, with all that the options above promise. */
+export function connectConsumer(redisUrl: string): Redis {
+  const redis = new Redis(redisUrl, { ...CONSUMER_OPTIONS, reconnectOnError: reconnectWhenReadOnly() });
+  gatherWrites(redis);
+  return redis;
+}
+
 /** Starts to consume and returns at once: Redis may come up later, go away and come back. */
 export function consumeRuns(settings: ConsumerSettings): RunConsumer {
-  const redis = new Redis(settings.redisUrl, { ...CONSUMER_OPTIONS, reconnectOnError: reconnectWhenReadOnly() });
-  gatherWrites(redis);
+  const redis = connectConsumer(settings.redisUrl);
   const load: Load = { activeCount: 0, isClosing: false };
   const worker = new Worker(settings.queueName, (job, token) => deliver(settings, load, job, token), {
     connection: redis,

@@ -7,7 +7,7 @@ import { newId } from '@millrace/shared/ids';
 import { Queue, QueueEvents, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
-import { CONSUMER_OPTIONS, endsWithin } from './consumer.ts';
+import { CONSUMER_OPTIONS, connectConsumer, endsWithin } from './consumer.ts';
 import { openLink } from './link.ts';
 import { reconnectWhenReadOnly } from './redis.ts';
 
@@ -149,7 +149,7 @@ export function consumeStepTests(settings: {
   handle(test: StepTest): Promise<StepTestAnswer>;
   onError(error: Error): void;
 }): StepTestConsumer {
-  const redis = new Redis(settings.redisUrl, { ...CONSUMER_OPTIONS, reconnectOnError: reconnectWhenReadOnly() });
+  const redis = connectConsumer(settings.redisUrl);
   const ignore = () => {}; // the consumer of runs reports trouble with the same Redis
   redis.on('error', ignore);
   const worker = new Worker(
