@@ -1,4 +1,4 @@
-import { type ExpressionBindings, isPlain } from './expression.ts';
+import type { ExpressionBindings } from './expression.ts';
 import { analyzeExpression } from './references.ts';
 import { type LocatedExpression, listExpressions } from './template-tree.ts';
 
@@ -27,7 +27,7 @@ export type PlannedTree = Reads & {
 export function planTree(tree: unknown, names: readonly string[]): PlannedTree {
   const expressions = listExpressions(tree, '');
   const others = expressions.filter(({ plain }) => plain === null);
-  return { tree, isPlain: isPlain(tree), ...readsOf(expressions, names), outside: readsOf(others, names) };
+  return { tree, isPlain: others.length === 0, ...readsOf(expressions, names), outside: readsOf(others, names) };
 }
 
 /** Of these bindings, what is read. */
