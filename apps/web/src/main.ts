@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseConfig, WebConfig } from '@millrace/shared/config';
 import { dependencyFailed, programFailed, programStarted, programStopping } from '@millrace/shared/events';
 import { createLog } from '@millrace/shared/log';
+import { messageOf } from '@millrace/shared/message-of';
 import { createForward } from './server/forward.ts';
 import { openPages } from './server/pages.ts';
 
@@ -18,7 +19,7 @@ const TAKE_OVER_PAUSE_MS = 20;
 try {
   await start();
 } catch (error) {
-  programFailed(log, { error: error instanceof Error ? error.message : String(error) });
+  programFailed(log, { error: messageOf(error) });
   process.exit(1);
 }
 

@@ -3,6 +3,7 @@ import { type Bell, type BellName, listenForBell } from '@millrace/queue/bell';
 import { type ConsumerProblem, consumeRuns, type RunConsumer } from '@millrace/queue/consumer';
 import { consumeStepTests, type StepTestConsumer } from '@millrace/queue/step-tests';
 import { dependencyFailed, jobRejected } from '@millrace/shared/events';
+import { messageOf } from '@millrace/shared/message-of';
 import type { Logger } from 'pino';
 import type { Deps } from './deps.ts';
 import { executeAttempt } from './jobs/execute-attempt.ts';
@@ -63,7 +64,7 @@ function reportProblem(log: Logger, problem: ConsumerProblem): void {
       break;
     case 'handler': {
       const { error } = problem;
-      jobRejected(log, { jobName: 'run.execute', error: error instanceof Error ? error.message : String(error) });
+      jobRejected(log, { jobName: 'run.execute', error: messageOf(error) });
       break;
     }
     case 'redis':

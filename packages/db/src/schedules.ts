@@ -1,5 +1,6 @@
 import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
+import { messageOf } from '@millrace/shared/message-of';
 import { dueTicks, nextTicks, type Schedule } from '@millrace/workflow/triggers/cron';
 import { and, asc, eq, lte, type SQL, sql } from 'drizzle-orm';
 import { readQueueRoom } from './admission.ts';
@@ -162,7 +163,7 @@ function judge(due: DueSchedule): Firing {
     }));
     return { workflowId, runs, next, dropped, error: null };
   } catch (cause) {
-    const error = cause instanceof Error ? cause.message : String(cause);
+    const error = messageOf(cause);
     return { workflowId, runs: [], next: new Date(nowMs + RETRY_BROKEN_MS), dropped: 0, error };
   }
 }

@@ -7,6 +7,7 @@ import {
   tellFiredSchedules,
 } from '@millrace/shared/events';
 import { failPoint } from '@millrace/shared/fail-points';
+import { messageOf } from '@millrace/shared/message-of';
 import type { RunWake } from './jobs.ts';
 
 /** Organizations that get a turn in one pass: bounded work, so that `stop` is heard and waking is not put off. */
@@ -131,8 +132,4 @@ function pauseOf(untilNextMs: number | null, isProgress: boolean): number {
 
 function tellFailure({ log }: SchedulerOptions, error: unknown): void {
   dependencyFailed(log, { dependency: 'scheduler', error: messageOf(error) });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

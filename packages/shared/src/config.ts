@@ -13,6 +13,7 @@ import {
 } from './config-values.ts';
 import { problemOfFailPoint } from './fail-points.ts';
 import { LOG_LEVELS } from './log.ts';
+import { messageOf } from './message-of.ts';
 import { TracingConfig } from './tracing-config.ts';
 
 /** Raised at start with every bad variable in one message, so that a person fixes all of them at once. */
@@ -48,7 +49,7 @@ function problemOf(name: string, text: string | undefined, read: ReadVariable): 
     if (text !== undefined) read(text);
     return [];
   } catch (error) {
-    return [`  ${name}: ${error instanceof Error ? error.message : String(error)}`];
+    return [`  ${name}: ${messageOf(error)}`];
   }
 }
 

@@ -1,4 +1,5 @@
 import { type EventLog, programFailed, programStopping } from './events.ts';
+import { messageOf } from './message-of.ts';
 
 /**
  * Ends this process once it gets SIGTERM or SIGINT: by `end`, with code 0, or with 1 when that fails or takes longer than
@@ -24,6 +25,6 @@ export function endOnSignal(log: EventLog, { withinMs, end }: { withinMs: number
 
 /** Tells why the program ends and answers its exit code. */
 export function failWith(log: EventLog, error: unknown): 1 {
-  programFailed(log, { error: error instanceof Error ? error.message : String(error) });
+  programFailed(log, { error: messageOf(error) });
   return 1;
 }

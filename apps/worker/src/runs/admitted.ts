@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { admitHeldRuns } from '@millrace/db/admission';
 import { dependencyFailed } from '@millrace/shared/events';
 import { failPoint } from '@millrace/shared/fail-points';
+import { messageOf } from '@millrace/shared/message-of';
 import type { Deps } from '../deps.ts';
 
 type Waking = Pick<Deps, 'db' | 'queue' | 'log'>;
@@ -19,7 +20,7 @@ export async function wakeAdmitted({ queue, log }: Waking, orgId: string, runIds
     try {
       return await queue.wakeRuns(wakes);
     } catch (error) {
-      dependencyFailed(log, { dependency: 'redis', error: error instanceof Error ? error.message : String(error) });
+      dependencyFailed(log, { dependency: 'redis', error: messageOf(error) });
     }
     if (tries === WAKE_TRIES) return;
     await delay(FIRST_PAUSE_MS * tries);
@@ -41,7 +42,7 @@ export async function giveOnPlace(deps: Waking, orgId: string): Promise<void> {
       admitted.map(({ runId }) => runId),
     );
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     dependencyFailed(deps.log, { dependency: 'postgresql', error: message });
   }
 }

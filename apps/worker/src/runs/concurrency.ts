@@ -3,6 +3,7 @@ import { enterConcurrency, leaveConcurrency, type PlaceAnswer } from '@millrace/
 import { dependencyFailed, workflowRunCancelled } from '@millrace/shared/events';
 import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
+import { messageOf } from '@millrace/shared/message-of';
 import type { PlannedConcurrency } from '@millrace/workflow/plan';
 import type { Deps } from '../deps.ts';
 import { wakeAdmitted } from './admitted.ts';
@@ -39,7 +40,7 @@ export async function leave(deps: Pick<Deps, 'db' | 'queue' | 'log'>, orgId: str
   try {
     wakePlaced(deps, orgId, await leaveConcurrency(deps.db, orgId, runId));
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     dependencyFailed(deps.log, { dependency: 'postgresql', error: message });
   }
 }

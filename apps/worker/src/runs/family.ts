@@ -1,6 +1,7 @@
 import { type SettledRun, settleChildEvents } from '@millrace/db/child-runs';
 import { dependencyFailed, workflowRunCancelled } from '@millrace/shared/events';
 import { failPoint } from '@millrace/shared/fail-points';
+import { messageOf } from '@millrace/shared/message-of';
 import { hasEnded } from '@millrace/workflow/state';
 import type { Deps } from '../deps.ts';
 import type { Changes, Execution } from './execution.ts';
@@ -15,7 +16,7 @@ export function tellFamily({ deps, claim, state }: Execution, { steps }: Changes
   if (!isChildEnd && !isCancelled) return;
   failPoint(isChildEnd ? 'child.ended-before-parent-told' : 'step.cancelled-before-child-told');
   void settle(deps, claim).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     dependencyFailed(deps.log, { dependency: 'postgresql', error: reason });
   });
 }

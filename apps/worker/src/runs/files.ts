@@ -12,6 +12,7 @@ import {
 } from '@millrace/db/run-files';
 import { jobRejected } from '@millrace/shared/events';
 import { newId } from '@millrace/shared/ids';
+import { messageOf } from '@millrace/shared/message-of';
 import pLimit from 'p-limit';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
@@ -128,7 +129,7 @@ async function store<T>({ deps, lease, signal }: Attempt, work: () => Promise<T>
     if (signal.aborted || error instanceof LeaseLostError) throw stopped();
     jobRejected(deps.log, {
       jobName: 'run.execute',
-      error: error instanceof Error ? error.message : String(error),
+      error: messageOf(error),
     });
     throw new ActionError('INTERNAL', 'The file could not be stored or read.');
   }

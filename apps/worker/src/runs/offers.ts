@@ -2,6 +2,7 @@ import { hideCredentials, isHidden } from '@millrace/connectors/hidden-input';
 import { type CollectedAttempt, collectAttempts, forgetAttempts } from '@millrace/db/run-attempts';
 import { dependencyFailed } from '@millrace/shared/events';
 import { failPoint } from '@millrace/shared/fail-points';
+import { messageOf } from '@millrace/shared/message-of';
 import { locate } from '@millrace/workflow/locate';
 import type { Execution, PlannedAttempt } from './execution.ts';
 
@@ -116,7 +117,7 @@ function send(run: Execution, offered: PlannedAttempt[]): void {
   const jobs = offered.map(({ stepKey, attempt }) => ({ orgId, runId, stepKey, attempt, leaseToken, traceparent }));
   const isOffered = deps.queue.offerAttempts(jobs).then(() => failPoint('attempt.offered'));
   isOffered.catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     dependencyFailed(deps.log, { dependency: 'redis', error: reason });
     // Some may have been stored all the same: they are taken back by the same rows by which others would take them.
     offers.notBefore = performance.now() + UNTAKEN_MS;

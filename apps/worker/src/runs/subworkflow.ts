@@ -2,6 +2,7 @@ import { type ChildRun, type ChildStart, MAX_DEPTH, readChildRuns, startChildRun
 import { queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
 import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
+import { messageOf } from '@millrace/shared/message-of';
 import type { Effect } from '@millrace/workflow/effects';
 import type { StepError } from '@millrace/workflow/events';
 import type { Json } from '@millrace/workflow/json';
@@ -79,7 +80,7 @@ async function announce(
   if (isHeld) return;
   failPoint('child.started-before-wake');
   await deps.queue.wakeRun({ orgId, runId, traceparent }).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     queueUnavailable(deps.log, { requestId: null, userId: null, orgId, workflowId, runId, error: reason });
   });
 }

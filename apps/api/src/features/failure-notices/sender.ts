@@ -1,6 +1,7 @@
 import { type NoticeKey, takeFailureNotices } from '@millrace/db/failure-notices';
 import { SEND_TIMEOUT_MS } from '@millrace/mail/smtp';
 import { dependencyFailed, failureNoticeFailed, failureNoticeSent } from '@millrace/shared/events';
+import { messageOf } from '@millrace/shared/message-of';
 import { type DueLoop, openDueLoop, retryDelaySec } from '../../due-loop.ts';
 import { deliverNotice, type NoticeParts } from './deliver.ts';
 import type { NoticeContent } from './notice.ts';
@@ -30,7 +31,7 @@ export function openNoticeSender(parts: NoticeParts): DueLoop {
       await tell(parts, key).finally(() => busy.delete(key.orgId));
     },
     onError: (error) => {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       dependencyFailed(parts.log, { dependency: 'failure-notices', error: message });
     },
   });

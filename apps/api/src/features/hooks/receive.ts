@@ -10,6 +10,7 @@ import { AppError } from '@millrace/shared/errors';
 import { dependencyFailed, hookRefused, queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
 import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
+import { messageOf } from '@millrace/shared/message-of';
 import type { WorkflowDefinition } from '@millrace/workflow/definition';
 import type { WebhookTrigger } from '@millrace/workflow/triggers/webhook';
 import { and, eq, sql } from 'drizzle-orm';
@@ -152,8 +153,4 @@ async function readHook(tx: OrgTx, workflowId: string): Promise<OpenHook> {
     throw new AppError('CONFLICT', 'No published version of this workflow takes webhooks now.');
   if (!isEnabled) throw new AppError('CONFLICT', 'This workflow is disabled.');
   return { orgId: tx.orgId, workflowId, version, config: trigger.config ?? {}, secretSealed };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

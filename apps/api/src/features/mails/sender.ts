@@ -1,6 +1,7 @@
 import { describeSendError, isRefusedForGood } from '@millrace/mail/send-error';
 import { SEND_TIMEOUT_MS } from '@millrace/mail/smtp';
 import { dependencyFailed, mailFailed, mailSent } from '@millrace/shared/events';
+import { messageOf } from '@millrace/shared/message-of';
 import { type DueLoop, openDueLoop, retryDelaySec } from '../../due-loop.ts';
 import { takeDueAccountMails } from './account-mails.ts';
 import type { DueMail, SenderParts } from './due-mail.ts';
@@ -86,5 +87,5 @@ function attemptOf({ template, id, attempts }: DueMail) {
 }
 
 function reportOutbox({ log }: SenderParts, error: unknown): void {
-  dependencyFailed(log, { dependency: 'outbox', error: error instanceof Error ? error.message : String(error) });
+  dependencyFailed(log, { dependency: 'outbox', error: messageOf(error) });
 }

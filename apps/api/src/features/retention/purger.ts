@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { findOrgsWithOldRuns, purgeOldRuns, type RetentionDue } from '@millrace/db/retention';
 import { dependencyFailed, runsPurged } from '@millrace/shared/events';
+import { messageOf } from '@millrace/shared/message-of';
 import type { Deps } from '../../deps.ts';
 import { type DueLoop, openDueLoop } from '../../due-loop.ts';
 
@@ -35,7 +36,7 @@ export function openRunPurger({ config, log, db }: Pick<Deps, 'config' | 'log' |
       runsPurged(log, { orgId: due.orgId, count });
     },
     onError: (error) => {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       dependencyFailed(log, { dependency: 'retention', error: reason });
     },
   });

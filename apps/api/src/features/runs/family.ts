@@ -2,6 +2,7 @@ import { type SettledRun, settleChildEvents } from '@millrace/db/child-runs';
 import type { RunRef } from '@millrace/db/run-events';
 import { dependencyFailed, workflowRunCancelled } from '@millrace/shared/events';
 import { failPoint } from '@millrace/shared/fail-points';
+import { messageOf } from '@millrace/shared/message-of';
 import type { Deps } from '../../deps.ts';
 import { wakeForSignal } from './wake.ts';
 
@@ -12,7 +13,7 @@ export async function settleFamily(deps: Told, run: RunRef): Promise<void> {
   try {
     for (const settled of await settleChildEvents(deps.db, run)) await tellSettled(deps, settled);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     dependencyFailed(deps.log, { dependency: 'postgresql', error: reason });
   }
 }

@@ -9,6 +9,7 @@ import { AppError } from '@millrace/shared/errors';
 import { queueUnavailable, workflowRunEnqueued } from '@millrace/shared/events';
 import { failPoint } from '@millrace/shared/fail-points';
 import { newId } from '@millrace/shared/ids';
+import { messageOf } from '@millrace/shared/message-of';
 import { and, eq } from 'drizzle-orm';
 import type { OrgContext } from '../../context.ts';
 import { AnswerTaken } from '../../http/idempotency.ts';
@@ -52,7 +53,7 @@ export function tellQueueUnavailable(
   about: { workflowId: string | null; runId: string | null },
   error: unknown,
 ): void {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   queueUnavailable(log, { requestId, userId, orgId, ...about, error: reason });
 }
 

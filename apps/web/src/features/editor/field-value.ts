@@ -1,3 +1,4 @@
+import { messageOf } from '@millrace/shared/message-of';
 import { isRecord } from '@millrace/workflow/json';
 import { parseTemplateString } from '@millrace/workflow/template';
 import type { Field } from './fields.ts';
@@ -61,7 +62,7 @@ function parseValue(text: string): Parsed {
   } catch (error) {
     const looksLikeJson = /^(\{(?!%)|\[|")/.test(trimmed);
     if (!looksLikeJson) return given(text);
-    return { ok: false, message: `This is not JSON: ${error instanceof Error ? error.message : String(error)}` };
+    return { ok: false, message: `This is not JSON: ${messageOf(error)}` };
   }
 }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '@millrace/shared/message-of';
 import { isSameJson } from './same-json.ts';
 
 export type ParsedDraft = { ok: true; dsl: Record<string, unknown> } | { ok: false; message: string };
@@ -10,7 +11,7 @@ export function parseDraft(text: string): ParsedDraft {
       return { ok: true, dsl: value as Record<string, unknown> };
     return { ok: false, message: 'A workflow is a JSON object.' };
   } catch (error) {
-    return { ok: false, message: `This is not JSON: ${error instanceof Error ? error.message : String(error)}` };
+    return { ok: false, message: `This is not JSON: ${messageOf(error)}` };
   }
 }
 
